@@ -1,0 +1,70 @@
+# What to type: `make`, `make demo`, `make test`, `make check`, `make bench`, `make install`.
+
+CARGO ?= cargo
+PREFIX ?= /usr/local
+bindir ?= $(PREFIX)/bin
+libdir ?= $(PREFIX)/lib
+target := $(or $(CARGO_TARGET_DIR),target)
+
+# Debian packages that the tests need beside Rust.
+test_packages := gcc g++ make gdb binutils elfutils lua5.4 gawk bc sqlite3 perl python3 tmux strace
+
+.PHONY: all debug test test-debug test-release check lint demo bench soak test-deps install clean
+
+# The two artefacts: $(target)/release/libckpt.so and $(target)/release/restorer.
+all:
+	$(CARGO) build --release --workspace
+
+debug:
+	$(CARGO) build --workspace
+
+# Everything is built before, since the tests run the artefacts of their own profile. The tests of whole programs come
+# last, and in a run of their own.
+test: test-debug test-release
+
+test-debug: debug
+	$(CARGO) test --workspace --exclude ckpt-tests
+	$(CARGO) test --package ckpt-tests
+
+test-release: all
+	$(CARGO) test --release --workspace --exclude ckpt-tests
+	$(CARGO) test --release --package ckpt-tests
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
+
+check:
+	$(MAKE) lint
+	$(MAKE) test
+
+demo: all
+	tests/demo.sh
+
+# A few minutes and some 8 GiB of memory and disk; BENCH_SIZES="16 256" (in MiB) is quicker.
+bench: all
+	$(CARGO) run --release --quiet --package ckpt-tests --bin bench -- $(BENCH_SIZES)
+
+# Long: random moments by the hundred, with more to do than there are cores.
+soak: all
+	busy=; trap 'kill $$busy' EXIT; \
+	for core in $$(seq $$(nproc)); do (while :; do :; done) & busy="$$busy $$!"; done; \
+	$(CARGO) test --release --package ckpt-tests --test generations -- --include-ignored && \
+	CKPT_TEST_ROUNDS=$${CKPT_TEST_ROUNDS:-200} \
+	$(CARGO) test --release --package ckpt-tests --test real_programs -- --exact python3 perl bash
+
+test-deps:
+	apt-get update
+	DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends $(test_packages)
+
+# A package builder runs `make` before, as himself.
+install: $(target)/release/restorer $(target)/release/libckpt.so
+	install -D -m 755 $(target)/release/restorer $(DESTDIR)$(bindir)/restorer
+	install -D -m 644 $(target)/release/libckpt.so $(DESTDIR)$(libdir)/libckpt.so
+
+$(target)/release/restorer $(target)/release/libckpt.so &:
+	$(MAKE) all
+
+clean:
+	$(CARGO) clean

@@ -1,0 +1,139 @@
+//! Open files: descriptors, and the locks held on them.
+
+use crate::record;
+use crate::regions::FileIdentity;
+use crate::wire::Malformed;
+
+/// What a descriptor refers to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Kind {
+    /// A regular file, opened again by its path.
+    File = 1,
+    /// A directory, opened again by its path.
+    Directory = 2,
+    /// A character device that has no state of its own (`/dev/null` and its like).
+    Device = 3,
+    /// Terminal, pipe or socket on one of the numbers 0 to 2: the restorer's own.
+    Standard = 4,
+    /// A terminal on another number: the restorer's.
+    Terminal = 5,
+    /// A pipe on another number whose other end is outside: a pipe whose other end is closed.
+    OutsidePipe = 6,
+}
+
+impl Kind {
+    fn from_number(number: u32) -> Option<Self> {
+        [
+            Self::File,
+            Self::Directory,
+            Self::Device,
+            Self::Standard,
+            Self::Terminal,
+            Self::OutsidePipe,
+        ]
+        .into_iter()
+        .find(|&known| known as u32 == number)
+    }
+}
+
+/// No descriptor of an image has a number this high (`NR_OPEN`'s default is 2^20; sysctl fs.nr_open allows 2^30).
+pub const MAX_NUMBER: u32 = 1 << 30;
+
+record! {
+    /// One descriptor. They stand in ascending order of their numbers.
+    pub struct Descriptor<'a> {
+        /// The number.
+        pub number: u32,
+        /// The lowest number that refers to the same open file description; offset and status flags are shared with it.
+        pub description: u32,
+        /// [`Kind`] as a number; [`Descriptor::kind`] gives the checked value.
+        pub kind_number: u32,
+        /// `O_*` flags (`F_GETFL`).
+        pub flags: u32,
+        /// 1 if the descriptor closes on `execve`.
+        pub close_on_exec: u32,
+        /// Offset in bytes.
+        pub offset: u64,
+        /// The file; for a pipe or terminal, only device and inode.
+        pub file: FileIdentity,
+        /// Device number of a character device (`st_rdev`).
+        pub device: u64,
+        /// Path, or what `/proc/PID/fd` says.
+        pub path: &'a [u8],
+    }
+}
+
+impl Descriptor<'_> {
+    /// What the descriptor refers to; [`Descriptor::check`] has refused unknown numbers.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        Kind::from_number(self.kind_number).unwrap_or(Kind::Standard)
+    }
+
+    /// Whether an earlier descriptor has the same open file description.
+    #[must_use]
+    pub fn is_duplicate(&self) -> bool {
+        self.description != self.number
+    }
+
+    /// Checks what can be wrong with the descriptor by itself.
+    ///
+    /// # Errors
+    /// [`Malformed`] names the field.
+    pub fn check(&self) -> Result<(), Malformed> {
+        let standard_is_low = self.kind_number != Kind::Standard as u32 || self.description <= 2;
+        if self.number > MAX_NUMBER || self.description > self.number || !standard_is_low {
+            return Err(Malformed::Field("the number of a descriptor"));
+        }
+        if Kind::from_number(self.kind_number).is_none() {
+            return Err(Malformed::Field("the kind of a descriptor"));
+        }
+        if self.path.contains(&0) {
+            return Err(Malformed::Field("the path of a descriptor"));
+        }
+        Ok(())
+    }
+}
+
+/// How a lock was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum LockKind {
+    /// `fcntl(F_SETLK)`: belongs to the process.
+    Posix = 1,
+    /// `flock(2)`: belongs to the open file description.
+    Flock = 2,
+    /// `fcntl(F_OFD_SETLK)`: belongs to the open file description.
+    OpenFileDescription = 3,
+}
+
+record! {
+    /// One lock (`lock:` lines of `/proc/PID/fdinfo/FD`).
+    pub struct Lock {
+        /// A descriptor through which it can be taken again.
+        pub descriptor: u32,
+        /// [`LockKind`] as a number; [`Lock::kind`] gives the checked value.
+        pub kind_number: u32,
+        /// 1 for a write (exclusive) lock, 0 for a read (shared) lock.
+        pub exclusive: u32,
+        /// First byte.
+        pub start: u64,
+        /// Number of bytes, 0 for all to the end of the file.
+        pub length: u64,
+    }
+}
+
+impl Lock {
+    /// How the lock was taken, unless the number is none that the format knows.
+    #[must_use]
+    pub fn kind(&self) -> Option<LockKind> {
+        [
+            LockKind::Posix,
+            LockKind::Flock,
+            LockKind::OpenFileDescription,
+        ]
+        .into_iter()
+        .find(|&known| known as u32 == self.kind_number)
+    }
+}

@@ -1,0 +1,67 @@
+//! What the kernel keeps of a process as a whole.
+
+use crate::record;
+
+/// Number of resource limits (`RLIM_NLIMITS`, include/uapi/asm-generic/resource.h).
+pub const LIMITS: usize = 16;
+
+record! {
+    /// `struct prctl_mm_map` (include/uapi/linux/prctl.h) without its pointers into our own memory: what `/proc/PID/stat`
+    /// says about code, data, heap, stack, arguments and environment.
+    pub struct MemoryMap {
+        /// Begin of the program's code.
+        pub start_code: u64,
+        /// End of the program's code.
+        pub end_code: u64,
+        /// Begin of the program's data.
+        pub start_data: u64,
+        /// End of the program's data.
+        pub end_data: u64,
+        /// Begin of the heap.
+        pub start_brk: u64,
+        /// End of the heap: what `sbrk(0)` returns.
+        pub brk: u64,
+        /// The stack pointer at the start of the program.
+        pub start_stack: u64,
+        /// Begin of the argument strings.
+        pub arg_start: u64,
+        /// End of the argument strings.
+        pub arg_end: u64,
+        /// Begin of the environment strings.
+        pub env_start: u64,
+        /// End of the environment strings.
+        pub env_end: u64,
+    }
+}
+
+record! {
+    /// Attributes of the process.
+    pub struct Process<'a> {
+        /// See [`MemoryMap`].
+        pub memory: MemoryMap,
+        /// The auxiliary vector (`/proc/PID/auxv`).
+        pub auxv: &'a [u8],
+        /// Name of the main thread, padded with zero bytes (`PR_GET_NAME`).
+        pub name: [u8; 16],
+        /// `umask(2)`.
+        pub umask: u32,
+        /// `PR_GET_DUMPABLE`.
+        pub dumpable: u32,
+        /// `PR_GET_TIMERSLACK` of the main thread, in nanoseconds.
+        pub timer_slack: u64,
+        /// `PR_GET_PDEATHSIG`: the signal that the process gets when its parent ends, 0 for none.
+        pub parent_death_signal: u32,
+        /// `PR_GET_CHILD_SUBREAPER`.
+        pub subreaper: u32,
+        /// Nice value (`getpriority(2)`).
+        pub nice: i32,
+        /// Working directory.
+        pub directory: &'a [u8],
+        /// Soft and hard value of each resource limit, in the order of `RLIMIT_*`.
+        pub limits: [[u64; 2]; LIMITS],
+        /// The three interval timers: interval and time left, each in microseconds (`getitimer(2)`).
+        pub interval_timers: [[u64; 2]; 3],
+        /// The path of the program (`/proc/PID/exe`), for messages and debuggers.
+        pub program: &'a [u8],
+    }
+}

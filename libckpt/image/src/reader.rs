@@ -1,0 +1,524 @@
+//! Reads an image: everything that can be wrong with headers and notes is found here, once, before any of it is used.
+
+use core::fmt;
+
+use crate::checksum::crc32c;
+use crate::context::Context;
+use crate::cpu::Cpu;
+use crate::credentials::Credentials;
+use crate::descriptors::{Descriptor, Lock};
+use crate::elf::{
+    self, FILE_HEADER_SIZE, NotAnImage, PF_R, PF_W, PF_X, PROGRAM_HEADER_SIZE, PT_LOAD, PT_NOTE,
+    ProgramHeader, head_size,
+};
+use crate::extents::Extent;
+use crate::header::{Checksums, FORMAT, Header};
+use crate::note::{Kind, Meaning, Note};
+use crate::owners::OwnerWord;
+use crate::process::Process;
+use crate::regions::{PROT_EXEC, PROT_READ, PROT_WRITE, Region};
+use crate::signals::{Actions, Pending};
+use crate::wire::{Decoder, Malformed, Wire};
+use crate::{PAGE, page_up};
+
+/// The note segment of an image is never larger than this, in bytes: the extents of a process with a terabyte in use.
+pub const MAX_NOTES: u64 = 16 << 30;
+
+/// Why a file is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadImage {
+    /// The file header is not one of an image.
+    NotAnImage(NotAnImage),
+    /// A core file without our notes.
+    OrdinaryCore,
+    /// Another version of the format.
+    OtherVersion(u32),
+    /// The file ends early or has something appended: its length, and what it should be, in bytes.
+    WrongLength(u64, u64),
+    /// Headers or notes are not what was written.
+    ChecksumOf(&'static str),
+    /// A note is missing.
+    Missing(Kind),
+    /// Headers or notes are whole but do not make sense.
+    Malformed(Malformed),
+}
+
+impl From<Malformed> for BadImage {
+    fn from(cause: Malformed) -> Self {
+        Self::Malformed(cause)
+    }
+}
+
+impl fmt::Display for BadImage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAnImage(NotAnImage::NotElf) => f.write_str("not a checkpoint image"),
+            Self::NotAnImage(NotAnImage::NotCore) => {
+                f.write_str("a program or library, not a checkpoint image")
+            }
+            Self::NotAnImage(NotAnImage::OtherMachine) => {
+                f.write_str("made on another kind of machine than x86-64")
+            }
+            Self::NotAnImage(NotAnImage::Damaged) => {
+                f.write_str("damaged: its file header is not valid")
+            }
+            Self::OrdinaryCore => f.write_str("an ordinary core file, not a checkpoint image"),
+            Self::OtherVersion(version) => {
+                write!(
+                    f,
+                    "written in format {version}, and this restorer reads format {FORMAT}"
+                )
+            }
+            Self::WrongLength(is, wanted) => {
+                write!(f, "damaged: it has {is} bytes and should have {wanted}")
+            }
+            Self::ChecksumOf(what) => write!(f, "damaged: the checksum of its {what} is wrong"),
+            Self::Missing(kind) => write!(f, "damaged: it has no {kind:?} note"),
+            Self::Malformed(cause) => write!(f, "damaged: {cause}"),
+        }
+    }
+}
+
+/// The program headers of an image, which follow the file header.
+#[derive(Clone, Copy, Debug)]
+pub struct Segments<'a> {
+    raw: &'a [u8],
+}
+
+impl<'a> Segments<'a> {
+    /// The program headers in `head`, the beginning of the file, of which there are `count`.
+    ///
+    /// # Errors
+    /// [`Malformed::Truncated`] if `head` is too short.
+    pub fn new(head: &'a [u8], count: usize) -> Result<Self, Malformed> {
+        let end = count
+            .checked_mul(PROGRAM_HEADER_SIZE)
+            .and_then(|size| size.checked_add(FILE_HEADER_SIZE))
+            .ok_or(Malformed::Truncated)?;
+        Ok(Self {
+            raw: head
+                .get(FILE_HEADER_SIZE..end)
+                .ok_or(Malformed::Truncated)?,
+        })
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = ProgramHeader> + Clone + use<'a> {
+        // A chunk has exactly the size of a header, so decoding it does not fail.
+        self.raw
+            .chunks_exact(PROGRAM_HEADER_SIZE)
+            .filter_map(|raw| Decoder::new(raw).get().ok())
+    }
+
+    /// Those that hold memory.
+    pub fn loads(&self) -> impl Iterator<Item = ProgramHeader> + Clone + use<'a> {
+        self.iter().filter(|segment| segment.kind == PT_LOAD)
+    }
+
+    /// The one that holds the notes, if its place in the file is possible.
+    ///
+    /// # Errors
+    /// [`Malformed`] if there is none, or it lies outside of a file of `file_size` bytes.
+    pub fn notes(&self, file_size: u64) -> Result<ProgramHeader, Malformed> {
+        let notes = self
+            .iter()
+            .next()
+            .filter(|first| first.kind == PT_NOTE)
+            .ok_or(Malformed::Field("the note segment"))?;
+        let end = notes
+            .offset
+            .checked_add(notes.file_size)
+            .ok_or(Malformed::Field("the note segment"))?;
+        if end > file_size || notes.file_size > MAX_NOTES {
+            Err(Malformed::Truncated)
+        } else {
+            Ok(notes)
+        }
+    }
+}
+
+/// Values of one type, one after the other; reading has checked that all of them decode.
+#[derive(Clone, Copy, Debug)]
+pub struct List<'a> {
+    content: Decoder<'a>,
+}
+
+impl<'a> List<'a> {
+    fn checked<T: Wire<'a>>(
+        content: Decoder<'a>,
+        mut check: impl FnMut(T) -> Result<(), Malformed>,
+    ) -> Result<Self, Malformed> {
+        let mut rest = content;
+        while !rest.is_empty() {
+            check(rest.get()?)?;
+        }
+        Ok(Self { content })
+    }
+
+    fn iter<T: Wire<'a>>(&self) -> impl Iterator<Item = T> + Clone + use<'a, T> {
+        let mut rest = self.content;
+        core::iter::from_fn(move || {
+            if rest.is_empty() {
+                None
+            } else {
+                rest.get().ok()
+            }
+        })
+    }
+}
+
+/// An image whose headers and notes were checked. The data is checked extent by extent, while it is read.
+#[derive(Clone, Copy, Debug)]
+pub struct Image<'a> {
+    /// Program headers.
+    pub segments: Segments<'a>,
+    /// Where the image comes from.
+    pub header: Header<'a>,
+    /// What the processor had.
+    pub cpu: Cpu,
+    /// Attributes of the process.
+    pub process: Process<'a>,
+    /// Who the process was.
+    pub credentials: Credentials<'a>,
+    /// The main thread.
+    pub context: Context,
+    /// Dispositions.
+    pub actions: Actions,
+    regions: List<'a>,
+    extents: List<'a>,
+    descriptors: List<'a>,
+    locks: List<'a>,
+    pending: List<'a>,
+    owners: List<'a>,
+}
+
+/// Notes of ours, as found.
+struct Found<'a> {
+    contents: [Option<Decoder<'a>>; Kind::ALL.len()],
+}
+
+impl<'a> Found<'a> {
+    fn collect(notes: &'a [u8]) -> Result<Self, BadImage> {
+        let mut contents = [None; Kind::ALL.len()];
+        let mut rest = Decoder::new(notes);
+        while !rest.is_empty() {
+            if let Meaning::Ours(kind, content) = Note::take(&mut rest)?.meaning()? {
+                let index = Kind::ALL
+                    .iter()
+                    .position(|&known| known == kind)
+                    .unwrap_or_default();
+                if contents[index].replace(content).is_some() {
+                    return Err(Malformed::Field("a note that stands there twice").into());
+                }
+            }
+        }
+        Ok(Self { contents })
+    }
+
+    fn get(&self, kind: Kind) -> Result<Decoder<'a>, BadImage> {
+        let index = Kind::ALL.iter().position(|&known| known == kind);
+        index
+            .and_then(|index| self.contents[index])
+            .ok_or(BadImage::Missing(kind))
+    }
+
+    fn whole<T: Wire<'a>>(&self, kind: Kind) -> Result<T, BadImage> {
+        let mut content = self.get(kind)?;
+        let value = content.get()?;
+        if content.is_empty() {
+            Ok(value)
+        } else {
+            Err(Malformed::Field("the length of a note").into())
+        }
+    }
+}
+
+/// Says whether `notes` hold an image of ours at all, before anything else is complained about.
+fn check_origin(notes: &[u8]) -> Result<(), BadImage> {
+    let mut rest = Decoder::new(notes);
+    while !rest.is_empty() {
+        let Ok(note) = Note::take(&mut rest) else {
+            break;
+        };
+        if note.owner == crate::note::OWNER && note.kind == Kind::Header as u32 {
+            let format: u32 = Decoder::new(note.content.get(4..).unwrap_or_default()).get()?;
+            return if format == FORMAT {
+                Ok(())
+            } else {
+                Err(BadImage::OtherVersion(format))
+            };
+        }
+    }
+    Err(BadImage::OrdinaryCore)
+}
+
+/// Where in the notes the field lies that closes them: the checksum of all that precedes it.
+const NOTES_CHECKSUM_SIZE: usize = 4;
+
+impl<'a> Image<'a> {
+    /// Reads an image from `head`, its bytes up to the first page of data, and `notes`, its note segment; the file has
+    /// `segment_count` segments and `file_size` bytes.
+    ///
+    /// # Errors
+    /// [`BadImage`] says what is wrong with it.
+    pub fn read(
+        head: &'a [u8],
+        segment_count: usize,
+        notes: &'a [u8],
+        file_size: u64,
+    ) -> Result<Self, BadImage> {
+        let segments = Segments::new(head, segment_count)?;
+        check_origin(notes)?;
+
+        let (summed, sum) = notes
+            .split_at_checked(notes.len().wrapping_sub(NOTES_CHECKSUM_SIZE))
+            .ok_or(Malformed::Truncated)?;
+        if Decoder::new(sum).get() != Ok(crc32c(summed)) {
+            return Err(BadImage::ChecksumOf("notes"));
+        }
+        let found = Found::collect(notes)?;
+        let checksums: Checksums = found.whole(Kind::Checksums)?;
+        if checksums.file_size != file_size {
+            return Err(BadImage::WrongLength(file_size, checksums.file_size));
+        }
+        if head.len() as u64 != page_up(head_size(segment_count) as u64)
+            || checksums.head != crc32c(head)
+        {
+            return Err(BadImage::ChecksumOf("headers"));
+        }
+
+        let mut signals = found.get(Kind::Signals)?;
+        let actions: Actions = signals.get()?;
+        let image = Self {
+            segments,
+            header: found.whole(Kind::Header)?,
+            cpu: found.whole(Kind::Cpu)?,
+            process: found.whole(Kind::Process)?,
+            credentials: found.whole(Kind::Credentials)?,
+            context: found.whole(Kind::Context)?,
+            actions,
+            regions: List::checked(found.get(Kind::Regions)?, |region: Region<'_>| {
+                region.check()
+            })?,
+            extents: List::checked(found.get(Kind::Extents)?, |extent: Extent| extent.check())?,
+            descriptors: List::checked(
+                found.get(Kind::Descriptors)?,
+                |descriptor: Descriptor<'_>| descriptor.check(),
+            )?,
+            locks: List::checked(found.get(Kind::Locks)?, |lock: Lock| {
+                lock.kind().map(drop).ok_or(Malformed::Field("a lock"))
+            })?,
+            pending: List::checked(signals, |_: Pending| Ok(()))?,
+            owners: List::checked(found.get(Kind::Owners)?, |_: OwnerWord| Ok(()))?,
+        };
+        image.check_memory(file_size)?;
+        image.check_context()?;
+        image.check_owners()?;
+        image.check_descriptors()?;
+        Ok(image)
+    }
+
+    /// The words that hold a thread id, in ascending order of their addresses.
+    pub fn owners(&self) -> impl Iterator<Item = OwnerWord> + Clone + use<'a> {
+        self.owners.iter()
+    }
+
+    /// The regions, in ascending order.
+    pub fn regions(&self) -> impl Iterator<Item = Region<'a>> + Clone + use<'a> {
+        self.regions.iter()
+    }
+
+    /// The extents, in ascending order.
+    pub fn extents(&self) -> impl Iterator<Item = Extent> + Clone + use<'a> {
+        self.extents.iter()
+    }
+
+    /// The extents with their offsets in the file, in ascending order.
+    pub fn placed_extents(&self) -> impl Iterator<Item = (Extent, u64)> + Clone + use<'a> {
+        let mut segments = self.segments.loads();
+        let mut segment = segments.next();
+        self.extents().filter_map(move |extent| {
+            while segment.is_some_and(|segment| segment.end() <= extent.address) {
+                segment = segments.next();
+            }
+            segment.map(|segment| (extent, segment.offset + (extent.address - segment.address)))
+        })
+    }
+
+    /// The descriptors, in ascending order of their numbers.
+    pub fn descriptors(&self) -> impl Iterator<Item = Descriptor<'a>> + Clone + use<'a> {
+        self.descriptors.iter()
+    }
+
+    /// The locks.
+    pub fn locks(&self) -> impl Iterator<Item = Lock> + Clone + use<'a> {
+        self.locks.iter()
+    }
+
+    /// The pending signals, in the order in which they arrived.
+    pub fn pending(&self) -> impl Iterator<Item = Pending> + Clone + use<'a> {
+        self.pending.iter()
+    }
+
+    /// Regions ascend without overlap, the segments cover exactly them, and every extent lies within one segment.
+    fn check_memory(&self, file_size: u64) -> Result<(), Malformed> {
+        let mut segments = self.segments.loads();
+        let mut last_end = 0;
+        for region in self.regions() {
+            if region.start < last_end {
+                return Err(Malformed::Field("the order of the regions"));
+            }
+            last_end = region.end;
+            let mut covered = region.start;
+            while covered < region.end {
+                let segment = segments
+                    .next()
+                    .ok_or(Malformed::Field("the number of segments"))?;
+                let in_file = segment
+                    .offset
+                    .checked_add(segment.file_size)
+                    .is_some_and(|end| end <= file_size);
+                let whole = segment.file_size == 0 || segment.file_size == segment.memory_size;
+                let fits =
+                    segment.address == covered && segment.memory_size <= region.end - covered;
+                if !in_file
+                    || !whole
+                    || !fits
+                    || segment.memory_size == 0
+                    || segment.offset % PAGE != 0
+                {
+                    return Err(Malformed::Field("a segment"));
+                }
+                if segment.flags != segment_flags(region.protection) {
+                    return Err(Malformed::Field("the flags of a segment"));
+                }
+                covered = segment.end();
+            }
+        }
+        if segments.next().is_some() {
+            return Err(Malformed::Field("the number of segments"));
+        }
+
+        let mut segments = self
+            .segments
+            .loads()
+            .filter(|segment| segment.file_size != 0);
+        let mut segment = segments.next();
+        let mut last_end = 0;
+        for extent in self.extents() {
+            while segment.is_some_and(|segment| segment.end() <= extent.address) {
+                segment = segments.next();
+            }
+            let inside = segment.is_some_and(|segment| {
+                segment.address <= extent.address && extent.end() <= segment.end()
+            });
+            if !inside || extent.address < last_end {
+                return Err(Malformed::Field("the place of an extent"));
+            }
+            last_end = extent.end();
+        }
+        Ok(())
+    }
+
+    /// Code, stack and signal frame of the context lie in memory of the image that can be used as such.
+    fn check_context(&self) -> Result<(), Malformed> {
+        self.context.check()?;
+        let in_memory = |address: u64, protection: u32| {
+            self.regions().any(|region| {
+                region.contains(address) && region.protection & protection == protection
+            })
+        };
+        let registers = &self.context.registers;
+        if !in_memory(registers.rip, PROT_READ | PROT_EXEC) {
+            return Err(Malformed::Field("the instruction pointer"));
+        }
+        // The stack pointer may stand at the very end of its region.
+        if !in_memory(registers.rsp - 1, PROT_READ | PROT_WRITE)
+            || !in_memory(self.context.frame, PROT_READ)
+        {
+            return Err(Malformed::Field("the stack pointer"));
+        }
+        Ok(())
+    }
+
+    /// Every word lies in an extent, that is in memory that is filled from the image; words ascend.
+    fn check_owners(&self) -> Result<(), Malformed> {
+        let mut extents = self.extents().peekable();
+        let mut last = None;
+        for OwnerWord { address } in self.owners() {
+            while extents.next_if(|extent| extent.end() <= address).is_some() {}
+            let inside = extents
+                .peek()
+                .is_some_and(|extent| extent.address <= address && !extent.same_as_file());
+            if !inside || !address.is_multiple_of(4) || last.is_some_and(|last| address <= last) {
+                return Err(Malformed::Field("the address of a mutex"));
+            }
+            last = Some(address);
+        }
+        Ok(())
+    }
+
+    /// Numbers ascend, and a duplicate names an earlier one that is none.
+    fn check_descriptors(&self) -> Result<(), Malformed> {
+        let mut last = None;
+        for descriptor in self.descriptors() {
+            if last.is_some_and(|last| descriptor.number <= last) {
+                return Err(Malformed::Field("the order of the descriptors"));
+            }
+            last = Some(descriptor.number);
+            if !descriptor.is_duplicate() {
+                continue;
+            }
+            let original = self
+                .descriptors()
+                .take_while(|earlier| earlier.number <= descriptor.description)
+                .last();
+            if !original.is_some_and(|earlier| {
+                earlier.number == descriptor.description && !earlier.is_duplicate()
+            }) {
+                return Err(Malformed::Field("the description of a descriptor"));
+            }
+        }
+        let known = |lock: &Lock| {
+            self.descriptors()
+                .any(|descriptor| descriptor.number == lock.descriptor)
+        };
+        if self.locks().all(|lock| known(&lock)) {
+            Ok(())
+        } else {
+            Err(Malformed::Field("the descriptor of a lock"))
+        }
+    }
+}
+
+/// `p_flags` of a segment whose region has `protection`.
+#[must_use]
+pub fn segment_flags(protection: u32) -> u32 {
+    [(PROT_READ, PF_R), (PROT_WRITE, PF_W), (PROT_EXEC, PF_X)]
+        .into_iter()
+        .filter(|(bit, _)| protection & bit != 0)
+        .fold(0, |flags, (_, flag)| flags | flag)
+}
+
+/// Reads the number of segments out of `bytes`, the beginning of the file; `section` is handed the offset of the section
+/// header when the number stands there and returns its bytes.
+///
+/// # Errors
+/// [`BadImage`] says why the file is none of ours.
+pub fn segment_count<'s>(
+    bytes: &[u8],
+    section: impl FnOnce(u64) -> Option<&'s [u8]>,
+) -> Result<usize, BadImage> {
+    let count = match elf::check_file_header(bytes).map_err(BadImage::NotAnImage)? {
+        elf::SegmentCount::Known(count) => count,
+        elf::SegmentCount::InSectionHeader(offset) => {
+            let raw = section(offset).ok_or(Malformed::Truncated)?;
+            Decoder::new(raw).get::<elf::SectionHeader>()?.info as usize
+        }
+    };
+    if (1..=elf::MAX_SEGMENTS).contains(&count) {
+        Ok(count)
+    } else {
+        Err(Malformed::Field("the number of segments").into())
+    }
+}

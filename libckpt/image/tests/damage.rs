@@ -1,0 +1,419 @@
+//! Whatever happens to the headers and notes of an image, it is refused and nothing panics.
+
+use ckpt_image::checksum::crc32c;
+use ckpt_image::context::{Context, Registers};
+use ckpt_image::cpu::{COMPONENTS, Cpu, FEATURE_WORDS};
+use ckpt_image::credentials::{Credentials, NAMESPACES};
+use ckpt_image::descriptors::{Descriptor, Kind as DescriptorKind};
+use ckpt_image::elf::{FileHeader, PF_R, PF_W, PF_X, PT_LOAD, PT_NOTE, ProgramHeader, head_size};
+use ckpt_image::extents::Extent;
+use ckpt_image::header::{Checksums, FORMAT, Header};
+use ckpt_image::note::{Kind, append_own};
+use ckpt_image::owners::OwnerWord;
+use ckpt_image::process::{LIMITS, MemoryMap, Process};
+use ckpt_image::reader::{BadImage, Image, segment_count};
+use ckpt_image::regions::{Backing, FileIdentity, Region};
+use ckpt_image::signals::{Action, Actions, SIGNALS};
+use ckpt_image::wire::Encoder;
+use ckpt_image::{PAGE, page_up};
+
+const CODE: u64 = 0x10000;
+const STACK: u64 = 0x20000;
+
+/// The parts of an image that a test may want to have otherwise.
+#[derive(Clone)]
+struct Parts {
+    format: u32,
+    regions: Vec<Region<'static>>,
+    extents: Vec<Extent>,
+    descriptors: Vec<Descriptor<'static>>,
+    context: Context,
+    owners: Vec<OwnerWord>,
+    segments: Vec<ProgramHeader>,
+}
+
+fn region(start: u64, pages: u64, protection: u32) -> Region<'static> {
+    Region {
+        start,
+        end: start + pages * PAGE,
+        protection,
+        backing_number: Backing::Anonymous as u32,
+        flags: 0,
+        offset: 0,
+        file: FileIdentity::default(),
+        name: b"",
+    }
+}
+
+fn segment(kind: u32, flags: u32, address: u64, offset: u64, size: u64) -> ProgramHeader {
+    ProgramHeader {
+        kind,
+        flags,
+        offset,
+        address,
+        physical: 0,
+        file_size: size,
+        memory_size: if kind == PT_LOAD { size } else { 0 },
+        alignment: PAGE,
+    }
+}
+
+fn descriptor(number: u32) -> Descriptor<'static> {
+    Descriptor {
+        number,
+        description: number,
+        kind_number: DescriptorKind::Standard as u32,
+        flags: 0,
+        close_on_exec: 0,
+        offset: 0,
+        file: FileIdentity::default(),
+        device: 0,
+        path: b"pipe:[1]",
+    }
+}
+
+impl Parts {
+    /// A tiny process: a page of code and a page of stack.
+    fn tiny() -> Self {
+        Self {
+            format: FORMAT,
+            regions: vec![region(CODE, 1, 5), region(STACK, 1, 3)],
+            extents: vec![
+                Extent {
+                    address: CODE,
+                    pages: 1,
+                    flags: 0,
+                    checksum: 1,
+                },
+                Extent {
+                    address: STACK,
+                    pages: 1,
+                    flags: 0,
+                    checksum: 2,
+                },
+            ],
+            descriptors: vec![descriptor(0), descriptor(1)],
+            context: Context {
+                tid: 1,
+                registers: Registers {
+                    rip: CODE + 8,
+                    rsp: STACK + 64,
+                    rflags: 0x202,
+                    ..Registers::default()
+                },
+                fs_base: STACK,
+                gs_base: 0,
+                frame: STACK + 128,
+            },
+            owners: vec![OwnerWord { address: STACK + 8 }],
+            segments: vec![
+                segment(PT_NOTE, PF_R, 0, 3 * PAGE, 0),
+                segment(PT_LOAD, PF_R | PF_X, CODE, PAGE, PAGE),
+                segment(PT_LOAD, PF_R | PF_W, STACK, 2 * PAGE, PAGE),
+            ],
+        }
+    }
+
+    /// The bytes of the file.
+    fn file(&self) -> Vec<u8> {
+        let mut buffer = vec![0; 1 << 16];
+        let mut notes = Encoder::new(&mut buffer);
+        self.encode_notes(&mut notes);
+        let notes_size = notes.len() + 12 + 8 + 20;
+        let data_end = 3 * PAGE;
+
+        let mut segments = self.segments.clone();
+        segments[0].file_size = notes_size as u64;
+        let mut head = vec![0; page_up(head_size(segments.len()) as u64) as usize];
+        let mut to = Encoder::new(&mut head);
+        to.put(&FileHeader::for_image(segments.len())).unwrap();
+        segments.iter().for_each(|segment| to.put(segment).unwrap());
+
+        let file_size = data_end + notes_size as u64;
+        let sums = Checksums {
+            file_size,
+            head: crc32c(&head),
+            notes: 0,
+        };
+        append_own(&mut notes, Kind::Checksums, |to| to.put(&sums)).unwrap();
+        assert_eq!(notes.len(), notes_size);
+        let sum_at = notes.len() - 4;
+        notes
+            .patch_u32(sum_at, crc32c(&notes.written()[..sum_at]))
+            .unwrap();
+
+        let mut file = head;
+        file.resize(data_end as usize, 0xab);
+        file.extend_from_slice(notes.written());
+        file
+    }
+
+    fn encode_notes(&self, to: &mut Encoder<'_>) {
+        let header = Header {
+            format: self.format,
+            generation: 0,
+            pid: 1,
+            pid_namespace: 2,
+            start_time: 3,
+            boot_id: [4; 16],
+            machine_id: [5; 16],
+            realtime: 6,
+            monotonic: 7,
+            kernel: b"6.1",
+            writer: b"0.1.0",
+        };
+        let process = Process {
+            memory: MemoryMap {
+                start_code: CODE,
+                end_code: CODE,
+                start_data: CODE,
+                end_data: CODE,
+                start_brk: CODE,
+                brk: CODE,
+                start_stack: STACK,
+                arg_start: STACK,
+                arg_end: STACK,
+                env_start: STACK,
+                env_end: STACK,
+            },
+            auxv: &[0; 16],
+            name: *b"tiny\0\0\0\0\0\0\0\0\0\0\0\0",
+            umask: 0o22,
+            dumpable: 1,
+            timer_slack: 50_000,
+            parent_death_signal: 0,
+            subreaper: 0,
+            nice: 0,
+            directory: b"/",
+            limits: [[u64::MAX; 2]; LIMITS],
+            interval_timers: [[0; 2]; 3],
+            program: b"/bin/tiny",
+        };
+        let credentials = Credentials {
+            uids: [0; 4],
+            gids: [0; 4],
+            capabilities: [0; 5],
+            securebits: 0,
+            no_new_privs: 0,
+            seccomp: 0,
+            seccomp_filters: 0,
+            namespaces: [0; NAMESPACES],
+            groups: b"",
+        };
+        let cpu = Cpu {
+            features: [0; FEATURE_WORDS],
+            xcr0: 0,
+            components: [[0; 2]; COMPONENTS],
+        };
+        let actions = Actions {
+            actions: [Action::default(); SIGNALS],
+            pending: 0,
+        };
+        append_own(to, Kind::Header, |to| to.put(&header)).unwrap();
+        append_own(to, Kind::Cpu, |to| to.put(&cpu)).unwrap();
+        append_own(to, Kind::Process, |to| to.put(&process)).unwrap();
+        append_own(to, Kind::Credentials, |to| to.put(&credentials)).unwrap();
+        append_own(to, Kind::Context, |to| to.put(&self.context)).unwrap();
+        append_own(to, Kind::Regions, |to| {
+            self.regions.iter().try_for_each(|region| to.put(region))
+        })
+        .unwrap();
+        append_own(to, Kind::Extents, |to| {
+            self.extents.iter().try_for_each(|extent| to.put(extent))
+        })
+        .unwrap();
+        append_own(to, Kind::Descriptors, |to| {
+            self.descriptors.iter().try_for_each(|one| to.put(one))
+        })
+        .unwrap();
+        append_own(to, Kind::Locks, |_| Ok(())).unwrap();
+        append_own(to, Kind::Signals, |to| to.put(&actions)).unwrap();
+        append_own(to, Kind::Owners, |to| {
+            self.owners.iter().try_for_each(|word| to.put(word))
+        })
+        .unwrap();
+    }
+
+    fn read(&self) -> Result<(), BadImage> {
+        read(&self.file())
+    }
+}
+
+/// Reads an image as the restorer does: count, head and notes, each bounded by the length of the file.
+fn read(file: &[u8]) -> Result<(), BadImage> {
+    let count = segment_count(file, |offset| file.get(offset as usize..))?;
+    let head_end = page_up(head_size(count) as u64) as usize;
+    let head = file
+        .get(..head_end)
+        .ok_or(BadImage::WrongLength(file.len() as u64, head_end as u64))?;
+    let segments = ckpt_image::reader::Segments::new(head, count)?;
+    let notes = segments.notes(file.len() as u64)?;
+    let notes = &file[notes.offset as usize..(notes.offset + notes.file_size) as usize];
+    Image::read(head, count, notes, file.len() as u64).map(drop)
+}
+
+#[test]
+fn a_whole_image_is_read() {
+    assert_eq!(Parts::tiny().read(), Ok(()));
+}
+
+#[test]
+fn an_image_cut_at_any_length_is_refused() {
+    let file = Parts::tiny().file();
+    for length in 0..file.len() {
+        assert!(read(&file[..length]).is_err(), "cut to {length} bytes");
+    }
+}
+
+#[test]
+fn an_image_with_something_appended_is_refused() {
+    let mut file = Parts::tiny().file();
+    file.push(0);
+    assert!(read(&file).is_err());
+}
+
+#[test]
+fn every_flipped_byte_of_headers_and_notes_is_found() {
+    let file = Parts::tiny().file();
+    let places = (0..PAGE as usize).chain(3 * PAGE as usize..file.len());
+    for place in places {
+        for bits in [0x01, 0x80, 0xff] {
+            let mut damaged = file.clone();
+            damaged[place] ^= bits;
+            assert!(read(&damaged).is_err(), "byte {place} changed by {bits:#x}");
+        }
+    }
+}
+
+/// Damage with a correct checksum: what a mistaken or malicious writer could produce.
+#[test]
+fn what_makes_no_sense_is_refused_though_its_checksum_is_right() {
+    type Case = (&'static str, fn(&mut Parts));
+    let cases: Vec<Case> = vec![
+        ("another format", |parts| parts.format += 1),
+        ("overlapping regions", |parts| parts.regions[1].start = CODE),
+        ("regions out of order", |parts| parts.regions.swap(0, 1)),
+        ("an empty region", |parts| parts.regions[0].end = CODE),
+        ("a region behind its end", |parts| {
+            parts.regions[0].end = CODE - PAGE
+        }),
+        ("an address that is no page's", |parts| {
+            parts.regions[0].start += 1
+        }),
+        ("a kernel address", |parts| {
+            parts.regions[1].end = 0xffff_8000_0000_0000
+        }),
+        ("the end of user space", |parts| {
+            parts.regions[1].end = 0x8000_0000_0000
+        }),
+        ("page zero", |parts| parts.regions[0].start = 0),
+        ("unknown protection", |parts| {
+            parts.regions[0].protection = 8
+        }),
+        ("unknown backing", |parts| {
+            parts.regions[0].backing_number = 99
+        }),
+        ("unknown region flags", |parts| {
+            parts.regions[0].flags = 1 << 31
+        }),
+        ("a huge offset", |parts| {
+            parts.regions[0].offset = !(PAGE - 1)
+        }),
+        ("a segment that is none of the regions'", |parts| {
+            parts.segments[2].address += PAGE
+        }),
+        ("a segment too few", |parts| parts.segments.truncate(2)),
+        ("a segment with other flags", |parts| {
+            parts.segments[1].flags = PF_R | PF_W | PF_X
+        }),
+        ("a segment outside of the file", |parts| {
+            parts.segments[2].offset = 1 << 40
+        }),
+        ("a segment whose end wraps", |parts| {
+            parts.segments[2].memory_size = !(PAGE - 1)
+        }),
+        ("an extent outside of the segments", |parts| {
+            parts.extents[1].address += PAGE
+        }),
+        ("an extent longer than its segment", |parts| {
+            parts.extents[0].pages = 2
+        }),
+        ("an empty extent", |parts| parts.extents[0].pages = 0),
+        ("extents out of order", |parts| parts.extents.swap(0, 1)),
+        ("the same extent twice", |parts| {
+            parts.extents[1] = parts.extents[0]
+        }),
+        ("code outside of code", |parts| {
+            parts.context.registers.rip = STACK
+        }),
+        ("code nowhere", |parts| {
+            parts.context.registers.rip = 8 * PAGE
+        }),
+        ("a stack that cannot be written", |parts| {
+            parts.context.registers.rsp = CODE + 64
+        }),
+        ("a stack at zero", |parts| parts.context.registers.rsp = 0),
+        ("a non-canonical instruction pointer", |parts| {
+            parts.context.registers.rip = 1 << 62
+        }),
+        ("a non-canonical thread pointer", |parts| {
+            parts.context.fs_base = 1 << 63
+        }),
+        ("the trap and I/O flags", |parts| {
+            parts.context.registers.rflags |= 0x3000
+        }),
+        ("a frame outside of memory", |parts| {
+            parts.context.frame = 8 * PAGE
+        }),
+        ("a mutex outside of memory", |parts| {
+            parts.owners[0].address = 8 * PAGE
+        }),
+        ("a mutex at an odd address", |parts| {
+            parts.owners[0].address += 1
+        }),
+        ("descriptors out of order", |parts| {
+            parts.descriptors.swap(0, 1)
+        }),
+        ("a descriptor twice", |parts| {
+            parts.descriptors[1].number = 0
+        }),
+        ("a duplicate of nothing", |parts| {
+            parts.descriptors[0].description = 7
+        }),
+        ("an unknown kind of descriptor", |parts| {
+            parts.descriptors[0].kind_number = 77
+        }),
+        ("an impossible descriptor", |parts| {
+            parts.descriptors[1].number = u32::MAX
+        }),
+    ];
+    for (what, change) in cases {
+        let mut parts = Parts::tiny();
+        change(&mut parts);
+        assert!(parts.read().is_err(), "{what}");
+    }
+}
+
+#[test]
+fn files_of_other_kinds_are_called_by_their_name() {
+    let message = |bytes: &[u8]| read(bytes).unwrap_err().to_string();
+    assert_eq!(message(b""), "not a checkpoint image");
+    assert_eq!(message(b"#!/bin/sh\n"), "not a checkpoint image");
+    let program = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+    assert_eq!(
+        message(&program),
+        "a program or library, not a checkpoint image"
+    );
+    let mut other_machine = Parts::tiny().file();
+    other_machine[18] = 183;
+    assert_eq!(
+        message(&other_machine),
+        "made on another kind of machine than x86-64"
+    );
+    let mut parts = Parts::tiny();
+    parts.format = 7;
+    assert_eq!(
+        parts.read().unwrap_err().to_string(),
+        "written in format 7, and this restorer reads format 1"
+    );
+}

@@ -1,0 +1,234 @@
+//! Which pages have content, asked of the page tables without touching a page.
+//!
+//! Reading memory to find out would make every page of it resident, and a reservation of terabytes would take forever.
+
+use core::mem::size_of;
+
+use ckpt_image::PAGE;
+use ckpt_image::page_up;
+use ckpt_image::regions::Backing;
+use ckpt_image::segments::Span;
+use ckpt_sys::{Errno, Fd, MapVec, calls, files};
+use linux_raw_sys::general as n;
+
+use crate::collect::regions::Mapped;
+use crate::failure::{Doing, Failure};
+use crate::signal;
+
+/// A stretch of pages with content.
+#[derive(Clone, Copy, Debug)]
+pub struct Run {
+    /// The pages.
+    pub span: Span,
+    /// Whether they hold what the region's file holds.
+    pub same_as_file: bool,
+}
+
+/// `PAGEMAP_SCAN`: `_IOWR('f', 16, struct pm_scan_arg)` (include/uapi/linux/fs.h).
+const PAGEMAP_SCAN: u32 =
+    3 << 30 | (size_of::<n::pm_scan_arg>() as u32) << 16 | (b'f' as u32) << 8 | 16;
+
+/// Stretches that one call returns at most.
+const BATCH: usize = 256;
+/// Pages that one read of pagemap covers.
+const PAGEMAP_BATCH: usize = 512;
+
+/// Bits of an entry of `/proc/PID/pagemap` (Documentation/admin-guide/mm/pagemap.rst).
+const PRESENT: u64 = 1 << 63;
+const SWAPPED: u64 = 1 << 62;
+const FILE_OR_SHARED: u64 = 1 << 61;
+
+/// Reads page tables.
+#[derive(Debug)]
+pub struct PageTables {
+    pagemap: Fd,
+    has_scan: bool,
+}
+
+impl PageTables {
+    /// Opens `/proc/self/pagemap`.
+    ///
+    /// # Errors
+    /// [`Failure`] if that is not possible.
+    pub fn open() -> Result<Self, Failure> {
+        let pagemap = calls::open(c"/proc/self/pagemap", n::O_RDONLY)
+            .doing(format_args!("/proc/self/pagemap"))?;
+        Ok(Self {
+            pagemap,
+            has_scan: true,
+        })
+    }
+
+    /// Appends the runs of one region to `runs`, in ascending order.
+    ///
+    /// # Errors
+    /// [`Failure`] if the page tables cannot be read or there is no memory.
+    pub fn runs_of(&mut self, mapped: &Mapped<'_>, runs: &mut MapVec<Run>) -> Result<(), Failure> {
+        let region = &mapped.region;
+        let whole = Span::new(region.start, region.end);
+        let mut list = RunList {
+            first: runs.len(),
+            runs,
+        };
+        let found = match region.backing() {
+            Backing::Anonymous if whole == signal::stack() => Ok(()),
+            Backing::Anonymous => self.for_each_own(whole, |span| list.add(span, false)),
+            Backing::PrivateFile => {
+                let mut from = whole.start;
+                // Behind the end of the file there is nothing; where that is unknown, reading will tell.
+                let in_file = region.file.size.saturating_sub(region.offset);
+                let end = if region.file.is_unknown() {
+                    whole.end
+                } else {
+                    whole.end.min(whole.start + page_up(in_file))
+                };
+                let own = self.for_each_own(whole, |span| {
+                    list.add(Span::new(from, span.start.min(end)), true)?;
+                    from = span.end;
+                    list.add(span, false)
+                });
+                own.and_then(|()| list.add(Span::new(from, end), true))
+            }
+            Backing::SharedReadOnlyFile => list.add(whole, true),
+            Backing::SharedFile => Ok(()),
+            Backing::SharedAnonymous if mapped.swapped => list.add(whole, false),
+            Backing::SharedAnonymous => in_core(whole, |span| list.add(span, false)),
+            // The data areas cannot be read; the code is kept for debuggers and for kernels that have another one.
+            Backing::Vdso if region.name == b"[vdso]" => list.add(whole, false),
+            Backing::Vdso => Ok(()),
+        };
+        found.doing(format_args!(
+            "the pages of the region at {:#x}",
+            region.start
+        ))
+    }
+
+    /// Calls `each` for the stretches of `whole` that have pages of their own: private ones, not a file's, and not the
+    /// common page of zeros that reading untouched memory leaves there.
+    fn for_each_own(
+        &mut self,
+        whole: Span,
+        mut each: impl FnMut(Span) -> Result<(), Errno>,
+    ) -> Result<(), Errno> {
+        if self.has_scan {
+            match self.scan(whole, &mut each) {
+                // Kernels before 6.7; the first call tells, so nothing was handed out yet.
+                Err(Errno::ENOTTY | Errno::EINVAL) => self.has_scan = false,
+                result => return result,
+            }
+        }
+        self.read_pagemap(whole, each)
+    }
+
+    fn scan(
+        &self,
+        whole: Span,
+        mut each: impl FnMut(Span) -> Result<(), Errno>,
+    ) -> Result<(), Errno> {
+        let mut found = [n::page_region {
+            start: 0,
+            end: 0,
+            categories: 0,
+        }; BATCH];
+        let mut from = whole.start;
+        while from < whole.end {
+            let mut arguments = n::pm_scan_arg {
+                size: size_of::<n::pm_scan_arg>() as u64,
+                flags: 0,
+                start: from,
+                end: whole.end,
+                walk_end: 0,
+                vec: found.as_mut_ptr() as u64,
+                vec_len: BATCH as u64,
+                max_pages: 0,
+                // Neither a file's page nor the page of zeros, and either in memory or in swap space.
+                category_inverted: u64::from(n::PAGE_IS_FILE | n::PAGE_IS_PFNZERO),
+                category_mask: u64::from(n::PAGE_IS_FILE | n::PAGE_IS_PFNZERO),
+                category_anyof_mask: u64::from(n::PAGE_IS_PRESENT | n::PAGE_IS_SWAPPED),
+                return_mask: 0,
+            };
+            // SAFETY: the kernel reads and writes the struct, and writes into the array it names.
+            let count = unsafe {
+                calls::ioctl(
+                    self.pagemap.number(),
+                    PAGEMAP_SCAN,
+                    &raw mut arguments as usize,
+                )?
+            };
+            for region in &found[..count] {
+                each(Span::new(region.start, region.end))?;
+            }
+            if count < BATCH {
+                return Ok(());
+            }
+            // `walk_end` was seen to be stale and to lead to stretches being reported twice.
+            from = arguments.walk_end.max(found[count - 1].end);
+        }
+        Ok(())
+    }
+
+    fn read_pagemap(
+        &self,
+        whole: Span,
+        mut each: impl FnMut(Span) -> Result<(), Errno>,
+    ) -> Result<(), Errno> {
+        let mut entries = [0u8; PAGEMAP_BATCH * 8];
+        let mut from = whole.start;
+        while from < whole.end {
+            let pages = ((whole.end - from) / PAGE).min(PAGEMAP_BATCH as u64) as usize;
+            let count = files::read_at(&self.pagemap, &mut entries[..pages * 8], from / PAGE * 8)?;
+            if count == 0 {
+                return Ok(());
+            }
+            for raw in entries[..count].chunks_exact(8) {
+                let entry = u64::from_le_bytes([
+                    raw[0], raw[1], raw[2], raw[3], raw[4], raw[5], raw[6], raw[7],
+                ]);
+                if entry & (PRESENT | SWAPPED) != 0 && entry & FILE_OR_SHARED == 0 {
+                    each(Span::new(from, from + PAGE))?;
+                }
+                from += PAGE;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Appends the runs of one region, joining those that touch.
+struct RunList<'r> {
+    runs: &'r mut MapVec<Run>,
+    /// Where the region's own runs begin.
+    first: usize,
+}
+
+impl RunList<'_> {
+    fn add(&mut self, span: Span, same_as_file: bool) -> Result<(), Errno> {
+        if span.is_empty() {
+            return Ok(());
+        }
+        match self.runs[self.first..].last_mut() {
+            Some(last) if last.span.end == span.start && last.same_as_file == same_as_file => {
+                last.span.end = span.end
+            }
+            _ => self.runs.push(Run { span, same_as_file })?,
+        }
+        Ok(())
+    }
+}
+
+/// Calls `each` for the stretches of shared memory that exist, whoever has written them.
+fn in_core(whole: Span, mut each: impl FnMut(Span) -> Result<(), Errno>) -> Result<(), Errno> {
+    let mut present = [0u8; 4096];
+    let mut from = whole.start;
+    while from < whole.end {
+        let length = (whole.end - from).min(present.len() as u64 * PAGE);
+        calls::in_core(from as usize, length as usize, &mut present)?;
+        for &page in &present[..(length / PAGE) as usize] {
+            if page & 1 == 1 {
+                each(Span::new(from, from + PAGE))?;
+            }
+            from += PAGE;
+        }
+    }
+    Ok(())
+}

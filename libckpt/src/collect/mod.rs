@@ -1,0 +1,11 @@
+//! Reads the kernel's side of the process, one module per kind of thing.
+//!
+//! Async-signal-safe: see `signal`. Nothing here changes what the program could notice.
+
+pub mod content;
+pub mod credentials;
+pub mod descriptors;
+pub mod process;
+pub mod regions;
+pub mod relatives;
+pub mod signals;

@@ -1,0 +1,149 @@
+//! Attributes of the process as a whole.
+
+use ckpt_image::process::{LIMITS, MemoryMap, Process};
+use ckpt_sys::line::{Path, Text};
+use ckpt_sys::syscall::call;
+use ckpt_sys::{Line, calls, files, proc};
+use linux_raw_sys::general as n;
+use linux_raw_sys::prctl::{
+    PR_GET_CHILD_SUBREAPER, PR_GET_NAME, PR_GET_PDEATHSIG, PR_GET_TIMERSLACK,
+};
+
+use crate::failure::{Doing, Failure, failure};
+
+/// Strings that a [`Process`] refers to.
+#[derive(Debug)]
+pub struct Strings {
+    auxv: Line<4096>,
+    directory: Path,
+    program: Path,
+}
+
+impl Strings {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// [`Failure`] if the working directory cannot be found again by its name, or the root was changed.
+    pub fn read() -> Result<Self, Failure> {
+        let root: Path =
+            files::read_link(c"/proc/self/root").doing(format_args!("the root directory"))?;
+        if root.as_bytes() != b"/" {
+            return Err(failure!(
+                "the program has changed its root directory to {root}: that is not supported"
+            ));
+        }
+        let directory: Path =
+            files::read_link(c"/proc/self/cwd").doing(format_args!("the working directory"))?;
+        let same_place = match (
+            calls::stat_at(calls::AT_FDCWD, c"/proc/self/cwd", 0),
+            calls::stat_at(calls::AT_FDCWD, directory.as_c_str(), 0),
+        ) {
+            (Ok(is), Ok(by_name)) => files::identity(&is).same_file(&files::identity(&by_name)),
+            _ => false,
+        };
+        if !same_place {
+            return Err(failure!(
+                "the working directory {directory}: it cannot be reached by this name any more; change to another first"
+            ));
+        }
+        Ok(Self {
+            auxv: files::read_small(c"/proc/self/auxv")
+                .doing(format_args!("the auxiliary vector"))?,
+            directory,
+            program: files::read_link(c"/proc/self/exe").unwrap_or_default(),
+        })
+    }
+}
+
+/// Reads everything else. `umask`, `dumpable` and `limits` are handed in because they were read, or changed, before.
+///
+/// # Errors
+/// [`Failure`] if something cannot be read, or is of a kind that is not supported.
+pub fn collect<'s>(
+    strings: &'s Strings,
+    stat: &proc::ProcessStat,
+    umask: u32,
+    dumpable: u32,
+    limits: [[u64; 2]; LIMITS],
+) -> Result<Process<'s>, Failure> {
+    check_timers()?;
+    let mut name = [0u8; 16];
+    // SAFETY: the kernel writes 16 bytes.
+    let _ = unsafe { calls::prctl(PR_GET_NAME, [name.as_mut_ptr() as usize, 0, 0, 0]) };
+    // SAFETY: brk(0) changes nothing.
+    let brk = unsafe { call(n::__NR_brk, [0]) }.doing(format_args!("the end of the heap"))?;
+    let timer = |which| calls::interval_timer(which).unwrap_or_default();
+    Ok(Process {
+        // Field numbers of proc_pid_stat(5).
+        memory: MemoryMap {
+            start_code: stat.field(26),
+            end_code: stat.field(27),
+            start_data: stat.field(45),
+            end_data: stat.field(46),
+            start_brk: stat.field(47),
+            brk: brk as u64,
+            start_stack: stat.field(28),
+            arg_start: stat.field(48),
+            arg_end: stat.field(49),
+            env_start: stat.field(50),
+            env_end: stat.field(51),
+        },
+        auxv: strings.auxv.as_bytes(),
+        name,
+        umask,
+        dumpable,
+        timer_slack: option(PR_GET_TIMERSLACK),
+        parent_death_signal: written_by(PR_GET_PDEATHSIG),
+        subreaper: written_by(PR_GET_CHILD_SUBREAPER),
+        nice: nice(),
+        directory: strings.directory.as_bytes(),
+        limits,
+        interval_timers: [
+            timer(n::ITIMER_REAL),
+            timer(n::ITIMER_VIRTUAL),
+            timer(n::ITIMER_PROF),
+        ],
+        program: strings.program.as_bytes(),
+    })
+}
+
+/// An attribute that the call returns.
+fn option(option: u32) -> u64 {
+    // SAFETY: the options that are asked for take no address.
+    unsafe { calls::prctl(option, [0; 4]) }.unwrap_or(0) as u64
+}
+
+/// An attribute that the kernel writes.
+fn written_by(option: u32) -> u32 {
+    let mut value = 0u32;
+    // SAFETY: the kernel writes one number.
+    let _ = unsafe { calls::prctl(option, [&raw mut value as usize, 0, 0, 0]) };
+    value
+}
+
+/// The nice value; the system call returns 20 minus it, so that it is never negative.
+fn nice() -> i32 {
+    20 - calls::getpriority(n::PRIO_PROCESS, 0).unwrap_or(20) as i32
+}
+
+/// Reads all resource limits.
+pub fn limits() -> [[u64; 2]; LIMITS] {
+    let mut limits = [[u64::MAX; 2]; LIMITS];
+    for (resource, limit) in limits.iter_mut().enumerate() {
+        *limit = calls::limit(resource, None).unwrap_or(*limit);
+    }
+    limits
+}
+
+/// Refuses POSIX timers, which are not restored yet.
+fn check_timers() -> Result<(), Failure> {
+    // The file needs CONFIG_CHECKPOINT_RESTORE; a kernel without it does not tell.
+    let timers = files::read_small::<512>(c"/proc/self/timers").unwrap_or_default();
+    match ckpt_sys::bytes::value_of(timers.as_bytes(), "ID") {
+        Some(id) => Err(failure!(
+            "the program has a POSIX timer (id {}): timer_create is not supported yet; delete the timer first",
+            Text(id)
+        )),
+        None => Ok(()),
+    }
+}

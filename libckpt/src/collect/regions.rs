@@ -1,0 +1,430 @@
+//! The address space: `/proc/self/maps`, and from `/proc/self/smaps` what maps does not say.
+
+use core::ffi::CStr;
+
+use ckpt_image::regions::{Backing, FileIdentity, Region, vm_flags};
+use ckpt_image::segments::Span;
+use ckpt_sys::bytes::{decimal, fields, lines};
+use ckpt_sys::line::{Path, Text};
+use ckpt_sys::maps::MapsLine;
+use ckpt_sys::{Errno, Fd, MapVec, calls, files};
+use linux_raw_sys::general as n;
+
+use crate::failure::{Doing, Failure, failure};
+
+/// A region, and what only the checkpoint wants to know about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Mapped<'t> {
+    /// The region.
+    pub region: Region<'t>,
+    /// Whether some of it is in swap space.
+    pub swapped: bool,
+}
+
+/// The text of maps. It is read to its end before anything else is mapped.
+#[derive(Debug)]
+pub struct MapsText {
+    text: MapVec<u8>,
+}
+
+/// Room for lines that appear between two readings, in bytes.
+const SLACK: usize = 64 << 10;
+/// The shortest line of maps, in bytes.
+const SHORTEST_LINE: usize = 40;
+
+impl MapsText {
+    /// Room for the text as it is now.
+    ///
+    /// # Errors
+    /// [`Failure`] if the file cannot be read or there is no memory.
+    fn allocate() -> Result<Self, Failure> {
+        let mut length = 0;
+        let fd = open_maps()?;
+        let mut chunk = [0; 4096];
+        loop {
+            match files::read_up_to(&fd, &mut chunk).doing(format_args!("/proc/self/maps"))? {
+                0 => break,
+                count => length += count,
+            }
+        }
+        let text =
+            MapVec::zeroed(length + SLACK).doing(format_args!("memory for the list of regions"))?;
+        Ok(Self { text })
+    }
+
+    fn read(&mut self) -> Result<(), Failure> {
+        let length = files::read_up_to(&open_maps()?, &mut self.text)
+            .doing(format_args!("/proc/self/maps"))?;
+        if length == self.text.len() {
+            return Err(failure!(
+                "/proc/self/maps: it grows while it is read; send the signal again"
+            ));
+        }
+        self.text.truncate(length);
+        Ok(())
+    }
+}
+
+fn open_maps() -> Result<Fd, Failure> {
+    calls::open(c"/proc/self/maps", n::O_RDONLY).doing(format_args!("/proc/self/maps"))
+}
+
+/// All regions of the program, and the memory that they refer to.
+#[derive(Debug)]
+pub struct Regions {
+    // The regions borrow from the text, which stays where it is; `list` hands them out with its lifetime.
+    _text: MapsText,
+    list: MapVec<Mapped<'static>>,
+}
+
+impl Regions {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// [`Failure`] if one is of a kind that cannot be restored.
+    pub fn collect() -> Result<Self, Failure> {
+        let mut maps = MapsText::allocate()?;
+        let mut list = MapVec::<Mapped<'static>>::with_capacity(maps.text.len() / SHORTEST_LINE)
+            .doing(format_args!("memory for the list of regions"))?;
+        let mut smaps =
+            MapVec::zeroed(SLACK).doing(format_args!("memory for the list of regions"))?;
+        // From here to the end of the reading nothing is mapped: what is ours is known, and is left out.
+        let mut ours = [maps.text.span(), list.span(), smaps.span()];
+        ours.sort_unstable_by_key(|span| span.start);
+        maps.read()?;
+
+        // SAFETY: the text lives as long as `self`, is never changed again, and does not move with it.
+        let text: &'static [u8] =
+            unsafe { core::slice::from_raw_parts(maps.text.as_ptr(), maps.text.len()) };
+        let mut last_file = LastFile::default();
+        for line in lines(text) {
+            let line = MapsLine::parse(line).ok_or_else(|| {
+                failure!(
+                    "/proc/self/maps: the line `{}` is of an unknown form",
+                    Text(line)
+                )
+            })?;
+            if line.is_vsyscall() {
+                continue;
+            }
+            let region = describe(&line, &mut last_file)?;
+            for span in without(line.span, &ours) {
+                let offset = if region.backing() == Backing::Anonymous {
+                    0
+                } else {
+                    region.offset
+                };
+                let region = Region {
+                    start: span.start,
+                    end: span.end,
+                    offset,
+                    ..region
+                };
+                list.push(Mapped {
+                    region,
+                    swapped: false,
+                })
+                .doing(format_args!("memory for the list of regions"))?;
+            }
+        }
+        add_smaps(&mut list, &mut smaps)?;
+        merge(&mut list);
+        Ok(Self { _text: maps, list })
+    }
+
+    /// The regions, in ascending order.
+    pub fn list(&self) -> &[Mapped<'_>] {
+        &self.list
+    }
+}
+
+/// The parts of `span` that are in none of `holes`, which are in ascending order.
+fn without(span: Span, holes: &[Span]) -> impl Iterator<Item = Span> {
+    let mut start = span.start;
+    let mut holes = holes
+        .iter()
+        .copied()
+        .filter(move |hole| span.intersection(hole).is_some());
+    let mut done = false;
+    core::iter::from_fn(move || {
+        while !done {
+            let part = match holes.next() {
+                Some(hole) => {
+                    let part = Span::new(start, hole.start);
+                    start = hole.end;
+                    part
+                }
+                None => {
+                    done = true;
+                    Span::new(start, span.end)
+                }
+            };
+            if !part.is_empty() {
+                return Some(part);
+            }
+        }
+        None
+    })
+}
+
+/// The file that was looked at last: the regions of a library follow one another.
+#[derive(Default)]
+struct LastFile<'t> {
+    name: &'t [u8],
+    stat: Option<calls::Stat>,
+}
+
+impl<'t> LastFile<'t> {
+    fn stat(&mut self, name: &'t [u8]) -> Option<calls::Stat> {
+        if self.name != name {
+            let mut path = Path::new();
+            path.push(name);
+            self.name = name;
+            self.stat = calls::stat_at(calls::AT_FDCWD, path.as_c_str(), 0).ok();
+        }
+        self.stat
+    }
+}
+
+/// What a line of maps says about a region; whether a shared file is writable is only known from smaps.
+fn describe<'t>(line: &MapsLine<'t>, last_file: &mut LastFile<'t>) -> Result<Region<'t>, Failure> {
+    let mut file = FileIdentity::default();
+    let mut name = line.name;
+    let backing = if line.is_vdso() {
+        Backing::Vdso
+    } else if line.inode == 0 && !line.shared {
+        Backing::Anonymous
+    } else if line.name == b"/dev/zero (deleted)" && line.shared {
+        file = FileIdentity {
+            device: line.device_number(),
+            inode: line.inode,
+            ..file
+        };
+        Backing::SharedAnonymous
+    } else {
+        refuse_special(line)?;
+        let stat = last_file.stat(line.name);
+        let same =
+            |stat: &calls::Stat| stat.st_dev == line.device_number() && stat.st_ino == line.inode;
+        match stat.filter(same) {
+            Some(stat) if files::is_kind(&stat, n::S_IFREG) => file = files::identity(&stat),
+            Some(_) if line.name == b"/dev/zero" && !line.shared => {}
+            Some(_) => return Err(refused(line, "a mapped device")),
+            None => {}
+        }
+        match (line.shared, file.is_unknown()) {
+            (true, _) => Backing::SharedFile,
+            (false, false) => Backing::PrivateFile,
+            (false, true) if line.name == b"/dev/zero" => Backing::Anonymous,
+            (false, true) => Backing::PrivateFile,
+        }
+    };
+    if backing == Backing::Anonymous && line.inode != 0 {
+        name = b"";
+    }
+    Ok(Region {
+        start: line.span.start,
+        end: line.span.end,
+        protection: line.protection,
+        backing_number: backing as u32,
+        flags: 0,
+        offset: line.offset,
+        file,
+        name,
+    })
+}
+
+fn refused(line: &MapsLine<'_>, what: &str) -> Failure {
+    failure!(
+        "{} at {:#x}: {what} is not supported; unmap it first",
+        Text(line.name),
+        line.span.start
+    )
+}
+
+/// Mappings that look like those of files and are none.
+fn refuse_special(line: &MapsLine<'_>) -> Result<(), Failure> {
+    let kinds: [(&[u8], &str); 4] = [
+        (b"/SYSV", "System V shared memory"),
+        (b"/memfd:", "a shared mapping of a memfd"),
+        (b"anon_inode:", "a mapping of a kernel object"),
+        (b"/[aio]", "native asynchronous input/output"),
+    ];
+    for (prefix, what) in kinds {
+        // A private mapping of a memfd is filled from the image like any other.
+        if line.name.starts_with(prefix) && (line.shared || prefix != b"/memfd:") {
+            return Err(refused(line, what));
+        }
+    }
+    Ok(())
+}
+
+/// Flags in smaps of mappings that cannot be restored.
+const UNSUPPORTED: [(&[u8], &str); 6] = [
+    (b"io", "a mapped device"),
+    (b"pf", "a mapped device"),
+    (b"ht", "memory in huge pages of hugetlbfs"),
+    (b"ss", "a shadow stack"),
+    (b"um", "memory that userfaultfd watches"),
+    (b"uw", "memory that userfaultfd watches"),
+];
+
+/// Adds what smaps says to the regions.
+fn add_smaps(list: &mut [Mapped<'_>], buffer: &mut [u8]) -> Result<(), Failure> {
+    let mut reader = LineReader::open(c"/proc/self/smaps", buffer)?;
+    let mut span = Span::new(0, 0);
+    // The regions that lie in the current entry; a mapping of ours may have been cut out of its middle.
+    let (mut first, mut behind) = (0, 0);
+    while let Some(line) = reader.next()? {
+        // Entries begin like lines of maps, with an address in lower case; what follows begins with a capital.
+        if line.first().is_some_and(|byte| !byte.is_ascii_uppercase()) {
+            let Some(header) = MapsLine::parse(line) else {
+                continue;
+            };
+            span = header.span;
+            first = behind
+                + list[behind..]
+                    .iter()
+                    .take_while(|mapped| mapped.region.end <= span.start)
+                    .count();
+            behind = first
+                + list[first..]
+                    .iter()
+                    .take_while(|mapped| mapped.region.start < span.end)
+                    .count();
+            continue;
+        }
+        let Some(entry) = list
+            .get_mut(first..behind)
+            .filter(|entry| !entry.is_empty())
+        else {
+            continue;
+        };
+        if let Some(flags) = line.strip_prefix(b"VmFlags:") {
+            entry
+                .iter_mut()
+                .try_for_each(|mapped| add_flags(&mut mapped.region, flags))?;
+        } else if let Some(size) = line.strip_prefix(b"Swap:") {
+            let swapped = fields(size)
+                .next()
+                .and_then(decimal)
+                .is_some_and(|kilobytes| kilobytes > 0);
+            entry.iter_mut().for_each(|mapped| mapped.swapped = swapped);
+        } else if let Some(key) = line.strip_prefix(b"ProtectionKey:")
+            && fields(key).next().and_then(decimal) != Some(0)
+        {
+            return Err(failure!(
+                "memory at {:#x}: protection keys are not supported",
+                span.start
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn add_flags(region: &mut Region<'_>, flags: &[u8]) -> Result<(), Failure> {
+    if region.backing() == Backing::Vdso {
+        return Ok(());
+    }
+    let mut may_write = false;
+    for flag in fields(flags) {
+        if let Some((_, what)) = UNSUPPORTED
+            .iter()
+            .find(|(unsupported, _)| *unsupported == flag)
+        {
+            let name = Text(if region.name.is_empty() {
+                b"memory"
+            } else {
+                region.name
+            });
+            return Err(failure!(
+                "{name} at {:#x}: {what} is not supported; unmap it first",
+                region.start
+            ));
+        }
+        if flag == b"sl" {
+            return Err(failure!(
+                "memory at {:#x}: memory that was sealed (mseal) is not supported",
+                region.start
+            ));
+        }
+        may_write |= flag == b"mw";
+        let known = vm_flags::NAMES
+            .iter()
+            .find(|(name, _)| name.as_slice() == flag);
+        region.flags |= known.map_or(0, |&(_, bit)| bit);
+    }
+    if region.backing() == Backing::SharedFile {
+        if !may_write {
+            region.backing_number = Backing::SharedReadOnlyFile as u32;
+        } else if region.file.is_unknown() {
+            return Err(failure!(
+                "{} at {:#x}: the program writes to this file through a mapping, and it cannot be reached by its name any \
+                 more; unmap it first",
+                Text(region.name),
+                region.start
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Joins neighbours that the kernel keeps apart only because of their history, so that a restored process does not
+/// end up with more regions from one generation to the next.
+fn merge(list: &mut MapVec<Mapped<'_>>) {
+    let mut kept = 0;
+    for next in 1..list.len() {
+        let mapped = list[next];
+        let last = &mut list[kept];
+        if last.region.continues_in(&mapped.region) {
+            last.region.end = mapped.region.end;
+            last.swapped |= mapped.swapped;
+        } else {
+            kept += 1;
+            list[kept] = mapped;
+        }
+    }
+    list.truncate(kept + 1);
+}
+
+/// Reads a file line by line through a buffer, since smaps of a large process has tens of megabytes.
+struct LineReader<'b> {
+    fd: Fd,
+    buffer: &'b mut [u8],
+    start: usize,
+    end: usize,
+}
+
+impl<'b> LineReader<'b> {
+    fn open(path: &CStr, buffer: &'b mut [u8]) -> Result<Self, Failure> {
+        let fd = calls::open(path, n::O_RDONLY).doing(format_args!("{}", Text(path.to_bytes())))?;
+        Ok(Self {
+            fd,
+            buffer,
+            start: 0,
+            end: 0,
+        })
+    }
+
+    fn next(&mut self) -> Result<Option<&[u8]>, Failure> {
+        loop {
+            let unread = &self.buffer[self.start..self.end];
+            if let Some(length) = unread.iter().position(|&byte| byte == b'\n') {
+                let line = self.start..self.start + length;
+                self.start = line.end + 1;
+                return Ok(Some(&self.buffer[line]));
+            }
+            self.buffer.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+            let count = match calls::read(self.fd.number(), &mut self.buffer[self.end..]) {
+                Err(Errno::EINTR) => continue,
+                answer => answer.doing(format_args!("/proc/self/smaps"))?,
+            };
+            if count == 0 {
+                return Ok(None);
+            }
+            self.end += count;
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! libckpt: preloaded into a program, writes the image of the process it lives in when the checkpoint signal comes.
+//!
+//! The life of a checkpoint: `start` (constructor) installs the handler; `signal` is entered when the signal comes;
+//! `checkpoint` takes the steps one after the other; the modules below `collect` each read one kind of kernel object;
+//! `write` makes the file and `target` puts it under its name; `resume` is where a restored process begins.
+//! `interpose` keeps the program from taking the signal away.
+#![cfg_attr(not(test), no_std)]
+
+mod checkpoint;
+mod collect;
+mod failure;
+mod interpose;
+mod report;
+mod resume;
+mod settings;
+mod signal;
+mod start;
+mod target;
+mod write;
+
+use core::panic::PanicInfo;
+
+// The `libc` crate leaves this to the standard library whenever another package of the build uses it with `std`.
+#[link(name = "c")]
+unsafe extern "C" {}
+
+/// A panic is a bug of ours, and still the program must not be hurt: it goes on as though no signal had come.
+#[cfg_attr(not(test), panic_handler)]
+#[cfg_attr(
+    test,
+    expect(dead_code, reason = "a test binary has the standard library's")
+)]
+fn on_panic(info: &PanicInfo<'_>) -> ! {
+    checkpoint::abandon(info)
+}

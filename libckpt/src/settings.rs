@@ -1,0 +1,253 @@
+//! The `CKPT_*` environment variables, read once at start.
+
+use core::ffi::CStr;
+
+use ckpt_sys::bytes::decimal;
+use ckpt_sys::line::{Path, Text};
+use ckpt_sys::{Line, calls};
+use linux_raw_sys::general as n;
+
+/// What happens after a checkpoint (`CKPT_AFTER`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    /// The program goes on.
+    Continue,
+    /// The program ends, with status [`EXIT_STATUS`].
+    Exit,
+}
+
+/// Status with which `CKPT_AFTER=exit` ends the program.
+pub const EXIT_STATUS: i32 = 85;
+
+/// What happens with a program that has children (`CKPT_CHILDREN`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Children {
+    /// There is no checkpoint.
+    Refuse,
+    /// The program is saved without them.
+    Ignore,
+}
+
+/// All settings.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// The image's path, in which `%p` stands for the pid (`CKPT_FILE`).
+    pub file: Path,
+    /// The checkpoint signal (`CKPT_SIGNAL`).
+    pub signal: i32,
+    /// Whether nothing is written to stderr (`CKPT_QUIET`).
+    pub quiet: bool,
+    /// `CKPT_AFTER`.
+    pub after: After,
+    /// `CKPT_CHILDREN`.
+    pub children: Children,
+}
+
+/// A setting that cannot be used: its name, its value, and why.
+pub struct Invalid {
+    /// Name of the variable.
+    pub name: &'static CStr,
+    /// Why the value cannot be used.
+    pub why: &'static str,
+}
+
+/// Names of signals without `SIG`, for `CKPT_SIGNAL`.
+const SIGNAL_NAMES: [(&[u8], u32); 20] = [
+    (b"HUP", n::SIGHUP),
+    (b"INT", n::SIGINT),
+    (b"QUIT", n::SIGQUIT),
+    (b"USR1", n::SIGUSR1),
+    (b"USR2", n::SIGUSR2),
+    (b"PIPE", n::SIGPIPE),
+    (b"ALRM", n::SIGALRM),
+    (b"TERM", n::SIGTERM),
+    (b"STKFLT", n::SIGSTKFLT),
+    (b"CHLD", n::SIGCHLD),
+    (b"TSTP", n::SIGTSTP),
+    (b"TTIN", n::SIGTTIN),
+    (b"TTOU", n::SIGTTOU),
+    (b"URG", n::SIGURG),
+    (b"XCPU", n::SIGXCPU),
+    (b"VTALRM", n::SIGVTALRM),
+    (b"PROF", n::SIGPROF),
+    (b"WINCH", n::SIGWINCH),
+    (b"IO", n::SIGIO),
+    (b"PWR", n::SIGPWR),
+];
+
+/// Signals that cannot carry a checkpoint: those that cannot be caught, those that the processor raises, and the two that
+/// glibc keeps for itself.
+const UNUSABLE: [u32; 11] = [
+    n::SIGKILL,
+    n::SIGSTOP,
+    n::SIGCONT,
+    n::SIGSEGV,
+    n::SIGBUS,
+    n::SIGFPE,
+    n::SIGILL,
+    n::SIGTRAP,
+    n::SIGSYS,
+    32,
+    33,
+];
+
+impl Settings {
+    /// What holds where no variable is set.
+    pub const fn defaults() -> Self {
+        Self {
+            file: Path::new(),
+            signal: n::SIGUSR2 as i32,
+            quiet: false,
+            after: After::Continue,
+            children: Children::Refuse,
+        }
+    }
+
+    /// Reads the variables; `variable` looks one up.
+    ///
+    /// # Errors
+    /// [`Invalid`] names the first one that cannot be used.
+    pub fn read(
+        variable: impl Fn(&'static CStr) -> Option<&'static [u8]>,
+    ) -> Result<Self, Invalid> {
+        let mut settings = Self::defaults();
+        settings.file.push(b"myckpt");
+        if let Some(value) = variable(c"CKPT_FILE") {
+            settings.file = check_file(value).map_err(|why| Invalid {
+                name: c"CKPT_FILE",
+                why,
+            })?;
+        }
+        if let Some(value) = variable(c"CKPT_SIGNAL") {
+            settings.signal = check_signal(value).map_err(|why| Invalid {
+                name: c"CKPT_SIGNAL",
+                why,
+            })?;
+        }
+        if let Some(value) = variable(c"CKPT_QUIET") {
+            settings.quiet = match value {
+                b"" | b"0" => false,
+                b"1" => true,
+                _ => {
+                    return Err(Invalid {
+                        name: c"CKPT_QUIET",
+                        why: "it is 0 or 1",
+                    });
+                }
+            };
+        }
+        if let Some(value) = variable(c"CKPT_AFTER") {
+            settings.after = match value {
+                b"continue" => After::Continue,
+                b"exit" => After::Exit,
+                _ => {
+                    return Err(Invalid {
+                        name: c"CKPT_AFTER",
+                        why: "it is `continue` or `exit`",
+                    });
+                }
+            };
+        }
+        if let Some(value) = variable(c"CKPT_CHILDREN") {
+            settings.children = match value {
+                b"refuse" => Children::Refuse,
+                b"ignore" => Children::Ignore,
+                _ => {
+                    return Err(Invalid {
+                        name: c"CKPT_CHILDREN",
+                        why: "it is `refuse` or `ignore`",
+                    });
+                }
+            };
+        }
+        Ok(settings)
+    }
+
+    /// The image's path for process `pid`.
+    pub fn path_for(&self, pid: i32) -> Path {
+        expand(self.file.as_bytes(), pid)
+    }
+}
+
+/// `template` with `%p` replaced by `pid` and `%%` by a percent sign.
+pub fn expand(template: &[u8], pid: i32) -> Path {
+    let mut path = Path::new();
+    let mut rest = template;
+    while let Some((&byte, behind)) = rest.split_first() {
+        rest = behind;
+        match (byte, behind.first()) {
+            (b'%', Some(b'p')) => {
+                path.push(Line::<16>::format(format_args!("{pid}")).as_bytes());
+                rest = &behind[1..];
+            }
+            (b'%', Some(b'%')) => {
+                path.push(b"%");
+                rest = &behind[1..];
+            }
+            _ => path.push(&[byte]),
+        }
+    }
+    path
+}
+
+fn check_file(value: &[u8]) -> Result<Path, &'static str> {
+    if value.is_empty() {
+        return Err("it is empty");
+    }
+    if value.ends_with(b"/") {
+        return Err("it ends with a slash and is no file name");
+    }
+    let mut rest = value;
+    while let Some(at) = rest.iter().position(|&byte| byte == b'%') {
+        if !matches!(rest.get(at + 1), Some(b'p' | b'%')) {
+            return Err("it has a `%` that is neither `%p` (the pid) nor `%%`");
+        }
+        rest = &rest[at + 2..];
+    }
+    let mut path = Path::new();
+    path.push(value);
+    // Room for the pid, the temporary name and the suffix.
+    if path.is_cut() || value.len() > 4000 {
+        Err("it is too long")
+    } else {
+        Ok(path)
+    }
+}
+
+fn check_signal(value: &[u8]) -> Result<i32, &'static str> {
+    let name = value.strip_prefix(b"SIG").unwrap_or(value);
+    let by_name = SIGNAL_NAMES
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|&(_, number)| u64::from(number));
+    let number = by_name
+        .or_else(|| decimal(value))
+        .ok_or("it is neither the number nor the name of a signal")?;
+    if !(1..=64).contains(&number) {
+        return Err("signals have the numbers 1 to 64");
+    }
+    if UNUSABLE
+        .iter()
+        .any(|&unusable| u64::from(unusable) == number)
+    {
+        return Err("this signal cannot be used; 10, 12 and 34 to 64 can");
+    }
+    Ok(number as i32)
+}
+
+/// Says on stderr that libckpt is off because of a setting.
+pub fn complain(invalid: &Invalid, value: &[u8]) {
+    // The end of the line says what is wrong: a long value is cut, not the line.
+    const SHOWN: usize = 100;
+    let (value, more) = match value.get(..SHOWN) {
+        Some(beginning) => (beginning, "..."),
+        None => (value, ""),
+    };
+    let (name, value) = (Text(invalid.name.to_bytes()), Text(value));
+    let line = Line::<1024>::format(format_args!(
+        "libckpt: {name}={value}{more}: {}; libckpt is off\n",
+        invalid.why
+    ));
+    // There is nobody else to tell.
+    let _ = calls::write(2, line.as_bytes());
+}

@@ -1,0 +1,105 @@
+//! The constructor: before `main`, it reads the settings and installs the handler. Nothing else happens until the
+//! signal comes.
+
+use core::ffi::{CStr, c_char};
+
+use ckpt_image::segments::Span;
+use ckpt_sys::kernel::{SignalStack, signal_bit};
+use ckpt_sys::{calls, proc};
+use linux_raw_sys::general as n;
+
+use crate::settings::{Settings, complain};
+use crate::signal::Owned;
+use crate::{interpose, report, resume, signal};
+
+/// What the constructor found out.
+#[derive(Debug)]
+pub struct Start {
+    /// The settings.
+    pub settings: Settings,
+    /// Number of seccomp filters that were there from the start: only they can be there after a restart.
+    pub seccomp_filters: u64,
+}
+
+/// Filled in by the constructor.
+pub static START: Owned<Start> = Owned::new(Start {
+    settings: Settings::defaults(),
+    seccomp_filters: 0,
+});
+
+/// Sizes of the two stacks, in bytes: the handler's, and the alternate one that a program without one gets. Only what
+/// is touched takes memory; the release build needs a tenth of the handler's, the debug build a good half.
+const HANDLER_STACK: usize = 1 << 20;
+const ALTERNATE_STACK: usize = 64 << 10;
+/// Size of the guard below each, in bytes.
+const GUARD: usize = 4 << 10;
+
+ctor::declarative::ctor! {
+    #[ctor(unsafe)]
+    fn start() {
+        let settings = match Settings::read(variable) {
+            Ok(settings) => settings,
+            Err(invalid) => return complain(&invalid, variable(invalid.name).unwrap_or_default()),
+        };
+        let Ok((stack, alternate)) = map_stacks() else {
+            let line = b"libckpt: no memory for its stacks (ENOMEM); libckpt is off\n";
+            let _ = calls::write(2, line);
+            return;
+        };
+        // SAFETY: the handler is not installed yet, so nobody else looks at it.
+        unsafe {
+            *START.get() = Start { settings, seccomp_filters: seccomp_filters() };
+        }
+        report::remember_stderr();
+        resume::find_rseq();
+        signal::set_stack(stack);
+        interpose::take_over(settings.signal, alternate);
+        signal::install(settings.signal);
+        // Whatever the parent had blocked: from here on the signal comes through.
+        let _ = calls::signal_mask(n::SIG_UNBLOCK, Some(signal_bit(settings.signal)));
+    }
+}
+
+/// Number of seccomp filters of this process.
+pub fn seccomp_filters() -> u64 {
+    proc::Status::read().map_or(0, |status| status.decimal("Seccomp_filters"))
+}
+
+fn variable(name: &'static CStr) -> Option<&'static [u8]> {
+    // SAFETY: the constructor runs before any other thread could change the environment; what it reads is copied.
+    let value: *const c_char = unsafe { libc::getenv(name.as_ptr()) };
+    if value.is_null() {
+        return None;
+    }
+    // SAFETY: getenv(3) returns a string.
+    Some(unsafe { CStr::from_ptr(value) }.to_bytes())
+}
+
+/// Maps both stacks, each above a guard page.
+fn map_stacks() -> Result<(Span, SignalStack), ckpt_sys::Errno> {
+    let flags = n::MAP_PRIVATE | n::MAP_ANONYMOUS | n::MAP_NORESERVE;
+    let total = 2 * GUARD + HANDLER_STACK + ALTERNATE_STACK;
+    let (read_write, handler, alternate) = (
+        n::PROT_READ | n::PROT_WRITE,
+        GUARD,
+        2 * GUARD + HANDLER_STACK,
+    );
+    // SAFETY: the mapping is new, and its parts are nobody else's.
+    let start = unsafe {
+        let start = calls::map(0, total, n::PROT_NONE, flags, -1, 0)?;
+        calls::protect(start + handler, HANDLER_STACK, read_write)?;
+        calls::protect(start + alternate, ALTERNATE_STACK, read_write)?;
+        start as u64
+    };
+    let alternate = SignalStack {
+        start: start + alternate as u64,
+        flags: 0,
+        padding: 0,
+        size: ALTERNATE_STACK as u64,
+    };
+    let handler = start + handler as u64;
+    Ok((
+        Span::new(handler, handler + HANDLER_STACK as u64),
+        alternate,
+    ))
+}

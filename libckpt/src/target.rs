@@ -1,0 +1,282 @@
+//! Where the image goes: a temporary file beside its target, which takes the target's name when it is complete.
+//!
+//! Async-signal-safe: see `signal`.
+
+use ckpt_image::elf::{
+    FILE_HEADER_SIZE, PROGRAM_HEADER_SIZE, PT_NOTE, ProgramHeader, check_file_header,
+};
+use ckpt_image::header::Header;
+use ckpt_image::note::{Kind, Meaning, Note};
+use ckpt_image::wire::Decoder;
+use ckpt_sys::bytes::decimal;
+use ckpt_sys::line::Path;
+use ckpt_sys::{Errno, Fd, Line, calls, files, proc};
+use linux_raw_sys::general as n;
+
+use crate::failure::{Doing, Failure, failure};
+use crate::settings::{Settings, expand};
+
+/// A file name, which the kernel limits to 255 bytes; longer ones are found out when it refuses them.
+pub type Name = Line<300>;
+
+/// How long the lock of the directory is waited for, in steps of [`LOCK_STEP`]: another process holds it for the time of a rename.
+const LOCK_TRIES: u32 = 5000;
+const LOCK_STEP: u64 = 1_000_000;
+
+/// A temporary file that disappears unless it is published.
+#[derive(Debug)]
+pub struct Target {
+    directory: Fd,
+    directory_path: Path,
+    name: Name,
+    temporary: Name,
+    file: Fd,
+    published: bool,
+}
+
+/// Where an image went.
+#[derive(Debug)]
+pub struct Published {
+    /// Its path.
+    pub path: Path,
+    /// The live process that already has an image under the wanted name, which is what is in the first field.
+    pub taken: Option<(Name, i32)>,
+    /// Whether the image that was replaced came from another machine.
+    pub replaced_foreign: bool,
+}
+
+impl Target {
+    /// Creates the temporary file, and removes those of dead processes.
+    ///
+    /// # Errors
+    /// [`Failure`] if the directory cannot be opened or written to.
+    pub fn create(settings: &Settings) -> Result<Self, Failure> {
+        let pid = calls::pid();
+        let path = settings.path_for(pid);
+        let (directory, name) = split(path.as_bytes());
+        let directory_line = Path::format(format_args!("{}", ckpt_sys::line::Text(directory)));
+        let mut directory_c = Path::new();
+        directory_c.push(directory);
+        let directory = calls::open(directory_c.as_c_str(), n::O_RDONLY | n::O_DIRECTORY)
+            .doing(format_args!("the directory {directory_line}"))?;
+        let link = Line::<64>::format(format_args!("/proc/self/fd/{}", directory.number()));
+        let directory_path: Path = files::read_link(link.as_c_str())
+            .doing(format_args!("the directory {directory_line}"))?;
+
+        let template = split(settings.file.as_bytes()).1;
+        remove_leftovers(&directory, template);
+        let mut this = Name::new();
+        this.push(name);
+        let temporary = temporary_name(name, pid);
+        let flags = n::O_RDWR | n::O_CREAT | n::O_EXCL | n::O_NOFOLLOW;
+        let file = calls::open_at(directory.number(), temporary.as_c_str(), flags, 0o600)
+            .doing(format_args!("{directory_path}/{temporary}"))?;
+        // A lock on it says that its owner lives; it also holds across machines that share the directory.
+        let _ = calls::flock(file.number(), n::LOCK_EX | n::LOCK_NB);
+        Ok(Self {
+            directory,
+            directory_path,
+            name: this,
+            temporary,
+            file,
+            published: false,
+        })
+    }
+
+    /// The temporary file.
+    pub fn file(&self) -> &Fd {
+        &self.file
+    }
+
+    /// The path of the image, for messages.
+    pub fn path(&self) -> Path {
+        self.path_of(&self.name)
+    }
+
+    fn path_of(&self, name: &Name) -> Path {
+        let mut path = self.directory_path;
+        if path.as_bytes() != b"/" {
+            path.push(b"/");
+        }
+        path.push(name.as_bytes());
+        path
+    }
+
+    /// Syncs the file, gives it its name, and syncs the directory.
+    ///
+    /// # Errors
+    /// [`Failure`] if the disk does not take the data, or the name belongs to something that is no image.
+    pub fn publish(mut self) -> Result<Published, Failure> {
+        let path = self.path();
+        calls::fsync(self.file.number()).doing(format_args!("{path}"))?;
+        self.lock_directory()?;
+        let pid = calls::pid();
+        let mut published = Published {
+            path,
+            taken: None,
+            replaced_foreign: false,
+        };
+        match owner_of(&self.directory, &self.name, &path)? {
+            Owner::Nobody => {}
+            Owner::OtherMachine => published.replaced_foreign = true,
+            Owner::Alive(owner) if owner == pid => {}
+            Owner::Alive(owner) => {
+                let wanted = self.name;
+                self.name = Name::format(format_args!("{wanted}.{pid}"));
+                published.path = self.path();
+                published.taken = Some((wanted, owner));
+                // That name has our pid in it: only an image of ours, or of somebody dead, can be there.
+                owner_of(&self.directory, &self.name, &published.path)?;
+            }
+        }
+        calls::rename_at(
+            self.directory.number(),
+            self.temporary.as_c_str(),
+            self.name.as_c_str(),
+        )
+        .doing(format_args!("{}", published.path))?;
+        self.published = true;
+        calls::fsync(self.directory.number())
+            .doing(format_args!("the directory {}", self.directory_path))?;
+        Ok(published)
+    }
+
+    /// Takes the lock under which owners are looked up and names are given, so that of two processes that finish at the
+    /// same instant the second one sees the first one's image.
+    fn lock_directory(&self) -> Result<(), Failure> {
+        for _ in 0..LOCK_TRIES {
+            match calls::flock(self.directory.number(), n::LOCK_EX | n::LOCK_NB) {
+                Err(Errno::EAGAIN) => calls::sleep(LOCK_STEP),
+                // Some network file systems have no locks; the rename is atomic there, too.
+                _ => return Ok(()),
+            }
+        }
+        Err(failure!(
+            "the directory {}: another process keeps it locked; find out which (lslocks), or set CKPT_FILE to another \
+             directory",
+            self.directory_path
+        ))
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        if !self.published {
+            let _ = calls::unlink_at(self.directory.number(), self.temporary.as_c_str());
+        }
+    }
+}
+
+/// Directory and name of a path.
+fn split(path: &[u8]) -> (&[u8], &[u8]) {
+    match path.iter().rposition(|&byte| byte == b'/') {
+        Some(0) => (b"/", &path[1..]),
+        Some(at) => (&path[..at], &path[at + 1..]),
+        None => (b".", path),
+    }
+}
+
+fn temporary_name(name: &[u8], pid: i32) -> Name {
+    let mut temporary = Name::new();
+    temporary.push(b".");
+    temporary.push(name);
+    temporary.push(Line::<32>::format(format_args!(".{pid}.tmp")).as_bytes());
+    temporary
+}
+
+/// Removes the temporary files of processes that died while they wrote an image of the same name.
+fn remove_leftovers(directory: &Fd, template: &[u8]) {
+    // What cannot be read or removed stays; the checkpoint does not depend on it.
+    let _ = files::for_each_entry(directory, |entry| {
+        // The lock alone would not do: an owner that has just created its file has not locked it yet.
+        let dead = |pid| pid == calls::pid() || calls::kill(pid, 0) == Err(Errno::ESRCH);
+        if owner_of_temporary(entry.to_bytes(), template).is_some_and(dead) {
+            let flags = n::O_RDONLY | n::O_NOFOLLOW | n::O_NONBLOCK;
+            if let Ok(file) = calls::open_at(directory.number(), entry, flags, 0)
+                && calls::flock(file.number(), n::LOCK_EX | n::LOCK_NB).is_ok()
+            {
+                let _ = calls::unlink_at(directory.number(), entry);
+            }
+        }
+        true
+    });
+}
+
+/// The process that would give its temporary file the name `entry` for an image named by `template`.
+fn owner_of_temporary(entry: &[u8], template: &[u8]) -> Option<i32> {
+    let stem = entry.strip_suffix(b".tmp")?;
+    let dot = stem.iter().rposition(|&byte| byte == b'.')?;
+    let pid = i32::try_from(decimal(&stem[dot + 1..])?).ok()?;
+    (temporary_name(expand(template, pid).as_bytes(), pid).as_bytes() == entry).then_some(pid)
+}
+
+/// Whose image a file is.
+enum Owner {
+    /// There is none, or its process is dead.
+    Nobody,
+    /// It comes from another machine, where its process may well live.
+    OtherMachine,
+    /// This process lives.
+    Alive(i32),
+}
+
+/// Finds out whose image `name` is.
+fn owner_of(directory: &Fd, name: &Name, path: &Path) -> Result<Owner, Failure> {
+    let flags = n::O_RDONLY | n::O_NOFOLLOW | n::O_NONBLOCK;
+    let file = match calls::open_at(directory.number(), name.as_c_str(), flags, 0) {
+        Ok(file) => file,
+        Err(Errno::ENOENT) => return Ok(Owner::Nobody),
+        Err(Errno::ELOOP) => {
+            return Err(failure!(
+                "{path}: it is a symbolic link; remove it, or set CKPT_FILE to another name"
+            ));
+        }
+        Err(errno) => return Err(errno).doing(format_args!("{path}")),
+    };
+    let stat = calls::fstat(file.number()).doing(format_args!("{path}"))?;
+    let mut head = [0; FILE_HEADER_SIZE + PROGRAM_HEADER_SIZE];
+    let regular = files::is_kind(&stat, n::S_IFREG);
+    if regular && stat.st_size == 0 {
+        return Ok(Owner::Nobody);
+    }
+    if !regular || files::read_at(&file, &mut head, 0).is_err() || check_file_header(&head).is_err()
+    {
+        return Err(failure!(
+            "{path}: it exists and is no checkpoint image; move it away, or set CKPT_FILE to another name"
+        ));
+    }
+    let mut notes = [0; 4096];
+    let header = read_header(&file, &head, &mut notes);
+    let Some(header) = header else {
+        return Ok(Owner::Nobody);
+    };
+    if header.boot_id != proc::boot_id() {
+        let same_machine = header.machine_id == proc::machine_id();
+        return Ok(if same_machine {
+            Owner::Nobody
+        } else {
+            Owner::OtherMachine
+        });
+    }
+    let alive = header.pid_namespace == proc::pid_namespace()
+        && proc::is_alive(header.pid, header.start_time);
+    Ok(if alive {
+        Owner::Alive(header.pid)
+    } else {
+        Owner::Nobody
+    })
+}
+
+/// The header note of the image whose file begins with `head`. It is the first note.
+fn read_header<'b>(file: &Fd, head: &[u8], buffer: &'b mut [u8]) -> Option<Header<'b>> {
+    let segment: ProgramHeader = Decoder::new(&head[FILE_HEADER_SIZE..]).get().ok()?;
+    if segment.kind != PT_NOTE {
+        return None;
+    }
+    let count = files::read_at(file, buffer, segment.offset).ok()?;
+    let note = Note::take(&mut Decoder::new(&buffer[..count])).ok()?;
+    match note.meaning().ok()? {
+        Meaning::Ours(Kind::Header, mut content) => content.get().ok(),
+        _ => None,
+    }
+}

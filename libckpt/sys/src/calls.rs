@@ -1,0 +1,742 @@
+//! The system calls that libckpt and the restorer use, one typed function each. What a call does, and which errors it
+//! has, is in section 2 of the manual under the name that each function's first line gives.
+//!
+//! A function is `unsafe` where the call can break memory safety: where it changes mappings or writes to an address.
+
+use core::ffi::CStr;
+
+use linux_raw_sys::general as n;
+pub use linux_raw_sys::general::stat as Stat;
+
+use crate::errno::Errno;
+use crate::fd::Fd;
+use crate::kernel::{SignalAction, SignalInfo, SignalSet, SignalStack};
+use crate::syscall::{call, raw};
+
+/// The working directory, for the `*at` calls.
+pub const AT_FDCWD: i32 = n::AT_FDCWD;
+
+/// Result of a call that returns nothing.
+pub type Done = Result<(), Errno>;
+
+/// Defines functions whose arguments are numbers and that cannot break memory safety.
+macro_rules! plain {
+    ($($(#[$meta:meta])* $name:ident = $number:ident($($argument:ident: $type:ty),*);)*) => {$(
+        $(#[$meta])*
+        ///
+        /// # Errors
+        /// Those of the system call.
+        pub fn $name($($argument: $type),*) -> Result<usize, Errno> {
+            // SAFETY: the call only takes numbers and changes nothing in memory.
+            unsafe { call(n::$number, [$($argument as usize),*]) }
+        }
+    )*};
+}
+
+plain! {
+    /// close(2)
+    close = __NR_close(fd: i32);
+    /// close_range(2)
+    close_range = __NR_close_range(first: u32, last: u32, flags: u32);
+    /// lseek(2)
+    lseek = __NR_lseek(fd: i32, offset: i64, whence: u32);
+    /// dup3(2)
+    dup3 = __NR_dup3(from: i32, to: i32, flags: u32);
+    /// fcntl(2) with a number as its argument
+    fcntl = __NR_fcntl(fd: i32, command: u32, argument: usize);
+    /// fsync(2)
+    fsync = __NR_fsync(fd: i32);
+    /// ftruncate(2)
+    ftruncate = __NR_ftruncate(fd: i32, length: u64);
+    /// fallocate(2)
+    fallocate = __NR_fallocate(fd: i32, mode: u32, offset: u64, length: u64);
+    /// flock(2)
+    flock = __NR_flock(fd: i32, operation: u32);
+    /// getpid(2)
+    getpid = __NR_getpid();
+    /// gettid(2)
+    gettid = __NR_gettid();
+    /// getppid(2)
+    getppid = __NR_getppid();
+    /// getpgid(2)
+    getpgid = __NR_getpgid(pid: i32);
+    /// getsid(2)
+    getsid = __NR_getsid(pid: i32);
+    /// geteuid(2)
+    geteuid = __NR_geteuid();
+    /// kill(2)
+    kill = __NR_kill(pid: i32, signal: i32);
+    /// getpriority(2); 20 minus the nice value
+    getpriority = __NR_getpriority(which: u32, who: u32);
+    /// setpriority(2)
+    setpriority = __NR_setpriority(which: u32, who: u32, nice: i32);
+    /// umask(2)
+    umask = __NR_umask(mask: u32);
+    /// setresuid(2)
+    setresuid = __NR_setresuid(real: u32, effective: u32, saved: u32);
+    /// setresgid(2)
+    setresgid = __NR_setresgid(real: u32, effective: u32, saved: u32);
+    /// setfsuid(2); returns the previous id, whether it was changed or not
+    setfsuid = __NR_setfsuid(id: u32);
+    /// setfsgid(2); returns the previous id, whether it was changed or not
+    setfsgid = __NR_setfsgid(id: u32);
+    /// kcmp(2)
+    kcmp = __NR_kcmp(pid1: i32, pid2: i32, kind: u32, first: usize, second: usize);
+}
+
+/// This process.
+#[must_use]
+pub fn pid() -> i32 {
+    getpid().unwrap_or_default() as i32
+}
+
+/// This thread.
+#[must_use]
+pub fn tid() -> i32 {
+    gettid().unwrap_or_default() as i32
+}
+
+/// openat(2), always with `O_CLOEXEC`.
+///
+/// # Errors
+/// Those of the system call.
+pub fn open_at(directory: i32, path: &CStr, flags: u32, mode: u32) -> Result<Fd, Errno> {
+    let flags = flags | n::O_CLOEXEC;
+    // SAFETY: the kernel reads a string that ends with NUL.
+    let number = unsafe {
+        call(
+            n::__NR_openat,
+            [
+                directory as usize,
+                path.as_ptr() as usize,
+                flags as usize,
+                mode as usize,
+            ],
+        )?
+    };
+    Ok(Fd::owning(number as i32))
+}
+
+/// openat(2) relative to the working directory, always with `O_CLOEXEC`, creating nothing.
+///
+/// # Errors
+/// Those of the system call.
+pub fn open(path: &CStr, flags: u32) -> Result<Fd, Errno> {
+    open_at(AT_FDCWD, path, flags, 0)
+}
+
+/// read(2)
+///
+/// # Errors
+/// Those of the system call.
+pub fn read(fd: i32, buffer: &mut [u8]) -> Result<usize, Errno> {
+    // SAFETY: the kernel writes into the buffer only.
+    unsafe {
+        call(
+            n::__NR_read,
+            [fd as usize, buffer.as_mut_ptr() as usize, buffer.len()],
+        )
+    }
+}
+
+/// pread64(2)
+///
+/// # Errors
+/// Those of the system call.
+pub fn pread(fd: i32, buffer: &mut [u8], offset: u64) -> Result<usize, Errno> {
+    // SAFETY: the kernel writes into the buffer only.
+    unsafe {
+        call(
+            n::__NR_pread64,
+            [
+                fd as usize,
+                buffer.as_mut_ptr() as usize,
+                buffer.len(),
+                offset as usize,
+            ],
+        )
+    }
+}
+
+/// write(2)
+///
+/// # Errors
+/// Those of the system call.
+pub fn write(fd: i32, bytes: &[u8]) -> Result<usize, Errno> {
+    // SAFETY: the kernel reads the bytes only.
+    unsafe {
+        call(
+            n::__NR_write,
+            [fd as usize, bytes.as_ptr() as usize, bytes.len()],
+        )
+    }
+}
+
+/// pwrite64(2)
+///
+/// # Errors
+/// Those of the system call.
+pub fn pwrite(fd: i32, bytes: &[u8], offset: u64) -> Result<usize, Errno> {
+    // SAFETY: the kernel reads the bytes only.
+    unsafe {
+        call(
+            n::__NR_pwrite64,
+            [
+                fd as usize,
+                bytes.as_ptr() as usize,
+                bytes.len(),
+                offset as usize,
+            ],
+        )
+    }
+}
+
+/// fstat(2)
+///
+/// # Errors
+/// Those of the system call.
+pub fn fstat(fd: i32) -> Result<Stat, Errno> {
+    stat_at(fd, c"", n::AT_EMPTY_PATH)
+}
+
+/// newfstatat(2)
+///
+/// # Errors
+/// Those of the system call.
+pub fn stat_at(directory: i32, path: &CStr, flags: u32) -> Result<Stat, Errno> {
+    // SAFETY: zeros are a valid value of a struct of numbers.
+    let mut stat: Stat = unsafe { core::mem::zeroed() };
+    let arguments = [
+        directory as usize,
+        path.as_ptr() as usize,
+        &raw mut stat as usize,
+        flags as usize,
+    ];
+    // SAFETY: the kernel reads a string and writes one struct.
+    unsafe { call(n::__NR_newfstatat, arguments)? };
+    Ok(stat)
+}
+
+/// readlinkat(2); returns the number of bytes, which is the buffer's length when the target may be longer.
+///
+/// # Errors
+/// Those of the system call.
+pub fn read_link_at(directory: i32, path: &CStr, buffer: &mut [u8]) -> Result<usize, Errno> {
+    let arguments = [
+        directory as usize,
+        path.as_ptr() as usize,
+        buffer.as_mut_ptr() as usize,
+        buffer.len(),
+    ];
+    // SAFETY: the kernel reads a string and writes into the buffer only.
+    unsafe { call(n::__NR_readlinkat, arguments) }
+}
+
+/// renameat(2) within one directory.
+///
+/// # Errors
+/// Those of the system call.
+pub fn rename_at(directory: i32, from: &CStr, to: &CStr) -> Done {
+    let arguments = [
+        directory as usize,
+        from.as_ptr() as usize,
+        directory as usize,
+        to.as_ptr() as usize,
+    ];
+    // SAFETY: the kernel reads two strings.
+    unsafe { call(n::__NR_renameat, arguments).map(drop) }
+}
+
+/// unlinkat(2) of something that is no directory.
+///
+/// # Errors
+/// Those of the system call.
+pub fn unlink_at(directory: i32, path: &CStr) -> Done {
+    // SAFETY: the kernel reads a string.
+    unsafe {
+        call(
+            n::__NR_unlinkat,
+            [directory as usize, path.as_ptr() as usize, 0],
+        )
+        .map(drop)
+    }
+}
+
+/// chdir(2)
+///
+/// # Errors
+/// Those of the system call.
+pub fn chdir(path: &CStr) -> Done {
+    // SAFETY: the kernel reads a string.
+    unsafe { call(n::__NR_chdir, [path.as_ptr() as usize]).map(drop) }
+}
+
+/// getdents64(2)
+///
+/// # Errors
+/// Those of the system call.
+pub fn read_directory(fd: i32, buffer: &mut [u8]) -> Result<usize, Errno> {
+    // SAFETY: the kernel writes into the buffer only.
+    unsafe {
+        call(
+            n::__NR_getdents64,
+            [fd as usize, buffer.as_mut_ptr() as usize, buffer.len()],
+        )
+    }
+}
+
+/// pipe2(2); read end and write end.
+///
+/// # Errors
+/// Those of the system call.
+pub fn pipe(flags: u32) -> Result<(Fd, Fd), Errno> {
+    let mut ends = [0i32; 2];
+    // SAFETY: the kernel writes two numbers.
+    unsafe { call(n::__NR_pipe2, [ends.as_mut_ptr() as usize, flags as usize])? };
+    Ok((Fd::owning(ends[0]), Fd::owning(ends[1])))
+}
+
+/// poll(2) of one descriptor, without waiting; the events that are there.
+///
+/// # Errors
+/// Those of the system call.
+pub fn poll_now(fd: i32, events: u32) -> Result<u32, Errno> {
+    let mut entry = n::pollfd {
+        fd,
+        events: events as i16,
+        revents: 0,
+    };
+    // SAFETY: the kernel reads and writes one struct.
+    unsafe { call(n::__NR_poll, [&raw mut entry as usize, 1, 0])? };
+    Ok(u32::from(entry.revents as u16))
+}
+
+/// fcntl(2) with a `struct flock`, which the kernel may change.
+///
+/// # Errors
+/// Those of the system call.
+pub fn fcntl_lock(fd: i32, command: u32, lock: &mut n::flock) -> Done {
+    // SAFETY: the kernel reads and writes one struct.
+    unsafe {
+        call(
+            n::__NR_fcntl,
+            [fd as usize, command as usize, &raw mut *lock as usize],
+        )
+        .map(drop)
+    }
+}
+
+/// ioctl(2) with an address as its argument.
+///
+/// # Safety
+/// `argument` points to what `request` wants, and the memory that the kernel writes to is the caller's.
+///
+/// # Errors
+/// Those of the system call.
+pub unsafe fn ioctl(fd: i32, request: u32, argument: usize) -> Result<usize, Errno> {
+    // SAFETY: the caller answers for the argument.
+    unsafe { call(n::__NR_ioctl, [fd as usize, request as usize, argument]) }
+}
+
+/// mmap(2) of fresh private memory, readable and writable, not reserved, at an address that the kernel chooses.
+///
+/// # Errors
+/// Those of the system call.
+pub fn map_anonymous(length: usize) -> Result<usize, Errno> {
+    let flags = n::MAP_PRIVATE | n::MAP_ANONYMOUS | n::MAP_NORESERVE;
+    // SAFETY: nothing that exists is changed.
+    unsafe { map(0, length, n::PROT_READ | n::PROT_WRITE, flags, -1, 0) }
+}
+
+/// mmap(2)
+///
+/// # Safety
+/// With `MAP_FIXED`, nobody uses what was mapped there.
+///
+/// # Errors
+/// Those of the system call.
+pub unsafe fn map(
+    address: usize,
+    length: usize,
+    protection: u32,
+    flags: u32,
+    fd: i32,
+    offset: u64,
+) -> Result<usize, Errno> {
+    let arguments = [
+        address,
+        length,
+        protection as usize,
+        flags as usize,
+        fd as usize,
+        offset as usize,
+    ];
+    // SAFETY: the caller answers for the addresses.
+    unsafe { call(n::__NR_mmap, arguments) }
+}
+
+/// munmap(2)
+///
+/// # Safety
+/// Nobody uses the memory.
+///
+/// # Errors
+/// Those of the system call.
+pub unsafe fn unmap(address: usize, length: usize) -> Done {
+    // SAFETY: the caller answers for the addresses.
+    unsafe { call(n::__NR_munmap, [address, length]).map(drop) }
+}
+
+/// mremap(2) to a size, wherever there is room.
+///
+/// # Safety
+/// Nobody uses the memory at its old addresses.
+///
+/// # Errors
+/// Those of the system call.
+pub unsafe fn remap_anywhere(
+    address: usize,
+    old_length: usize,
+    new_length: usize,
+) -> Result<usize, Errno> {
+    // SAFETY: the caller answers for the addresses.
+    unsafe {
+        call(
+            n::__NR_mremap,
+            [address, old_length, new_length, n::MREMAP_MAYMOVE as usize],
+        )
+    }
+}
+
+/// mprotect(2)
+///
+/// # Safety
+/// Nobody uses the memory in a way that the new protection forbids.
+///
+/// # Errors
+/// Those of the system call.
+pub unsafe fn protect(address: usize, length: usize, protection: u32) -> Done {
+    // SAFETY: the caller answers for the addresses.
+    unsafe { call(n::__NR_mprotect, [address, length, protection as usize]).map(drop) }
+}
+
+/// madvise(2)
+///
+/// # Safety
+/// Nobody uses the memory in a way that the advice changes.
+///
+/// # Errors
+/// Those of the system call.
+pub unsafe fn advise(address: usize, length: usize, advice: u32) -> Done {
+    // SAFETY: the caller answers for the addresses.
+    unsafe { call(n::__NR_madvise, [address, length, advice as usize]).map(drop) }
+}
+
+/// mincore(2): one byte per page of `length` bytes, of which bit 0 says whether it is in memory.
+///
+/// # Errors
+/// Those of the system call.
+pub fn in_core(address: usize, length: usize, pages: &mut [u8]) -> Done {
+    if pages.len() < length.div_ceil(ckpt_image::PAGE as usize) {
+        return Err(Errno::EINVAL);
+    }
+    // SAFETY: the kernel writes one byte per page, for which there is room.
+    unsafe {
+        call(
+            n::__NR_mincore,
+            [address, length, pages.as_mut_ptr() as usize],
+        )
+        .map(drop)
+    }
+}
+
+/// prctl(2) whose arguments are numbers.
+///
+/// # Safety
+/// None of the arguments is an address for this option, or it points to what the option wants.
+///
+/// # Errors
+/// Those of the system call.
+pub unsafe fn prctl(option: u32, arguments: [usize; 4]) -> Result<usize, Errno> {
+    let [a, b, c, d] = arguments;
+    // SAFETY: the caller answers for the arguments.
+    unsafe { call(n::__NR_prctl, [option as usize, a, b, c, d]) }
+}
+
+/// prlimit64(2) of this process: soft and hard limit, after setting them if `new` is given.
+///
+/// # Errors
+/// Those of the system call.
+pub fn limit(resource: usize, new: Option<[u64; 2]>) -> Result<[u64; 2], Errno> {
+    let mut old = [0u64; 2];
+    let new_at = new.as_ref().map_or(0, |new| new.as_ptr() as usize);
+    // SAFETY: `struct rlimit64` is two numbers; the kernel reads one and writes the other.
+    unsafe {
+        call(
+            n::__NR_prlimit64,
+            [0, resource, new_at, old.as_mut_ptr() as usize],
+        )?
+    };
+    Ok(old)
+}
+
+/// clock_gettime(2), in nanoseconds; 0 if there is no such clock.
+#[must_use]
+pub fn clock(clock: u32) -> u64 {
+    let mut time = [0u64; 2];
+    // SAFETY: `struct timespec` is two numbers, which the kernel writes.
+    match unsafe {
+        call(
+            n::__NR_clock_gettime,
+            [clock as usize, time.as_mut_ptr() as usize],
+        )
+    } {
+        Ok(_) => time[0] * 1_000_000_000 + time[1],
+        Err(_) => 0,
+    }
+}
+
+/// nanosleep(2)
+pub fn sleep(nanoseconds: u64) {
+    let time = [nanoseconds / 1_000_000_000, nanoseconds % 1_000_000_000];
+    // SAFETY: the kernel reads two numbers. An interrupted sleep is a short one.
+    let _ = unsafe { call(n::__NR_nanosleep, [time.as_ptr() as usize, 0]) };
+}
+
+/// rt_sigaction(2): the disposition, after setting it if `new` is given.
+///
+/// # Safety
+/// The new handler can run at any moment from now on.
+///
+/// # Errors
+/// Those of the system call.
+pub unsafe fn signal_action(
+    signal: i32,
+    new: Option<&SignalAction>,
+) -> Result<SignalAction, Errno> {
+    let mut old = SignalAction::default();
+    let new_at = new.map_or(0, |new| &raw const *new as usize);
+    let arguments = [
+        signal as usize,
+        new_at,
+        &raw mut old as usize,
+        size_of::<SignalSet>(),
+    ];
+    // SAFETY: the kernel reads one struct and writes one; the caller answers for the handler.
+    unsafe { call(n::__NR_rt_sigaction, arguments)? };
+    Ok(old)
+}
+
+/// rt_sigprocmask(2): the mask, after changing it by `how` (`SIG_BLOCK`, `SIG_UNBLOCK`, `SIG_SETMASK`) if `set` is given.
+///
+/// # Errors
+/// Those of the system call.
+pub fn signal_mask(how: u32, set: Option<SignalSet>) -> Result<SignalSet, Errno> {
+    let mut old: SignalSet = 0;
+    let set_at = set.as_ref().map_or(0, |set| &raw const *set as usize);
+    let arguments = [
+        how as usize,
+        set_at,
+        &raw mut old as usize,
+        size_of::<SignalSet>(),
+    ];
+    // SAFETY: the kernel reads one number and writes one.
+    unsafe { call(n::__NR_rt_sigprocmask, arguments)? };
+    Ok(old)
+}
+
+/// rt_sigtimedwait(2) without waiting: takes the next pending signal of `set`.
+///
+/// # Errors
+/// `EAGAIN` if none is pending.
+pub fn take_pending(set: SignalSet) -> Result<(i32, SignalInfo), Errno> {
+    let mut info: SignalInfo = [0; 128];
+    let no_time = [0u64; 2];
+    let arguments = [
+        &raw const set as usize,
+        info.as_mut_ptr() as usize,
+        no_time.as_ptr() as usize,
+        size_of::<SignalSet>(),
+    ];
+    // SAFETY: the kernel reads two structs and writes one.
+    let signal = unsafe { call(n::__NR_rt_sigtimedwait, arguments)? };
+    Ok((signal as i32, info))
+}
+
+/// rt_sigpending(2)
+///
+/// # Errors
+/// Those of the system call.
+pub fn pending() -> Result<SignalSet, Errno> {
+    let mut set: SignalSet = 0;
+    // SAFETY: the kernel writes one number.
+    unsafe {
+        call(
+            n::__NR_rt_sigpending,
+            [&raw mut set as usize, size_of::<SignalSet>()],
+        )?
+    };
+    Ok(set)
+}
+
+/// rt_sigqueueinfo(2) to this process, or rt_tgsigqueueinfo(2) to this thread.
+///
+/// # Errors
+/// Those of the system call.
+pub fn queue_signal(to_process: bool, signal: i32, info: &SignalInfo) -> Done {
+    let (pid, tid, signal, info) = (
+        pid() as usize,
+        tid() as usize,
+        signal as usize,
+        info.as_ptr() as usize,
+    );
+    // SAFETY: the kernel reads one struct.
+    let sent = unsafe {
+        if to_process {
+            call(n::__NR_rt_sigqueueinfo, [pid, signal, info])
+        } else {
+            call(n::__NR_rt_tgsigqueueinfo, [pid, tid, signal, info])
+        }
+    };
+    sent.map(drop)
+}
+
+/// sigaltstack(2): the alternate stack, after setting it if `new` is given.
+///
+/// # Safety
+/// Handlers may run on the new stack from now on.
+///
+/// # Errors
+/// Those of the system call.
+pub unsafe fn alternate_stack(new: Option<&SignalStack>) -> Result<SignalStack, Errno> {
+    let mut old = SignalStack::default();
+    let new_at = new.map_or(0, |new| &raw const *new as usize);
+    // SAFETY: the kernel reads one struct and writes one; the caller answers for the memory.
+    unsafe { call(n::__NR_sigaltstack, [new_at, &raw mut old as usize])? };
+    Ok(old)
+}
+
+/// getitimer(2): interval and time left, each in microseconds.
+///
+/// # Errors
+/// Those of the system call.
+pub fn interval_timer(which: u32) -> Result<[u64; 2], Errno> {
+    let mut timer = [0u64; 4];
+    // SAFETY: `struct itimerval` is four numbers, which the kernel writes.
+    unsafe {
+        call(
+            n::__NR_getitimer,
+            [which as usize, timer.as_mut_ptr() as usize],
+        )?
+    };
+    let [interval_s, interval_us, left_s, left_us] = timer;
+    Ok([
+        interval_s * 1_000_000 + interval_us,
+        left_s * 1_000_000 + left_us,
+    ])
+}
+
+/// setitimer(2): interval and time left, each in microseconds.
+///
+/// # Errors
+/// Those of the system call.
+pub fn set_interval_timer(which: u32, [interval, left]: [u64; 2]) -> Done {
+    let timer = [
+        interval / 1_000_000,
+        interval % 1_000_000,
+        left / 1_000_000,
+        left % 1_000_000,
+    ];
+    // SAFETY: `struct itimerval` is four numbers, which the kernel reads.
+    unsafe {
+        call(
+            n::__NR_setitimer,
+            [which as usize, timer.as_ptr() as usize, 0],
+        )
+        .map(drop)
+    }
+}
+
+/// mremap(2) without changing the size, to an address where nothing is mapped that anybody uses.
+///
+/// # Safety
+/// Nobody uses the memory at its old addresses, nor what is mapped at the new ones.
+///
+/// # Errors
+/// Those of the system call.
+pub unsafe fn remap_to(address: usize, length: usize, new: usize) -> Done {
+    let flags = n::MREMAP_MAYMOVE | n::MREMAP_FIXED;
+    // SAFETY: the caller answers for the addresses.
+    unsafe {
+        call(
+            n::__NR_mremap,
+            [address, length, length, flags as usize, new],
+        )
+        .map(drop)
+    }
+}
+
+/// mremap(2) with an old size of 0: maps `length` bytes of the shared memory at `address` a second time, at `new`.
+///
+/// # Safety
+/// Nobody uses what is mapped at the new addresses.
+///
+/// # Errors
+/// Those of the system call; `EINVAL` if the memory is not shared.
+pub unsafe fn duplicate_mapping(address: usize, length: usize, new: usize) -> Done {
+    let flags = n::MREMAP_MAYMOVE | n::MREMAP_FIXED;
+    // SAFETY: the caller answers for the addresses.
+    unsafe { call(n::__NR_mremap, [address, 0, length, flags as usize, new]).map(drop) }
+}
+
+/// mlock(2)
+///
+/// # Errors
+/// Those of the system call.
+pub fn lock_memory(address: usize, length: usize) -> Done {
+    // SAFETY: locking changes neither content nor protection.
+    unsafe { call(n::__NR_mlock, [address, length]).map(drop) }
+}
+
+/// setgroups(2)
+///
+/// # Errors
+/// Those of the system call.
+pub fn set_groups(groups: &[u32]) -> Done {
+    // SAFETY: the kernel reads the slice only.
+    unsafe { call(n::__NR_setgroups, [groups.len(), groups.as_ptr() as usize]).map(drop) }
+}
+
+/// capset(2) of this thread: effective, permitted and inheritable capabilities.
+///
+/// # Errors
+/// Those of the system call.
+pub fn set_capabilities(effective: u64, permitted: u64, inheritable: u64) -> Done {
+    let mut header = n::__user_cap_header_struct {
+        version: n::_LINUX_CAPABILITY_VERSION_3,
+        pid: 0,
+    };
+    let word = |shift: u32| n::__user_cap_data_struct {
+        effective: (effective >> shift) as u32,
+        permitted: (permitted >> shift) as u32,
+        inheritable: (inheritable >> shift) as u32,
+    };
+    let data = [word(0), word(32)];
+    // SAFETY: the kernel reads the header and, in this version, two structs; it writes the version it wants to the
+    // header only if it does not know ours, which every kernel since 2.6.26 does.
+    unsafe {
+        call(
+            n::__NR_capset,
+            [&raw mut header as usize, data.as_ptr() as usize],
+        )
+        .map(drop)
+    }
+}
+
+/// exit_group(2)
+pub fn exit(status: i32) -> ! {
+    loop {
+        // SAFETY: the call does not return.
+        unsafe { raw(n::__NR_exit_group, [status as usize, 0, 0, 0, 0, 0]) };
+    }
+}

@@ -1,0 +1,25 @@
+//! Async-signal-safe: raw system calls and what is built directly on them, shared by libckpt and the restorer.
+//!
+//! Nothing here calls libc, allocates from a heap that somebody else uses, takes a lock, or touches thread-local
+//! storage.
+#![cfg_attr(not(test), no_std)]
+
+pub mod bytes;
+pub mod calls;
+pub mod cpuid;
+pub mod crc;
+pub mod errno;
+pub mod fd;
+pub mod files;
+pub mod handover;
+pub mod kernel;
+pub mod line;
+pub mod map_vec;
+pub mod maps;
+pub mod proc;
+pub mod syscall;
+
+pub use errno::Errno;
+pub use fd::Fd;
+pub use line::Line;
+pub use map_vec::MapVec;

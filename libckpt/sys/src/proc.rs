@@ -1,0 +1,216 @@
+//! What `/proc` says about this process.
+
+use ckpt_image::credentials::{NAMESPACE_NAMES, NAMESPACES};
+use linux_raw_sys::general as n;
+
+use crate::bytes::{decimal, fields, hex, number, value_of};
+use crate::{Errno, Line, calls, files};
+
+/// `/proc/self/status`, which is a good kilobyte long, more on machines with many processors.
+#[derive(Debug)]
+pub struct Status(Line<8192>);
+
+impl Status {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// Those of open(2) and read(2).
+    pub fn read() -> Result<Self, Errno> {
+        files::read_small(c"/proc/self/status").map(Self)
+    }
+
+    /// The raw value behind `key`.
+    #[must_use]
+    pub fn value(&self, key: &str) -> &[u8] {
+        value_of(self.0.as_bytes(), key).unwrap_or_default()
+    }
+
+    /// A decimal value, 0 if this kernel has no such line.
+    #[must_use]
+    pub fn decimal(&self, key: &str) -> u64 {
+        fields(self.value(key))
+            .next()
+            .and_then(decimal)
+            .unwrap_or(0)
+    }
+
+    /// A hexadecimal value, 0 if this kernel has no such line.
+    #[must_use]
+    pub fn hex(&self, key: &str) -> u64 {
+        hex(self.value(key)).unwrap_or(0)
+    }
+
+    /// The file mode creation mask.
+    #[must_use]
+    pub fn umask(&self) -> u32 {
+        number(self.value("Umask"), 8).unwrap_or(0) as u32
+    }
+
+    /// The four numbers behind `Uid` or `Gid`: real, effective, saved, for file access.
+    #[must_use]
+    pub fn ids(&self, key: &str) -> [u32; 4] {
+        let mut ids = [0; 4];
+        for (id, field) in ids.iter_mut().zip(fields(self.value(key))) {
+            *id = decimal(field).unwrap_or(0) as u32;
+        }
+        ids
+    }
+
+    /// The supplementary groups.
+    pub fn groups(&self) -> impl Iterator<Item = u32> + '_ {
+        fields(self.value("Groups"))
+            .filter_map(decimal)
+            .map(|group| group as u32)
+    }
+
+    /// Inheritable, permitted, effective, bounding and ambient capabilities.
+    #[must_use]
+    pub fn capabilities(&self) -> [u64; 5] {
+        ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"].map(|key| self.hex(key))
+    }
+}
+
+/// `/proc/self/stat` or another process's (proc_pid_stat(5)).
+#[derive(Debug)]
+pub struct ProcessStat(Line<2048>);
+
+impl ProcessStat {
+    /// Reads that of process `pid`.
+    ///
+    /// # Errors
+    /// `ENOENT` if there is no such process.
+    pub fn of(pid: i32) -> Result<Self, Errno> {
+        let path = Line::<64>::format(format_args!("/proc/{pid}/stat"));
+        files::read_small(path.as_c_str()).map(Self)
+    }
+
+    /// Field `number`, counted from 1 as in the manual, behind the name (so from 3 on); 0 if it is no number.
+    #[must_use]
+    pub fn field(&self, number: usize) -> u64 {
+        let behind_name = self
+            .0
+            .as_bytes()
+            .rsplit(|&byte| byte == b')')
+            .next()
+            .unwrap_or_default();
+        number
+            .checked_sub(3)
+            .and_then(|index| fields(behind_name).nth(index))
+            .and_then(decimal)
+            .unwrap_or(0)
+    }
+
+    /// The state, field 3: `R`, `S`, `Z` and so on.
+    #[must_use]
+    pub fn state(&self) -> u8 {
+        let behind_name = self
+            .0
+            .as_bytes()
+            .rsplit(|&byte| byte == b')')
+            .next()
+            .unwrap_or_default();
+        fields(behind_name)
+            .next()
+            .and_then(|field| field.first())
+            .copied()
+            .unwrap_or(b'?')
+    }
+
+    /// When the process started, in clock ticks since boot.
+    #[must_use]
+    pub fn start_time(&self) -> u64 {
+        self.field(22)
+    }
+}
+
+/// The 16 bytes that a file holds as 32 hexadecimal digits, with or without dashes; zero if it cannot be read.
+fn id_from(path: &core::ffi::CStr) -> [u8; 16] {
+    let mut id = [0; 16];
+    if let Ok(text) = files::read_small::<64>(path) {
+        let mut digits = text
+            .as_bytes()
+            .iter()
+            .filter_map(|&byte| (byte as char).to_digit(16));
+        for byte in &mut id {
+            let (Some(high), Some(low)) = (digits.next(), digits.next()) else {
+                return [0; 16];
+            };
+            *byte = (high << 4 | low) as u8;
+        }
+    }
+    id
+}
+
+/// This boot of this machine.
+#[must_use]
+pub fn boot_id() -> [u8; 16] {
+    id_from(c"/proc/sys/kernel/random/boot_id")
+}
+
+/// This machine (machine-id(5)).
+#[must_use]
+pub fn machine_id() -> [u8; 16] {
+    id_from(c"/etc/machine-id")
+}
+
+/// Inodes of the namespaces of this process.
+#[must_use]
+pub fn namespaces() -> [u64; NAMESPACES] {
+    NAMESPACE_NAMES.map(|name| {
+        let path = Line::<64>::format(format_args!("/proc/self/ns/{name}"));
+        calls::stat_at(calls::AT_FDCWD, path.as_c_str(), 0).map_or(0, |stat| stat.st_ino)
+    })
+}
+
+/// Inode of the PID namespace of this process.
+#[must_use]
+pub fn pid_namespace() -> u64 {
+    namespaces()[NAMESPACE_NAMES
+        .iter()
+        .position(|&name| name == "pid")
+        .unwrap_or_default()]
+}
+
+/// Whether process `pid` exists, started at `start_time`, and is more than a zombie.
+#[must_use]
+pub fn is_alive(pid: i32, start_time: u64) -> bool {
+    match ProcessStat::of(pid) {
+        Ok(stat) => stat.start_time() == start_time && !matches!(stat.state(), b'Z' | b'X'),
+        Err(_) => false,
+    }
+}
+
+/// The release of the running kernel.
+#[must_use]
+pub fn kernel_release() -> Line<65> {
+    let release = files::read_small::<65>(c"/proc/sys/kernel/osrelease").unwrap_or_default();
+    let end = release.as_bytes().trim_ascii_end().len();
+    let mut trimmed = release;
+    trimmed.truncate(end);
+    trimmed
+}
+
+/// Realtime and monotonic clock, in nanoseconds.
+#[must_use]
+pub fn clocks() -> (u64, u64) {
+    (
+        calls::clock(n::CLOCK_REALTIME),
+        calls::clock(n::CLOCK_MONOTONIC),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_is_alive_and_its_ids_are_known() {
+        let pid = std::process::id() as i32;
+        let stat = ProcessStat::of(pid).unwrap();
+        assert!(is_alive(pid, stat.start_time()));
+        assert!(!is_alive(pid, stat.start_time() + 1));
+        assert_eq!(stat.field(4), std::os::unix::process::parent_id().into());
+        assert_ne!(boot_id(), [0; 16]);
+        assert_eq!(Status::read().unwrap().decimal("Pid"), pid as u64);
+    }
+}

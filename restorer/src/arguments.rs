@@ -1,0 +1,163 @@
+//! The command line.
+
+use crate::report::{Cause, Error, Exit, Object};
+
+/// What `--help` prints.
+pub const HELP: &str = "\
+Usage: restorer [OPTIONS] [--] IMAGE
+
+Becomes the process that libckpt has saved in IMAGE.
+
+Options:
+  --plan           print what a restart would do, and do nothing
+  --verify         read and check all of the image, print one line
+  --any-owner      take an image that belongs to another user or that others can write;
+                   restoring an image is running its code
+  --allow-changed  take files that were changed in place since the checkpoint
+  --foreign-vdso   redirect the saved vdso to this kernel's even where both are the same (for tests)
+  --help           print this text
+  --version        print the version
+
+Exit status: that of the restored program, or
+  120  usage                       121  bad image
+  122  this machine cannot run it  123  something it used is missing or refused
+  124  failed half way             125  mistake in the restorer
+";
+
+/// What `--version` prints.
+pub const VERSION: &str = concat!("restorer ", env!("CARGO_PKG_VERSION"), "\n");
+
+/// What to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command<'a> {
+    /// Print [`HELP`].
+    Help,
+    /// Print [`VERSION`].
+    Version,
+    /// Something with an image.
+    With(&'a [u8], Mode, Options),
+}
+
+/// What to do with the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Become the process in it.
+    Restore,
+    /// Print the plan.
+    Plan,
+    /// Check it.
+    Verify,
+}
+
+/// Switches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Lifts the check of the image's owner and mode.
+    pub any_owner: bool,
+    /// Lifts the refusal of files that were changed in place.
+    pub allow_changed: bool,
+    /// Takes the way for another kernel's vdso in any case.
+    pub foreign_vdso: bool,
+}
+
+/// Reads the arguments behind the program's name.
+///
+/// # Errors
+/// [`Exit::Usage`].
+pub fn parse<'a>(arguments: impl Iterator<Item = &'a [u8]>) -> Result<Command<'a>, Error<'a>> {
+    let wrong = |object, why| {
+        Error::new(
+            Exit::Usage,
+            object,
+            Cause::Because(why),
+            "see restorer --help",
+        )
+    };
+    let (mut image, mut mode, mut options) = (None, Mode::Restore, Options::default());
+    let mut only_names = false;
+    for argument in arguments {
+        let chosen = match argument {
+            name if only_names || !name.starts_with(b"-") => {
+                if image.replace(name).is_some() {
+                    return Err(wrong(Object::Path(name), "there is an image already"));
+                }
+                continue;
+            }
+            b"--" => {
+                only_names = true;
+                continue;
+            }
+            b"--help" => return Ok(Command::Help),
+            b"--version" => return Ok(Command::Version),
+            b"--any-owner" => {
+                options.any_owner = true;
+                continue;
+            }
+            b"--allow-changed" => {
+                options.allow_changed = true;
+                continue;
+            }
+            b"--foreign-vdso" => {
+                options.foreign_vdso = true;
+                continue;
+            }
+            b"--plan" => Mode::Plan,
+            b"--verify" => Mode::Verify,
+            _ => return Err(wrong(Object::Path(argument), "not an option")),
+        };
+        if mode != Mode::Restore && mode != chosen {
+            return Err(wrong(
+                Object::Path(argument),
+                "only one of --plan and --verify at a time",
+            ));
+        }
+        mode = chosen;
+    }
+    match image {
+        Some(image) if !image.is_empty() => Ok(Command::With(image, mode, options)),
+        _ => Err(wrong(Object::Thing("no image"), "there is nothing to do")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed<'a>(arguments: &[&'a str]) -> Result<Command<'a>, Exit> {
+        parse(arguments.iter().map(|argument| argument.as_bytes())).map_err(|error| error.exit)
+    }
+
+    #[test]
+    fn an_image_and_options_in_any_order() {
+        let options = Options {
+            any_owner: true,
+            ..Options::default()
+        };
+        let wanted = Ok(Command::With(b"myckpt", Mode::Plan, options));
+        assert_eq!(parsed(&["--plan", "--any-owner", "myckpt"]), wanted);
+        assert_eq!(parsed(&["myckpt", "--any-owner", "--plan"]), wanted);
+        let plain = Command::With(b"--plan", Mode::Restore, Options::default());
+        assert_eq!(parsed(&["--", "--plan"]), Ok(plain));
+    }
+
+    #[test]
+    fn help_and_version_win() {
+        assert_eq!(parsed(&["--any-owner", "--help"]), Ok(Command::Help));
+        assert_eq!(parsed(&["--version", "a", "b"]), Ok(Command::Version));
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        for wrong in [
+            &[][..],
+            &["-x"],
+            &["-"],
+            &["--plan"],
+            &["a", "b"],
+            &["--plan", "--verify", "a"],
+            &[""],
+        ] {
+            assert_eq!(parsed(wrong), Err(Exit::Usage), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Files are not rolled back; this says when that matters.
+
+use ckpt_image::header::Header;
+use ckpt_image::regions::FileIdentity;
+use linux_raw_sys::general as n;
+
+/// How far this machine is the one where the image was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Same machine, not rebooted since: device and inode numbers mean the same.
+    SameBoot,
+    /// Same machine, rebooted: device numbers may have changed, inode numbers have not.
+    SameMachine,
+    /// Numbers mean nothing here.
+    Elsewhere,
+}
+
+impl Place {
+    /// Compares the ids in `header` with this machine's.
+    #[must_use]
+    pub fn of(header: &Header<'_>, boot_id: [u8; 16], machine_id: [u8; 16]) -> Self {
+        if header.boot_id == boot_id && boot_id != [0; 16] {
+            Self::SameBoot
+        } else if header.machine_id == machine_id && machine_id != [0; 16] {
+            Self::SameMachine
+        } else {
+            Self::Elsewhere
+        }
+    }
+
+    fn is_other_file(self, saved: &FileIdentity, now: &FileIdentity) -> bool {
+        match self {
+            Self::SameBoot => !saved.same_file(now),
+            Self::SameMachine => saved.inode != now.inode,
+            Self::Elsewhere => false,
+        }
+    }
+}
+
+/// How the program can use a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// It only reads.
+    Read,
+    /// It only writes, or only at the end; the offset it goes on at, in bytes.
+    Output(u64),
+    /// It reads what it has written: a database, or memory shared with the file.
+    InPlace,
+}
+
+impl Access {
+    /// What the status flags of a descriptor allow.
+    #[must_use]
+    pub fn of_flags(flags: u32, offset: u64) -> Self {
+        if flags & n::O_PATH != 0 || flags & n::O_ACCMODE == n::O_RDONLY {
+            Self::Read
+        } else if flags & n::O_ACCMODE == n::O_WRONLY || flags & n::O_APPEND != 0 {
+            Self::Output(offset)
+        } else {
+            Self::InPlace
+        }
+    }
+}
+
+/// Whether the program can go on with a file as it is now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing has changed that it would notice.
+    Fine,
+    /// It may notice, but no data can be lost.
+    Warn(&'static str),
+    /// Going on could damage data, so it needs the user's word.
+    Refuse(&'static str),
+}
+
+/// Compares a file with what it was at the checkpoint.
+#[must_use]
+pub fn judge(saved: &FileIdentity, now: &FileIdentity, access: Access, place: Place) -> Verdict {
+    const OTHER: &str = "is another file than at the checkpoint";
+    const CHANGED: &str = "has changed since the checkpoint";
+    let other = place.is_other_file(saved, now);
+    let changed = !saved.same_content(now);
+    match access {
+        Access::Read if changed => Verdict::Warn(CHANGED),
+        Access::Read => Verdict::Fine,
+        Access::Output(_) | Access::InPlace if other => Verdict::Refuse(OTHER),
+        Access::Output(offset) if now.size < offset.min(saved.size) => {
+            Verdict::Refuse("is shorter than what the program had written")
+        }
+        Access::InPlace if changed => Verdict::Refuse(CHANGED),
+        Access::Output(_) | Access::InPlace => Verdict::Fine,
+    }
+}
+
+/// Whether a mapping of the file holds what it held at the checkpoint.
+#[must_use]
+pub fn can_be_mapped(saved: &FileIdentity, now: &FileIdentity) -> bool {
+    !saved.is_unknown() && saved == now
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAVED: FileIdentity = FileIdentity {
+        device: 1,
+        inode: 2,
+        size: 100,
+        modified: 5,
+        changed: 5,
+    };
+
+    fn with(change: impl Fn(&mut FileIdentity)) -> FileIdentity {
+        let mut now = SAVED;
+        change(&mut now);
+        now
+    }
+
+    #[test]
+    fn a_grown_output_is_fine_and_a_cut_one_is_not() {
+        let grown = with(|now| (now.size, now.modified) = (200, 9));
+        let cut = with(|now| (now.size, now.modified) = (50, 9));
+        let output = Access::of_flags(n::O_WRONLY, 100);
+        assert_eq!(
+            judge(&SAVED, &grown, output, Place::SameBoot),
+            Verdict::Fine
+        );
+        assert!(matches!(
+            judge(&SAVED, &cut, output, Place::SameBoot),
+            Verdict::Refuse(_)
+        ));
+        let beyond_its_end = Access::Output(1000);
+        assert_eq!(
+            judge(&SAVED, &grown, beyond_its_end, Place::SameBoot),
+            Verdict::Fine
+        );
+    }
+
+    #[test]
+    fn a_file_written_in_place_must_not_change() {
+        let touched = with(|now| now.modified = 6);
+        assert_eq!(
+            judge(&SAVED, &SAVED, Access::InPlace, Place::Elsewhere),
+            Verdict::Fine
+        );
+        assert!(matches!(
+            judge(&SAVED, &touched, Access::InPlace, Place::Elsewhere),
+            Verdict::Refuse(_)
+        ));
+        assert!(matches!(
+            judge(&SAVED, &touched, Access::Read, Place::Elsewhere),
+            Verdict::Warn(_)
+        ));
+        assert_eq!(
+            Access::of_flags(n::O_RDWR | n::O_APPEND, 7),
+            Access::Output(7)
+        );
+        assert_eq!(Access::of_flags(n::O_RDWR, 7), Access::InPlace);
+    }
+
+    #[test]
+    fn another_file_counts_where_numbers_mean_something() {
+        let other = with(|now| now.inode = 3);
+        let renumbered = with(|now| now.device = 3);
+        let output = Access::Output(0);
+        assert!(matches!(
+            judge(&SAVED, &other, output, Place::SameMachine),
+            Verdict::Refuse(_)
+        ));
+        assert_eq!(
+            judge(&SAVED, &other, output, Place::Elsewhere),
+            Verdict::Fine
+        );
+        assert_eq!(
+            judge(&SAVED, &renumbered, output, Place::SameMachine),
+            Verdict::Fine
+        );
+        assert!(matches!(
+            judge(&SAVED, &renumbered, output, Place::SameBoot),
+            Verdict::Refuse(_)
+        ));
+        assert_eq!(
+            judge(&SAVED, &other, Access::Read, Place::SameBoot),
+            Verdict::Fine
+        );
+    }
+
+    #[test]
+    fn only_the_very_same_file_is_mapped() {
+        assert!(can_be_mapped(&SAVED, &SAVED));
+        assert!(!can_be_mapped(&SAVED, &with(|now| now.changed = 6)));
+        assert!(!can_be_mapped(
+            &FileIdentity::default(),
+            &FileIdentity::default()
+        ));
+    }
+}

@@ -1,0 +1,47 @@
+//! Whether this machine and its kernel can run the program at all.
+
+use core::fmt::Write;
+
+use ckpt_image::reader::Image;
+use ckpt_sys::{calls, cpuid};
+use linux_raw_sys::prctl as p;
+use restart::report::{Cause, Composer, Error, Exit, Object};
+
+use crate::Result;
+
+/// Checks processor and kernel.
+pub fn check(image: &Image<'static>, path: &'static [u8]) -> Result<()> {
+    let refuse = |cause, remedy| Error::new(Exit::Host, Object::Path(path), cause, remedy);
+    let mut missing = Composer::new();
+    for feature in image.cpu.missing_on(&cpuid::this_cpu()) {
+        missing.separate();
+        let _ = write!(missing, "{feature}");
+    }
+    if !missing.is_empty() {
+        let mut why = Composer::new();
+        let _ = write!(
+            why,
+            "needs what this processor does not have: {}",
+            ckpt_sys::line::Text(missing.finish())
+        );
+        return Err(refuse(
+            Cause::Composed(why.finish()),
+            "restore it on a machine with these features",
+        ));
+    }
+    let mut size = 0u32;
+    let arguments = [p::PR_SET_MM_MAP_SIZE as usize, &raw mut size as usize, 0, 0];
+    // SAFETY: for this option the kernel writes one number.
+    let known = unsafe { calls::prctl(p::PR_SET_MM, arguments) };
+    match known {
+        Ok(_) if size as usize == size_of::<p::prctl_mm_map>() => Ok(()),
+        Ok(_) => Err(refuse(
+            Cause::Because("this kernel has another struct prctl_mm_map"),
+            "use another kernel",
+        )),
+        Err(errno) => Err(refuse(
+            Cause::Failed("this kernel cannot set PR_SET_MM_MAP", errno),
+            "use a kernel with CONFIG_CHECKPOINT_RESTORE",
+        )),
+    }
+}

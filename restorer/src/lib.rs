@@ -1,0 +1,14 @@
+//! What decides in the restorer: pure functions with unit tests. What executes is the program, in `main.rs`.
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+
+pub mod arguments;
+pub mod descriptors;
+pub mod files;
+pub mod identity;
+pub mod layout;
+pub mod operations;
+pub mod plan;
+pub mod report;
+pub mod show;
+pub mod vdso;

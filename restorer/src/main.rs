@@ -1,0 +1,94 @@
+//! The restorer: becomes the process that an image holds.
+//!
+//! Freestanding: no C library, no start-up code, no heap. It begins in `asm/start.S`, on the stack that the linker
+//! script has put at 0x5300000; `start` is its Rust side. The modules here execute what the library `restart` decides.
+#![no_std]
+#![no_main]
+
+mod address_space;
+mod contents;
+mod host;
+mod image_file;
+mod locks;
+mod memory;
+mod open_files;
+mod opener;
+mod output;
+mod pad;
+mod process;
+mod rights;
+mod start;
+mod steps;
+mod verify;
+
+use core::convert::Infallible;
+
+use ckpt_sys::calls;
+use linux_raw_sys::general as n;
+use restart::arguments::{self, Command, Mode, Options};
+use restart::report::{Cause, Error, Exit, Object};
+
+use image_file::ImageFile;
+use memory::Memory;
+use open_files::OpenFiles;
+use pad::Pad;
+use rights::Rights;
+
+/// What a step of the restorer returns: everything in an error lives as long as the process.
+type Result<T> = core::result::Result<T, Error<'static>>;
+
+/// Does what the command line says; returns when there is nothing more to do.
+fn run(command_line: impl Iterator<Item = &'static [u8]>) -> Result<()> {
+    let (path, mode, options) = match arguments::parse(command_line)? {
+        Command::Help => return output::print(format_args!("{}", arguments::HELP)),
+        Command::Version => return output::print(format_args!("{}", arguments::VERSION)),
+        Command::With(path, mode, options) => (path, mode, options),
+    };
+    let file = ImageFile::open(path, options.any_owner)?;
+    match mode {
+        Mode::Verify => verify::verify(&file),
+        Mode::Plan => Memory::prepare(&file, options)?.print_plan(&file),
+        Mode::Restore => restore(file, options).map(|never| match never {}),
+    }
+}
+
+/// Becomes the process in the image. Whatever can fail is done before the last line.
+fn restore(mut file: ImageFile, options: Options) -> Result<Infallible> {
+    let image = file.image;
+    host::check(&image, file.path)?;
+    let rights = Rights::decide(&image.credentials)?;
+    let files = OpenFiles::open(&mut file, options)?;
+
+    let mut memory = Memory::prepare(&file, options)?;
+    memory.park_vdso(&file)?;
+    files.install(&file)?;
+    memory.fill(&file)?;
+
+    process::restore(&image)?;
+    locks::take(&image)?;
+    rights.assume(&image)?;
+    process::restore_last(&image)?;
+    let pad = Pad::build(&image, &memory)?;
+    drop(file);
+    pad.enter()
+}
+
+/// The restorer's whole life behind the change of the stack.
+fn main(command_line: impl Iterator<Item = &'static [u8]>) -> i32 {
+    // From here on until the program's own mask is back: nothing interrupts, nothing runs a handler.
+    let all = calls::signal_mask(n::SIG_BLOCK, Some(u64::MAX)).map_err(|errno| {
+        Error::new(
+            Exit::Host,
+            Object::Thing("signals"),
+            Cause::Failed("cannot block them", errno),
+            "use another kernel",
+        )
+    });
+    match all.and_then(|_| run(command_line)) {
+        Ok(()) => 0,
+        Err(error) => {
+            output::complain(format_args!("{error}"));
+            error.exit as i32
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! The program's memory: lays it out beside the restorer's own, and has it mapped and filled.
+
+use core::fmt::Write;
+use core::slice;
+
+use ckpt_image::process::Process;
+use ckpt_image::reader::Image;
+use ckpt_image::regions::Backing;
+use ckpt_image::segments::Span;
+use ckpt_sys::line::Text;
+use ckpt_sys::{Errno, MapVec, calls, files};
+use linux_raw_sys::general as n;
+use restart::arguments::Options;
+use restart::layout::{Layout, NoLayout, Situation};
+use restart::operations::{Pad as PadPlaces, Work};
+use restart::plan::{Content, Plan};
+use restart::report::{Cause, Error, Exit, Object};
+use restart::vdso::{Area, Redirection, functions, redirections, same_areas};
+
+use crate::address_space::AddressSpace;
+use crate::image_file::ImageFile;
+use crate::output::{self, Printer};
+use crate::steps::{Executor, check_extent};
+use crate::{Result, contents};
+
+/// What is known about both address spaces.
+pub struct Memory {
+    /// The restorer's.
+    pub here: AddressSpace,
+    /// Where things go.
+    pub layout: Layout,
+    facts: Facts,
+    contents: MapVec<Content>,
+    saved_vdso: MapVec<u8>,
+    redirections: MapVec<Redirection>,
+}
+
+/// What the layout depends on beside the mappings.
+#[derive(Clone, Copy)]
+struct Facts {
+    vdso_moves: bool,
+    vdso_is_same: bool,
+    brk: u64,
+    stack_limit: u64,
+}
+
+impl Facts {
+    fn of(process: &Process<'_>) -> Self {
+        Self {
+            vdso_moves: true,
+            vdso_is_same: false,
+            brk: process.memory.brk,
+            stack_limit: process.limits[n::RLIMIT_STACK as usize][0],
+        }
+    }
+
+    fn with<'s>(&self, here: &'s AddressSpace) -> Situation<'s> {
+        Situation {
+            own: &here.own,
+            vdso: here.vdso,
+            vdso_areas: here.vdso_areas().count(),
+            vdso_moves: self.vdso_moves,
+            vdso_is_same: self.vdso_is_same,
+            brk: self.brk,
+            stack_limit: self.stack_limit,
+        }
+    }
+}
+
+fn no_memory(errno: Errno) -> Error<'static> {
+    Error::new(
+        Exit::Host,
+        Object::Thing("the plan"),
+        Cause::Failed("no memory for it", errno),
+        "free memory or raise `ulimit -v`",
+    )
+}
+
+impl Memory {
+    /// Decides what everything is made of and where it goes. All memory that is needed for that, and for what follows, is
+    /// mapped before the own mappings are looked at: from then on they stay as they are.
+    pub fn prepare(file: &ImageFile, options: Options) -> Result<Self> {
+        let image = &file.image;
+        let contents = contents::decide(file, options)?;
+        let saved_vdso = read_saved_vdso(file)?;
+        let redirections =
+            MapVec::with_capacity(functions(&saved_vdso).count()).map_err(no_memory)?;
+        let layout = Layout::with_room_for(image.regions()).map_err(no_memory)?;
+        let mut here = AddressSpace::with_room().map_err(no_memory)?;
+        here.read().map_err(|errno| {
+            Error::new(
+                Exit::Host,
+                Object::Thing("/proc/self/maps"),
+                Cause::Failed("cannot read it", errno),
+                "mount /proc",
+            )
+        })?;
+
+        let mut memory = Self {
+            here,
+            layout,
+            facts: Facts::of(&image.process),
+            contents,
+            saved_vdso,
+            redirections,
+        };
+        memory.facts.vdso_is_same = !options.foreign_vdso
+            && same_areas(saved_areas(image), memory.here.vdso_areas())
+            && memory.vdso_at(memory.here.vdso.start) == &memory.saved_vdso[..];
+        memory.arrange(file)?;
+        memory.redirect(memory.here.vdso.start)?;
+        Ok(memory)
+    }
+
+    fn arrange(&mut self, file: &ImageFile) -> Result<()> {
+        let situation = self.facts.with(&self.here);
+        let regions = file.image.regions();
+        self.layout
+            .arrange(regions, &situation)
+            .map_err(|why| match why {
+                NoLayout::NoHole => Error::new(
+                    Exit::Host,
+                    Object::Path(file.path),
+                    Cause::Because("its memory leaves no room for the restorer"),
+                    "try again: the kernel puts the restorer elsewhere each time",
+                ),
+                NoLayout::VdsoInTheWay => Error::new(
+                    Exit::Host,
+                    Object::Path(file.path),
+                    Cause::Because("this kernel has put its vdso where the program has memory"),
+                    "try again: the kernel puts it elsewhere each time",
+                ),
+                NoLayout::Memory(errno) => no_memory(errno),
+            })
+    }
+
+    /// Computes the redirections of a foreign vdso to the kernel's, which is mapped at `mapped` at the moment.
+    fn redirect(&mut self, mapped: u64) -> Result<()> {
+        self.redirections.truncate(0);
+        if self.facts.vdso_is_same || self.saved_vdso.is_empty() {
+            return Ok(());
+        }
+        let offset = self.vdso_area().map_or(0, |area| area.offset);
+        let all = redirections(
+            &self.saved_vdso,
+            self.vdso_at(mapped),
+            self.layout.vdso + offset,
+        );
+        for redirection in all {
+            self.redirections.push(redirection).map_err(no_memory)?;
+        }
+        Ok(())
+    }
+
+    fn vdso_area(&self) -> Option<Area<'_>> {
+        self.here.vdso_areas().find(|area| area.name == b"[vdso]")
+    }
+
+    /// The bytes of the kernel's vdso, whose areas are mapped from `start` on.
+    fn vdso_at(&self, start: u64) -> &'static [u8] {
+        self.vdso_area().map_or(&[], |area| {
+            let (at, length) = (start + area.offset, area.length as usize);
+            // SAFETY: callers say where the area is mapped; it is readable and never changes.
+            unsafe { slice::from_raw_parts(at as *const u8, length) }
+        })
+    }
+
+    /// Moves the kernel's vdso to where it waits, or stays, in the hole. Tried now, while there is another way: a kernel that
+    /// seals its mappings does not move them.
+    pub fn park_vdso(&mut self, file: &ImageFile) -> Result<()> {
+        match self.move_vdso() {
+            Ok(()) => self.redirect(self.layout.vdso),
+            Err((0, _)) => {
+                self.facts.vdso_moves = false;
+                self.facts.vdso_is_same = false;
+                self.arrange(file)?;
+                self.redirect(self.here.vdso.start)
+            }
+            Err((_, errno)) => Err(Error::new(
+                Exit::Host,
+                Object::Thing("the vdso"),
+                Cause::Failed("cannot be moved", errno),
+                "use --foreign-vdso",
+            )),
+        }
+    }
+
+    /// Moves the vdso's areas; says which one could not be moved.
+    fn move_vdso(&self) -> core::result::Result<(), (usize, Errno)> {
+        let (from, to) = (self.here.vdso.start, self.layout.vdso);
+        for (index, area) in self.here.vdso_areas().enumerate() {
+            let (old, new) = (from + area.offset, to + area.offset);
+            // SAFETY: nothing of ours uses the vdso, and the hole is free.
+            unsafe { calls::remap_to(old as usize, area.length as usize, new as usize) }
+                .map_err(|errno| (index, errno))?;
+        }
+        Ok(())
+    }
+
+    /// Maps and fills everything.
+    pub fn fill(&self, file: &ImageFile) -> Result<()> {
+        let mut executor = Executor::new(file);
+        let situation = self.facts.with(&self.here);
+        let (regions, extents) = (file.image.regions(), file.image.placed_extents());
+        let owners = file.image.owners();
+        self.plan(&situation)
+            .steps(regions, extents, owners, |step| {
+                // SAFETY: the plan was made for this address space, and nothing was mapped since.
+                unsafe { executor.execute(step) }
+            })
+    }
+
+    fn plan<'p>(&'p self, situation: &'p Situation<'p>) -> Plan<'p> {
+        Plan {
+            layout: &self.layout,
+            situation,
+            contents: &self.contents,
+            redirections: &self.redirections,
+        }
+    }
+
+    /// The vdso's areas that stage 2 moves, from where to where.
+    pub fn vdso_moves(
+        &self,
+        image: &Image<'static>,
+    ) -> impl Iterator<Item = (Span, u64)> + Clone + use<'_> {
+        let first = saved_vdso_start(image);
+        let is_same = self.facts.vdso_is_same;
+        self.here
+            .vdso_areas()
+            .filter(move |_| is_same)
+            .map(move |area| {
+                let start = self.layout.vdso + area.offset;
+                (Span::new(start, start + area.length), first + area.offset)
+            })
+    }
+
+    /// The staged regions, from where to where.
+    pub fn staged(
+        &self,
+        image: &Image<'static>,
+    ) -> impl Iterator<Item = (Span, u64)> + Clone + use<'_> {
+        image
+            .regions()
+            .zip(self.layout.places.iter().copied())
+            .filter(|(region, place)| Layout::is_staged(region, *place))
+            .map(|(region, place)| (Span::new(place, place + region.len()), region.start))
+    }
+
+    /// Prints what a restart would do.
+    pub fn print_plan(&self, file: &ImageFile) -> Result<()> {
+        let image = &file.image;
+        let mut out = Printer::new();
+        // Nothing can be done about standard output that cannot be written.
+        let _ = writeln!(
+            out,
+            "{}: program {}, generation {}",
+            Text(file.path),
+            Text(image.process.program),
+            image.header.generation
+        );
+        let (hole, pad) = (self.layout.hole, self.layout.pad);
+        let _ = writeln!(out, "hole {:x}-{:x}", hole.start, hole.end);
+        let _ = writeln!(out, "pad {:x}-{:x}", pad.start, pad.end);
+        for area in self.here.vdso_areas() {
+            let (from, to) = (self.here.vdso.start, self.layout.vdso);
+            let (from, to) = (from + area.offset, to + area.offset);
+            let _ = writeln!(out, "move {} from {from:x} to {to:x}", Text(area.name));
+        }
+        for descriptor in image.descriptors() {
+            let (number, kind) = (descriptor.number, descriptor.kind());
+            let path = Text(descriptor.path);
+            let _ = writeln!(out, "descriptor {number} {kind:?} {path}");
+        }
+        let situation = self.facts.with(&self.here);
+        let (regions, extents) = (image.regions(), image.placed_extents());
+        let owners = image.owners();
+        self.plan(&situation)
+            .steps(regions, extents, owners, |step| {
+                let _ = writeln!(out, "{step}");
+                Ok::<(), Error<'_>>(())
+            })?;
+        let _ = writeln!(out, "stage 2");
+        let work = self.work(
+            image,
+            PadPlaces::at(pad.start, self.layout.operations).texts,
+        );
+        for operation in work.operations(self.vdso_moves(image), self.staged(image)) {
+            let _ = writeln!(out, "{operation}");
+        }
+        let registers = &image.context.registers;
+        let _ = writeln!(out, "jump {:x} stack {:x}", registers.rip, registers.rsp);
+        out.flush();
+        Ok(())
+    }
+
+    /// What stage 2 has to do.
+    pub fn work(&self, image: &Image<'static>, texts: u64) -> Work<'_> {
+        Work {
+            own: &self.here.own,
+            bases: (image.context.fs_base, image.context.gs_base),
+            error_fd: output::error_fd() as u32,
+            texts,
+        }
+    }
+}
+
+fn saved_vdso_start(image: &Image<'static>) -> u64 {
+    image
+        .regions()
+        .find(|region| region.backing() == Backing::Vdso)
+        .map_or(0, |region| region.start)
+}
+
+fn saved_areas<'i>(image: &'i Image<'static>) -> impl Iterator<Item = Area<'i>> + Clone {
+    let first = saved_vdso_start(image);
+    image
+        .regions()
+        .filter(|region| region.backing() == Backing::Vdso)
+        .map(move |region| Area {
+            name: region.name,
+            offset: region.start - first,
+            length: region.len(),
+        })
+}
+
+/// The saved copy of the vdso's code; empty if the program had none.
+fn read_saved_vdso(file: &ImageFile) -> Result<MapVec<u8>> {
+    let is_vdso = |name: &[u8], backing| name == b"[vdso]" && backing == Backing::Vdso;
+    let Some(region) = file
+        .image
+        .regions()
+        .find(|region| is_vdso(region.name, region.backing()))
+    else {
+        return Ok(MapVec::new());
+    };
+    let mut bytes = MapVec::zeroed(region.len() as usize).map_err(no_memory)?;
+    for (extent, offset) in file.image.placed_extents() {
+        if !region.contains(extent.address) {
+            continue;
+        }
+        let start = (extent.address - region.start) as usize;
+        let part = &mut bytes[start..start + extent.len() as usize];
+        let count = files::read_at(&file.fd, part, offset);
+        check_extent(file, count, part, extent.checksum)?;
+    }
+    if functions(&bytes).next().is_none() {
+        return Err(file.error(
+            Cause::Because("it has no usable copy of the vdso"),
+            "take a new checkpoint",
+        ));
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,214 @@
+//! Opens the program's files and puts them on their numbers.
+
+use core::fmt::Write;
+
+use ckpt_image::reader::Image;
+use ckpt_sys::line::Text;
+use ckpt_sys::{Errno, Fd, MapVec, calls, proc};
+use linux_raw_sys::general as n;
+use restart::arguments::Options;
+use restart::descriptors::{Inherited, gaps};
+use restart::files::Place;
+use restart::report::{Cause, Composer, Error, Exit, Object, compose};
+
+use crate::image_file::{ImageFile, kernel_path};
+use crate::opener::{Opener, Problem};
+use crate::{Result, output};
+
+/// One descriptor of the program.
+#[derive(Clone, Copy)]
+struct Opened {
+    number: i32,
+    /// Ours above the program's highest, or one of the program's with a lower number.
+    from: i32,
+    close_on_exec: bool,
+}
+
+/// All files that the program had open, open again on numbers above the program's.
+pub struct OpenFiles {
+    files: MapVec<Opened>,
+}
+
+/// Descriptors that we may need at once beyond one for each of the program's: the image, standard error, those in passing.
+const OWN_DESCRIPTORS: u64 = 8;
+
+fn failed(step: &'static str, remedy: &'static str) -> impl Fn(Errno) -> Error<'static> {
+    move |errno| {
+        Error::new(
+            Exit::Resource,
+            Object::Thing("open files"),
+            Cause::Failed(step, errno),
+            remedy,
+        )
+    }
+}
+
+impl OpenFiles {
+    /// Opens everything and changes directory; nothing changes on the program's numbers yet. All problems are reported in
+    /// one line.
+    pub fn open(file: &mut ImageFile, options: Options) -> Result<Self> {
+        let image = file.image;
+        let opener = Opener {
+            inherited: inherited(),
+            place: Place::of(&image.header, proc::boot_id(), proc::machine_id()),
+            allow_changed: options.allow_changed,
+            above: make_room(&image)?,
+        };
+        move_own(file, opener.above)?;
+
+        let count = image.descriptors().count();
+        let no_memory = failed("no memory for their list", "free memory");
+        let mut opened = MapVec::with_capacity(count).map_err(&no_memory)?;
+        let mut problems = Composer::new();
+        let mut changed = false;
+        for descriptor in image.descriptors() {
+            match opener.open(&descriptor) {
+                Ok(fd) => {
+                    let entry = Opened {
+                        number: descriptor.number as i32,
+                        from: fd,
+                        close_on_exec: descriptor.close_on_exec != 0,
+                    };
+                    opened.push(entry).map_err(&no_memory)?;
+                }
+                Err(problem) => {
+                    changed |= matches!(problem, Problem::Changed(_));
+                    problems.separate();
+                    let (number, path) = (descriptor.number, Text(descriptor.path));
+                    let _ = write!(problems, "{path} (descriptor {number}) {problem}");
+                }
+            }
+        }
+        let directory =
+            kernel_path(image.process.directory).and_then(|path| calls::chdir(path.as_c_str()));
+        if let Err(errno) = directory {
+            problems.separate();
+            let directory = Text(image.process.directory);
+            let _ = write!(
+                problems,
+                "{directory} (working directory) cannot be entered: {errno}"
+            );
+        }
+        if problems.is_empty() {
+            return Ok(Self { files: opened });
+        }
+        let remedy = if changed {
+            "put them back as they were, or use --allow-changed"
+        } else {
+            "put them back, then try again"
+        };
+        let cause = Cause::Composed(problems.finish());
+        Err(Error::new(
+            Exit::Resource,
+            Object::Thing("files of the program"),
+            cause,
+            remedy,
+        ))
+    }
+
+    /// Puts everything on its number and closes all other descriptors but the image and the copy of standard error.
+    pub fn install(&self, file: &ImageFile) -> Result<()> {
+        for opened in self.files.iter() {
+            let flags = if opened.close_on_exec {
+                n::O_CLOEXEC
+            } else {
+                0
+            };
+            calls::dup3(opened.from, opened.number, flags)
+                .map_err(failed("cannot put one on its number", "raise `ulimit -n`"))?;
+        }
+        let (image, errors) = (file.fd.number(), output::error_fd());
+        let own = [image.min(errors), image.max(errors)];
+        let kept = self
+            .files
+            .iter()
+            .map(|opened| opened.number)
+            .chain(own.into_iter().filter(|&fd| fd >= 0))
+            .map(|fd| fd as u32);
+        let mut closed = Ok(());
+        gaps(kept, |first, last| {
+            let result = calls::close_range(first, last, 0);
+            closed = closed.and(result.map(drop));
+        });
+        closed.map_err(failed(
+            "cannot close what the program did not have",
+            "use Linux 5.9 or later",
+        ))
+    }
+}
+
+/// What the restorer has on the numbers 0 to 2.
+fn inherited() -> Inherited {
+    let mut here = Inherited {
+        files: [None; 3],
+        terminal: [false; 3],
+    };
+    for number in 0..3 {
+        if let Ok(stat) = calls::fstat(number as i32) {
+            here.files[number] = Some([stat.st_dev, stat.st_ino, stat.st_rdev]);
+            here.terminal[number] = is_terminal(number as i32);
+        }
+    }
+    here
+}
+
+fn is_terminal(fd: i32) -> bool {
+    let mut settings = [0u8; 64];
+    // SAFETY: TCGETS writes a `struct termios`, which is 36 bytes long (include/uapi/asm-generic/termbits.h).
+    unsafe {
+        calls::ioctl(
+            fd,
+            linux_raw_sys::ioctl::TCGETS,
+            settings.as_mut_ptr() as usize,
+        )
+    }
+    .is_ok()
+}
+
+/// Raises the limit of descriptors as far as needed; the lowest number that is above all of the program's and above 2.
+fn make_room(image: &Image<'_>) -> Result<u32> {
+    let highest = image
+        .descriptors()
+        .map(|descriptor| descriptor.number)
+        .max();
+    let above = highest.unwrap_or(0).max(2) + 1;
+    let needed = u64::from(above) + image.descriptors().count() as u64 + OWN_DESCRIPTORS;
+    let resource = n::RLIMIT_NOFILE as usize;
+    let unknown = failed("cannot read the limit of descriptors", "check `ulimit -n`");
+    let [soft, hard] = calls::limit(resource, None).map_err(unknown)?;
+    if soft >= needed {
+        return Ok(above);
+    }
+    if hard < needed {
+        let why = compose(format_args!(
+            "they take {needed} descriptors, and the hard limit is {hard}"
+        ));
+        return Err(Error::new(
+            Exit::Resource,
+            Object::Thing("open files"),
+            Cause::Composed(why),
+            "raise it (ulimit -Hn)",
+        ));
+    }
+    calls::limit(resource, Some([needed, hard])).map_err(failed(
+        "cannot raise the limit of descriptors",
+        "raise `ulimit -n`",
+    ))?;
+    Ok(above)
+}
+
+/// Moves our own descriptors out of the way of the program's.
+fn move_own(file: &mut ImageFile, above: u32) -> Result<()> {
+    file.fd = move_up(&file.fd, above)
+        .map_err(failed("cannot duplicate the image's", "raise `ulimit -n`"))?;
+    // If standard error is closed there is nobody to tell.
+    let errors = calls::fcntl(2, n::F_DUPFD_CLOEXEC, above as usize);
+    output::set_error_fd(errors.map_or(-1, |fd| fd as i32));
+    Ok(())
+}
+
+/// A duplicate of `fd` on a number that is at least `above`.
+pub fn move_up(fd: &Fd, above: u32) -> core::result::Result<Fd, Errno> {
+    calls::fcntl(fd.number(), n::F_DUPFD_CLOEXEC, above as usize)
+        .map(|number| Fd::owning(number as i32))
+}

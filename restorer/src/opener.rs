@@ -1,0 +1,158 @@
+//! Opens one of the program's files, on a number above all of the program's.
+
+use core::fmt;
+
+use ckpt_image::descriptors::{Descriptor, Kind};
+use ckpt_sys::line::Text;
+use ckpt_sys::{Errno, Fd, Line, calls, files};
+use linux_raw_sys::general as n;
+use restart::descriptors::{Inherited, Source, open_flags, source, status_flags};
+use restart::files::{Access, Place, Verdict, judge};
+
+use crate::image_file::kernel_path;
+use crate::open_files::move_up;
+use crate::output;
+
+/// Why a file cannot be opened again.
+pub enum Problem {
+    /// A system call failed.
+    Failed(&'static str, Errno),
+    /// It is something else now.
+    OtherKind,
+    /// It has changed in a way that could damage data.
+    Changed(&'static str),
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(step, errno) => write!(f, "{step}: {errno}"),
+            Self::OtherKind => f.write_str("is not the same kind of file any more"),
+            Self::Changed(why) => f.write_str(why),
+        }
+    }
+}
+
+fn failed(step: &'static str) -> impl Fn(Errno) -> Problem {
+    move |errno| Problem::Failed(step, errno)
+}
+
+/// What opening depends on.
+pub struct Opener {
+    /// What the restorer has on the numbers 0 to 2.
+    pub inherited: Inherited,
+    /// How far this machine is the one where the image was written.
+    pub place: Place,
+    /// Takes files that were changed in place.
+    pub allow_changed: bool,
+    /// Lowest number that the program does not have.
+    pub above: u32,
+}
+
+impl Opener {
+    /// Opens what `descriptor` refers to; the number from which it is to be duplicated.
+    pub fn open(&self, descriptor: &Descriptor<'_>) -> Result<i32, Problem> {
+        let fd = match source(descriptor, &self.inherited) {
+            Source::DuplicateOf(number) => return Ok(number as i32),
+            Source::Path => self.open_path(descriptor)?,
+            Source::Inherited(number) => self.duplicate_inherited(descriptor, number)?,
+            Source::Null => open_null(descriptor)?,
+            Source::ControllingTerminal => open_terminal(descriptor)?,
+            Source::EmptyPipe => open_pipe(descriptor, false)?,
+            Source::BrokenPipe => open_pipe(descriptor, true)?,
+        };
+        move_up(&fd, self.above)
+            .map(Fd::into_number)
+            .map_err(failed("cannot be moved above the program's descriptors"))
+    }
+
+    fn open_path(&self, descriptor: &Descriptor<'_>) -> Result<Fd, Problem> {
+        let flags = open_flags(descriptor.flags);
+        let fd = kernel_path(descriptor.path)
+            .and_then(|path| calls::open(path.as_c_str(), flags))
+            .map_err(failed("cannot be opened"))?;
+        let stat = calls::fstat(fd.number()).map_err(failed("cannot be looked at"))?;
+        let fits = match descriptor.kind() {
+            Kind::File => files::is_kind(&stat, n::S_IFREG),
+            Kind::Directory => files::is_kind(&stat, n::S_IFDIR),
+            _ => files::is_kind(&stat, n::S_IFCHR) && stat.st_rdev == descriptor.device,
+        };
+        if !fits {
+            return Err(Problem::OtherKind);
+        }
+        if descriptor.kind() == Kind::File {
+            let access = Access::of_flags(descriptor.flags, descriptor.offset);
+            let now = files::identity(&stat);
+            match judge(&descriptor.file, &now, access, self.place) {
+                Verdict::Refuse(why) if !self.allow_changed => return Err(Problem::Changed(why)),
+                Verdict::Warn(why) | Verdict::Refuse(why) => output::warn(format_args!(
+                    "{} (descriptor {}) {why}; the program goes on with it as it is now",
+                    Text(descriptor.path),
+                    descriptor.number
+                )),
+                Verdict::Fine => {}
+            }
+        }
+        set_status(&fd, descriptor)?;
+        if descriptor.flags & n::O_PATH == 0 {
+            let moved = calls::lseek(fd.number(), descriptor.offset as i64, n::SEEK_SET);
+            if descriptor.kind() == Kind::File {
+                moved.map_err(failed("cannot be moved to its offset"))?;
+            }
+        }
+        Ok(fd)
+    }
+
+    /// A terminal is opened anew, so that the status flags that the program sets do not leak into the shell.
+    fn duplicate_inherited(&self, descriptor: &Descriptor<'_>, number: u32) -> Result<Fd, Problem> {
+        if self.inherited.terminal[number as usize] {
+            let path = Line::<32>::format(format_args!("/proc/self/fd/{number}"));
+            if let Ok(fd) = calls::open(path.as_c_str(), open_flags(descriptor.flags)) {
+                set_status(&fd, descriptor)?;
+                return Ok(fd);
+            }
+        }
+        calls::fcntl(number as i32, n::F_DUPFD_CLOEXEC, self.above as usize)
+            .map(|number| Fd::owning(number as i32))
+            .map_err(failed("cannot be taken over from the restorer"))
+    }
+}
+
+fn set_status(fd: &Fd, descriptor: &Descriptor<'_>) -> Result<(), Problem> {
+    match status_flags(descriptor.flags) {
+        Some(flags) => calls::fcntl(fd.number(), n::F_SETFL, flags as usize)
+            .map(drop)
+            .map_err(failed("cannot be given its status flags")),
+        None => Ok(()),
+    }
+}
+
+fn open_null(descriptor: &Descriptor<'_>) -> Result<Fd, Problem> {
+    calls::open(c"/dev/null", descriptor.flags & n::O_ACCMODE)
+        .map_err(failed("cannot be replaced by /dev/null"))
+}
+
+fn open_terminal(descriptor: &Descriptor<'_>) -> Result<Fd, Problem> {
+    if let Ok(fd) = calls::open(c"/dev/tty", open_flags(descriptor.flags)) {
+        set_status(&fd, descriptor)?;
+        return Ok(fd);
+    }
+    output::warn(format_args!(
+        "descriptor {}: was a terminal and there is none; it is /dev/null now",
+        descriptor.number
+    ));
+    open_null(descriptor)
+}
+
+/// One end of a pipe whose other end is closed.
+fn open_pipe(descriptor: &Descriptor<'_>, writes: bool) -> Result<Fd, Problem> {
+    let (read, write) =
+        calls::pipe(n::O_CLOEXEC).map_err(failed("cannot be replaced by a pipe"))?;
+    let end = if writes { write } else { read };
+    set_status(&end, descriptor)?;
+    output::warn(format_args!(
+        "descriptor {}: was a pipe to another process; its other end is closed now",
+        descriptor.number
+    ));
+    Ok(end)
+}

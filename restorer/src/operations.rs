@@ -1,0 +1,273 @@
+//! Stage 2 as data: the system calls that the interpreter in the pad makes, and what lies beside it.
+
+use ckpt_image::context::Registers;
+use ckpt_image::segments::Span;
+use ckpt_image::{PAGE, page_up};
+use ckpt_sys::handover::Handover;
+use linux_raw_sys::general as n;
+
+/// `ARCH_SET_GS` (arch/x86/include/uapi/asm/prctl.h).
+const ARCH_SET_GS: u64 = 0x1001;
+
+/// One system call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Operation {
+    /// Its number.
+    pub number: u64,
+    /// Its arguments.
+    pub arguments: [u64; 6],
+    /// Which bits of the result count.
+    pub mask: u64,
+    /// What they must be.
+    pub expected: u64,
+    /// Address of the line to write if they are not.
+    pub message: u64,
+    /// Length of that line in bytes.
+    pub message_length: u64,
+}
+
+/// The first data in the pad, at its second page; code pages and data pages are told apart by protection.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Header {
+    /// Address of the first [`Operation`].
+    pub operations: u64,
+    /// One past the last one.
+    pub operations_end: u64,
+    /// Private copy of standard error.
+    pub error_fd: u32,
+    /// SSE control and status register.
+    pub mxcsr: u32,
+    /// The registers to begin with.
+    pub registers: Registers,
+    /// What the restored process is told.
+    pub handover: Handover,
+}
+
+/// MXCSR as the processor is reset to (Intel SDM vol. 1, 10.2.3).
+pub const DEFAULT_MXCSR: u32 = 0x1f80;
+
+/// What went wrong when an operation fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Complaint {
+    Own,
+    Vdso,
+    Memory,
+    Thread,
+}
+
+impl Complaint {
+    const ALL: [Self; 4] = [Self::Own, Self::Vdso, Self::Memory, Self::Thread];
+
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Own => "restorer: its own memory: cannot be removed; start it again\n",
+            Self::Vdso => {
+                "restorer: the vdso: cannot be moved to its old address; try --foreign-vdso\n"
+            }
+            Self::Memory => {
+                "restorer: memory of the program: cannot be moved to its place; start it again\n"
+            }
+            Self::Thread => "restorer: the thread pointer: cannot be set; start it again\n",
+        }
+    }
+
+    /// Where the text lies in the data of the pad, as offset from the first one.
+    fn offset(self) -> usize {
+        Self::ALL
+            .into_iter()
+            .take_while(|&before| before != self)
+            .map(|before| before.text().len())
+            .sum()
+    }
+}
+
+/// The lines that operations may have to write, one after the other.
+pub fn texts() -> impl Iterator<Item = &'static str> {
+    Complaint::ALL.into_iter().map(Complaint::text)
+}
+
+/// Operations beyond those that depend on the layout: FS, GS, and closing standard error's copy.
+const FIXED_OPERATIONS: usize = 3;
+
+/// Where the parts of the pad lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pad {
+    /// Address of the code.
+    pub code: u64,
+    /// Address of the [`Header`].
+    pub header: u64,
+    /// Address of the first operation.
+    pub operations: u64,
+    /// Address of the texts.
+    pub texts: u64,
+    /// One past the last address.
+    pub end: u64,
+}
+
+impl Pad {
+    /// The parts of a pad at `start` with room for `operations` that depend on the layout.
+    #[must_use]
+    pub fn at(start: u64, operations: usize) -> Self {
+        let header = start + PAGE;
+        let first = header + size_of::<Header>() as u64;
+        let texts_at = first + ((operations + FIXED_OPERATIONS) * size_of::<Operation>()) as u64;
+        let texts_length: usize = texts().map(str::len).sum();
+        Self {
+            code: start,
+            header,
+            operations: first,
+            texts: texts_at,
+            end: page_up(texts_at + texts_length as u64),
+        }
+    }
+}
+
+/// Length of a pad with room for `operations` that depend on the layout, in bytes.
+#[must_use]
+pub fn pad_length(operations: usize) -> u64 {
+    Pad::at(0, operations).end
+}
+
+/// What stage 2 has to do.
+#[derive(Clone, Copy, Debug)]
+pub struct Work<'w> {
+    /// The restorer's own mappings.
+    pub own: &'w [Span],
+    /// Base addresses of FS and GS.
+    pub bases: (u64, u64),
+    /// Private copy of standard error.
+    pub error_fd: u32,
+    /// Address of the texts.
+    pub texts: u64,
+}
+
+impl Work<'_> {
+    fn operation(&self, number: u32, arguments: [u64; 6], why: Complaint) -> Operation {
+        Operation {
+            number: u64::from(number),
+            arguments,
+            mask: u64::MAX,
+            expected: 0,
+            message: self.texts + why.offset() as u64,
+            message_length: why.text().len() as u64,
+        }
+    }
+
+    fn moving(&self, (from, to): (Span, u64), why: Complaint) -> Operation {
+        let flags = u64::from(n::MREMAP_MAYMOVE | n::MREMAP_FIXED);
+        let arguments = [from.start, from.len(), from.len(), flags, to, 0];
+        Operation {
+            expected: to,
+            ..self.operation(n::__NR_mremap, arguments, why)
+        }
+    }
+
+    /// All operations in their order; `vdso` and `staged` say what is moved from where to where.
+    pub fn operations(
+        &self,
+        vdso: impl Iterator<Item = (Span, u64)>,
+        staged: impl Iterator<Item = (Span, u64)>,
+    ) -> impl Iterator<Item = Operation> {
+        let unmap = self.own.iter().map(|own| {
+            let arguments = [own.start, own.len(), 0, 0, 0, 0];
+            self.operation(n::__NR_munmap, arguments, Complaint::Own)
+        });
+        let (fs, gs) = self.bases;
+        let base = |which, address| {
+            let arguments = [which, address, 0, 0, 0, 0];
+            self.operation(n::__NR_arch_prctl, arguments, Complaint::Thread)
+        };
+        let close = Operation {
+            // Whatever close says, the number is free (close(2)).
+            mask: 0,
+            ..self.operation(
+                n::__NR_close,
+                [u64::from(self.error_fd), 0, 0, 0, 0, 0],
+                Complaint::Own,
+            )
+        };
+        unmap
+            .chain(vdso.map(|moved| self.moving(moved, Complaint::Vdso)))
+            .chain(staged.map(|moved| self.moving(moved, Complaint::Memory)))
+            .chain([
+                base(u64::from(n::ARCH_SET_FS), fs),
+                base(ARCH_SET_GS, gs),
+                close,
+            ])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn work(own: &[Span]) -> Work<'_> {
+        Work {
+            own,
+            bases: (0x1000, 0),
+            error_fd: 9,
+            texts: 0x9000,
+        }
+    }
+
+    #[test]
+    fn the_restorer_goes_before_the_program_comes() {
+        let own = [Span::new(0x500_0000, 0x500_2000)];
+        let all: Vec<_> = work(&own)
+            .operations(
+                [(Span::new(0x10_0000, 0x10_4000), 0x7000_0000)].into_iter(),
+                [(Span::new(0x20_0000, 0x28_0000), 0x500_0000)].into_iter(),
+            )
+            .collect();
+        let numbers: Vec<_> = all
+            .iter()
+            .map(|operation| operation.number as u32)
+            .collect();
+        assert_eq!(
+            numbers,
+            [
+                n::__NR_munmap,
+                n::__NR_mremap,
+                n::__NR_mremap,
+                n::__NR_arch_prctl,
+                n::__NR_arch_prctl,
+                n::__NR_close
+            ]
+        );
+        assert_eq!(all[0].arguments[..2], [0x500_0000, 0x2000]);
+        assert_eq!(
+            all[2].arguments[..5],
+            [0x20_0000, 0x8_0000, 0x8_0000, 3, 0x500_0000]
+        );
+        assert_eq!(all[2].expected, 0x500_0000);
+        assert_eq!((all[5].mask, all[5].expected), (0, 0));
+    }
+
+    #[test]
+    fn a_complaint_points_to_its_text() {
+        let own = [Span::new(0x500_0000, 0x500_2000)];
+        let lines: String = texts().collect();
+        for operation in work(&own).operations([].into_iter(), [].into_iter()) {
+            let at = (operation.message - 0x9000) as usize;
+            let text = &lines[at..at + operation.message_length as usize];
+            assert!(text.starts_with("restorer: ") && text.ends_with('\n'));
+            assert_eq!(text.lines().count(), 1);
+        }
+    }
+
+    #[test]
+    fn the_parts_of_the_pad_do_not_overlap() {
+        let pad = Pad::at(0x1000, 10);
+        assert_eq!(pad.header, 0x2000);
+        assert!(pad.operations >= pad.header + size_of::<Header>() as u64);
+        assert_eq!(
+            pad.texts - pad.operations,
+            13 * size_of::<Operation>() as u64
+        );
+        assert_eq!(pad.end % PAGE, 0);
+        assert_eq!(pad.operations % 8, 0);
+        assert_eq!(pad_length(10), pad.end - 0x1000);
+    }
+}

@@ -1,0 +1,384 @@
+//! Stage 1 as data: what is done with the address space, step by step.
+
+use core::iter;
+
+use ckpt_image::extents::Extent;
+use ckpt_image::owners::OwnerWord;
+use ckpt_image::regions::{
+    Backing, FileIdentity, PROT_EXEC, PROT_READ, PROT_WRITE, Region, vm_flags,
+};
+use ckpt_image::segments::Span;
+use linux_raw_sys::general as n;
+
+use crate::layout::{Layout, Situation};
+use crate::vdso::{CODE_SIZE, Redirection};
+
+/// A file to be mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MappedFile<'a> {
+    /// Its path.
+    pub path: &'a [u8],
+    /// Offset in bytes.
+    pub offset: u64,
+    /// What it looked like at the checkpoint.
+    pub identity: FileIdentity,
+    /// Whether the program writes through the mapping.
+    pub in_place: bool,
+}
+
+/// One step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step<'a> {
+    /// Map fresh memory, or a file, where nothing is mapped yet.
+    Map {
+        /// Where.
+        span: Span,
+        /// `PROT_*`.
+        protection: u32,
+        /// `MAP_*`.
+        flags: u32,
+        /// The file, if there is one.
+        file: Option<MappedFile<'a>>,
+    },
+    /// Map shared memory that is mapped already a second time.
+    Duplicate {
+        /// Where it is mapped.
+        from: Span,
+        /// Where it is to be mapped as well.
+        to: u64,
+    },
+    /// Back fresh memory, all of which is going to be filled, by huge pages.
+    Enlarge(Span),
+    /// Read bytes out of the image and check them.
+    Fill {
+        /// Where to; its length is that of the extent.
+        to: Span,
+        /// Where they lie in the image, in bytes from its beginning.
+        offset: u64,
+        /// CRC32C.
+        checksum: u32,
+    },
+    /// Overwrite code.
+    Write {
+        /// Where.
+        at: u64,
+        /// The code.
+        code: [u8; CODE_SIZE],
+    },
+    /// Put the new thread id into a word that holds the old one.
+    SetOwner {
+        /// Where.
+        at: u64,
+    },
+    /// Set the protection.
+    Protect {
+        /// Where.
+        span: Span,
+        /// `PROT_*`.
+        protection: u32,
+    },
+    /// Give the kernel advice.
+    Advise {
+        /// Where.
+        span: Span,
+        /// `MADV_*`.
+        advice: u32,
+        /// Whether the program's meaning depends on it, rather than only its speed.
+        needed: bool,
+    },
+    /// Lock in memory.
+    Lock(Span),
+    /// Name anonymous memory.
+    Name(Span, &'a [u8]),
+    /// Unmap.
+    Unmap(Span),
+}
+
+/// Advice that is given before there is content, so that it is laid out accordingly: the flag of the region, the advice,
+/// and whether the program's meaning depends on it.
+const EARLY_ADVICE: [(u32, u32, bool); 2] = [
+    (vm_flags::HUGE_PAGE, n::MADV_HUGEPAGE, false),
+    (vm_flags::NO_HUGE_PAGE, n::MADV_NOHUGEPAGE, false),
+];
+
+/// Other advice.
+const LATE_ADVICE: [(u32, u32, bool); 6] = [
+    (vm_flags::SEQUENTIAL, n::MADV_SEQUENTIAL, false),
+    (vm_flags::RANDOM, n::MADV_RANDOM, false),
+    (vm_flags::MERGEABLE, n::MADV_MERGEABLE, false),
+    (vm_flags::DONT_DUMP, n::MADV_DONTDUMP, false),
+    (vm_flags::DONT_FORK, n::MADV_DONTFORK, true),
+    (vm_flags::WIPE_ON_FORK, n::MADV_WIPEONFORK, true),
+];
+
+/// Size of a huge page, in bytes.
+pub const HUGE_PAGE: u64 = 2 << 20;
+
+/// What a region is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Its file, which is mapped, and extents that differ from it.
+    File,
+    /// Extents only.
+    Image,
+}
+
+/// What the steps are computed from.
+#[derive(Debug)]
+pub struct Plan<'p> {
+    /// Where things go.
+    pub layout: &'p Layout,
+    /// What that depends on.
+    pub situation: &'p Situation<'p>,
+    /// What each region is made of, in the order of the regions.
+    pub contents: &'p [Content],
+    /// Redirections of a vdso that this kernel does not have.
+    pub redirections: &'p [Redirection],
+}
+
+impl Plan<'_> {
+    /// Hands all steps to `execute`, in their order. `extents` have their offsets in the image beside them; `owners` are the
+    /// words that hold a thread id.
+    ///
+    /// # Errors
+    /// The first one that `execute` returns.
+    pub fn steps<'a, E>(
+        &self,
+        regions: impl Iterator<Item = Region<'a>> + Clone,
+        extents: impl Iterator<Item = (Extent, u64)> + Clone,
+        owners: impl Iterator<Item = OwnerWord>,
+        mut execute: impl FnMut(Step<'a>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let wholes = self.layout.objects.iter().filter(|object| object.whole);
+        for object in wholes.clone() {
+            execute(Step::Map {
+                span: Span::new(object.at, object.at + object.length),
+                protection: PROT_READ | PROT_WRITE,
+                flags: n::MAP_SHARED | n::MAP_ANONYMOUS | reservation(object.flags),
+                file: None,
+            })?;
+        }
+        let mut extents = extents.peekable();
+        let mut owners = owners.peekable();
+        let with_content = regions
+            .clone()
+            .zip(self.layout.places.iter().zip(self.contents));
+        for (region, (&place, &content)) in with_content {
+            while extents
+                .peek()
+                .is_some_and(|(extent, _)| extent.address < region.start)
+            {
+                extents.next();
+            }
+            if self.situation.vdso_is_same && region.backing() == Backing::Vdso {
+                continue;
+            }
+            let its_extents = extents
+                .clone()
+                .take_while(|(extent, _)| extent.address < region.end)
+                .filter(|(extent, _)| content == Content::Image || !extent.same_as_file())
+                .filter(|_| content == Content::Image || region.backing() == Backing::PrivateFile);
+            let its_owners = iter::from_fn(|| owners.next_if(|word| word.address < region.end));
+            self.region(
+                &region,
+                place,
+                content,
+                its_extents,
+                its_owners,
+                &mut execute,
+            )?;
+        }
+        for object in wholes {
+            let span = Span::new(object.at, object.at + object.length);
+            execute(Step::Unmap(span))?;
+        }
+        Ok(())
+    }
+
+    /// The steps of one region, which is mapped at `place`.
+    fn region<'a, E>(
+        &self,
+        region: &Region<'a>,
+        place: u64,
+        content: Content,
+        mut extents: impl Iterator<Item = (Extent, u64)> + Clone,
+        owners: impl Iterator<Item = OwnerWord>,
+        execute: &mut impl FnMut(Step<'a>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let span = Span::new(place, place + region.len());
+        // Filling takes write permission; asking for it without need would make the kernel account for the memory.
+        let is_filled = extents.clone().next().is_some();
+        let last = region.protection;
+        let first = if is_filled {
+            last & !PROT_EXEC | PROT_READ | PROT_WRITE
+        } else {
+            last
+        };
+        let first = self.map(region, span, first, content, execute)?;
+        advise(region, span, &EARLY_ADVICE, execute)?;
+        if is_filled && can_be_enlarged(region, content) {
+            enlarge(region.start, place, extents.clone(), execute)?;
+        }
+        extents.try_for_each(|(extent, offset)| {
+            let to = extent.address - region.start + place;
+            execute(Step::Fill {
+                to: Span::new(to, to + extent.len()),
+                offset,
+                checksum: extent.checksum,
+            })
+        })?;
+        // The words lie in extents; where those are not used, the memory may not even be writable.
+        owners.filter(|_| is_filled).try_for_each(|word| {
+            execute(Step::SetOwner {
+                at: word.address - region.start + place,
+            })
+        })?;
+        if region.name == b"[vdso]" {
+            for redirection in self.redirections {
+                execute(Step::Write {
+                    at: place + redirection.offset,
+                    code: redirection.code,
+                })?;
+            }
+        }
+        if first != last {
+            execute(Step::Protect {
+                span,
+                protection: last,
+            })?;
+        }
+        advise(region, span, &LATE_ADVICE, execute)?;
+        if region.flags & vm_flags::LOCKED != 0 {
+            execute(Step::Lock(span))?;
+        }
+        match given_name(region.name) {
+            Some(name) => execute(Step::Name(span, name)),
+            None => Ok(()),
+        }
+    }
+
+    /// Maps a region at `span`, and returns the protection that it then has.
+    fn map<'a, E>(
+        &self,
+        region: &Region<'a>,
+        span: Span,
+        protection: u32,
+        content: Content,
+        execute: &mut impl FnMut(Step<'a>) -> Result<(), E>,
+    ) -> Result<u32, E> {
+        let anonymous = n::MAP_ANONYMOUS | reservation(region.flags);
+        let (flags, file) = match (region.backing(), content) {
+            (Backing::PrivateFile, Content::File) => {
+                (n::MAP_PRIVATE | reservation(region.flags), true)
+            }
+            (Backing::SharedReadOnlyFile | Backing::SharedFile, Content::File) => {
+                (n::MAP_SHARED | reservation(region.flags), true)
+            }
+            (Backing::SharedAnonymous, _) => {
+                let object = self.layout.object(region);
+                if let Some(object) = object.filter(|object| object.whole) {
+                    let start = object.at + region.offset;
+                    execute(Step::Duplicate {
+                        from: Span::new(start, start + region.len()),
+                        to: span.start,
+                    })?;
+                    return Ok(PROT_READ | PROT_WRITE);
+                }
+                (n::MAP_SHARED | anonymous, false)
+            }
+            _ if region.flags & vm_flags::GROWS_DOWN != 0 => {
+                (n::MAP_PRIVATE | n::MAP_GROWSDOWN | anonymous, false)
+            }
+            _ => (n::MAP_PRIVATE | anonymous, false),
+        };
+        let file = file.then_some(MappedFile {
+            path: region.name,
+            offset: region.offset,
+            identity: region.file,
+            in_place: region.backing() == Backing::SharedFile,
+        });
+        execute(Step::Map {
+            span,
+            protection,
+            flags,
+            file,
+        })?;
+        Ok(protection)
+    }
+}
+
+/// Whether huge pages change nothing for the program but its speed.
+fn can_be_enlarged(region: &Region<'_>, content: Content) -> bool {
+    let is_private = match region.backing() {
+        Backing::Anonymous => true,
+        Backing::PrivateFile => content == Content::Image,
+        _ => false,
+    };
+    is_private && region.flags & vm_flags::NO_HUGE_PAGE == 0
+}
+
+/// Enlarges what the extents fill without a gap. Only that, or the process would need more memory than before. The
+/// place of a region is congruent to its own address, so the one's huge pages are the other's.
+fn enlarge<'a, E>(
+    start: u64,
+    place: u64,
+    extents: impl Iterator<Item = (Extent, u64)>,
+    execute: &mut impl FnMut(Step<'a>) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut finish = |run: Span| {
+        let whole = Span::new(
+            run.start.next_multiple_of(HUGE_PAGE),
+            run.end - run.end % HUGE_PAGE,
+        );
+        if whole.is_empty() {
+            return Ok(());
+        }
+        let moved = Span::new(whole.start - start + place, whole.end - start + place);
+        execute(Step::Enlarge(moved))
+    };
+    let mut run = Span::new(start, start);
+    for (extent, _) in extents {
+        if extent.address != run.end {
+            finish(run)?;
+            run.start = extent.address;
+        }
+        run.end = extent.end();
+    }
+    finish(run)
+}
+
+fn advise<'a, E>(
+    region: &Region<'_>,
+    span: Span,
+    table: &[(u32, u32, bool)],
+    execute: &mut impl FnMut(Step<'a>) -> Result<(), E>,
+) -> Result<(), E> {
+    table
+        .iter()
+        .filter(|(flag, ..)| region.flags & flag != 0)
+        .try_for_each(|&(_, advice, needed)| {
+            execute(Step::Advise {
+                span,
+                advice,
+                needed,
+            })
+        })
+}
+
+fn reservation(flags: u32) -> u32 {
+    if flags & vm_flags::NO_RESERVE != 0 {
+        n::MAP_NORESERVE
+    } else {
+        0
+    }
+}
+
+/// The name that the program has given to anonymous memory (`PR_SET_VMA_ANON_NAME`).
+fn given_name(name: &[u8]) -> Option<&[u8]> {
+    name.strip_prefix(b"[anon:")
+        .or_else(|| name.strip_prefix(b"[anon_shmem:"))?
+        .strip_suffix(b"]")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,301 @@
+use super::*;
+
+const OWN: [Span; 1] = [Span::new(0x500_0000, 0x540_0000)];
+
+fn region(start: u64, end: u64, backing: Backing, protection: u32) -> Region<'static> {
+    Region {
+        start,
+        end,
+        protection,
+        backing_number: backing as u32,
+        flags: 0,
+        offset: 0,
+        file: FileIdentity::default(),
+        name: b"",
+    }
+}
+
+fn extent(address: u64, pages: u16, flags: u16) -> Extent {
+    Extent {
+        address,
+        pages,
+        flags,
+        checksum: 7,
+    }
+}
+
+fn situation() -> Situation<'static> {
+    Situation {
+        own: &OWN,
+        vdso: Span::new(0x7fff_0000_0000, 0x7fff_0000_8000),
+        vdso_areas: 3,
+        vdso_moves: true,
+        vdso_is_same: true,
+        brk: 0x700_0000,
+        stack_limit: 8 << 20,
+    }
+}
+
+fn steps<'a>(
+    regions: &[Region<'a>],
+    extents: &[Extent],
+    contents: &[Content],
+    situation: &Situation<'_>,
+) -> Vec<Step<'a>> {
+    steps_with_owners(regions, extents, contents, situation, &[])
+}
+
+fn steps_with_owners<'a>(
+    regions: &[Region<'a>],
+    extents: &[Extent],
+    contents: &[Content],
+    situation: &Situation<'_>,
+    owners: &[u64],
+) -> Vec<Step<'a>> {
+    let mut layout = Layout::with_room_for(regions.iter().copied()).unwrap();
+    layout.arrange(regions.iter().copied(), situation).unwrap();
+    let plan = Plan {
+        layout: &layout,
+        situation,
+        contents,
+        redirections: &[Redirection {
+            offset: 0x10,
+            code: [0x90; CODE_SIZE],
+        }],
+    };
+    let mut all = Vec::new();
+    let placed = extents.iter().map(|&extent| (extent, extent.address * 2));
+    let owners = owners.iter().map(|&address| OwnerWord { address });
+    plan.steps(regions.iter().copied(), placed, owners, |step| {
+        all.push(step);
+        Ok::<(), ()>(())
+    })
+    .unwrap();
+    all
+}
+
+#[test]
+fn memory_without_content_is_mapped_with_its_own_protection() {
+    let mut stack = region(0x10_0000, 0x10_2000, Backing::Anonymous, 0);
+    stack.flags = vm_flags::GROWS_DOWN | vm_flags::NO_RESERVE;
+    let all = steps(&[stack], &[], &[Content::Image], &situation());
+    let flags = n::MAP_PRIVATE | n::MAP_ANONYMOUS | n::MAP_GROWSDOWN | n::MAP_NORESERVE;
+    assert_eq!(
+        all,
+        [Step::Map {
+            span: Span::new(0x10_0000, 0x10_2000),
+            protection: 0,
+            flags,
+            file: None
+        }]
+    );
+}
+
+#[test]
+fn words_with_a_thread_id_are_set_while_memory_can_be_written() {
+    let memory = region(0x10_0000, 0x10_2000, Backing::Anonymous, PROT_READ);
+    let extents = [extent(0x10_1000, 1, 0)];
+    let all = steps_with_owners(
+        &[memory],
+        &extents,
+        &[Content::Image],
+        &situation(),
+        &[0x10_1008],
+    );
+    assert_eq!(all[2], Step::SetOwner { at: 0x10_1008 });
+    assert!(matches!(all[3], Step::Protect { .. }));
+    let all = steps_with_owners(
+        &[memory],
+        &[],
+        &[Content::Image],
+        &situation(),
+        &[0x10_1008],
+    );
+    assert_eq!(
+        all.len(),
+        1,
+        "nothing was filled, so nothing may be written"
+    );
+}
+
+#[test]
+fn filled_memory_is_protected_afterwards() {
+    let code = region(
+        0x10_0000,
+        0x10_2000,
+        Backing::Anonymous,
+        PROT_READ | PROT_EXEC,
+    );
+    let all = steps(
+        &[code],
+        &[extent(0x10_1000, 1, 0)],
+        &[Content::Image],
+        &situation(),
+    );
+    let span = Span::new(0x10_0000, 0x10_2000);
+    assert!(matches!(all[0], Step::Map { protection: 3, .. }));
+    assert_eq!(
+        all[1..],
+        [
+            Step::Fill {
+                to: Span::new(0x10_1000, 0x10_2000),
+                offset: 0x20_2000,
+                checksum: 7
+            },
+            Step::Protect {
+                span,
+                protection: PROT_READ | PROT_EXEC
+            }
+        ]
+    );
+}
+
+#[test]
+fn an_unchanged_file_is_mapped_and_only_what_differs_is_read() {
+    let file = region(0x10_0000, 0x10_2000, Backing::PrivateFile, PROT_READ);
+    let extents = [extent(0x10_0000, 1, 1), extent(0x10_1000, 1, 0)];
+    let fills = |content| {
+        steps(&[file], &extents, &[content], &situation())
+            .iter()
+            .filter(|step| matches!(step, Step::Fill { .. }))
+            .count()
+    };
+    assert_eq!(fills(Content::File), 1);
+    assert_eq!(fills(Content::Image), 2);
+}
+
+#[test]
+fn extents_follow_a_staged_region() {
+    let heap = region(0x500_0000, 0x510_0000, Backing::Anonymous, 3);
+    let later = region(0x600_0000, 0x600_1000, Backing::Anonymous, 3);
+    let extents = [extent(0x500_3000, 2, 0), extent(0x600_0000, 1, 0)];
+    let all = steps(&[heap, later], &extents, &[Content::Image; 2], &situation());
+    let Step::Map { span: staged, .. } = all[0] else {
+        panic!("{all:?}");
+    };
+    assert_ne!(staged.start, heap.start);
+    assert!(matches!(all[1], Step::Fill { to, .. } if to.start == staged.start + 0x3000));
+    assert!(matches!(all[3], Step::Fill { to, .. } if to.start == later.start));
+    assert_eq!(all.len(), 4);
+}
+
+#[test]
+fn shared_memory_in_pieces_is_one_object() {
+    let piece = |start, offset, protection| {
+        let mut piece = region(start, start + 0x1000, Backing::SharedAnonymous, protection);
+        (piece.file.inode, piece.offset) = (5, offset);
+        piece
+    };
+    let pieces = [piece(0x10_0000, 0, 1), piece(0x20_0000, 0x1000, 3)];
+    let all = steps(
+        &pieces,
+        &[extent(0x20_0000, 1, 0)],
+        &[Content::Image; 2],
+        &situation(),
+    );
+    let Step::Map { span: whole, .. } = all[0] else {
+        panic!("{all:?}");
+    };
+    assert_eq!(whole.len(), 0x2000);
+    let duplicates: Vec<_> = all
+        .iter()
+        .filter_map(|step| match step {
+            Step::Duplicate { from, to } => Some((from.start - whole.start, *to)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(duplicates, [(0, 0x10_0000), (0x1000, 0x20_0000)]);
+    assert_eq!(all.last(), Some(&Step::Unmap(whole)));
+    assert!(all.contains(&Step::Protect {
+        span: Span::new(0x10_0000, 0x10_1000),
+        protection: 1
+    }));
+}
+
+#[test]
+fn a_foreign_vdso_becomes_memory_with_redirections() {
+    let mut vvar = region(0x10_0000, 0x10_1000, Backing::Vdso, PROT_READ);
+    vvar.name = b"[vvar]";
+    let mut vdso = region(0x10_1000, 0x10_2000, Backing::Vdso, PROT_READ | PROT_EXEC);
+    vdso.name = b"[vdso]";
+    let extents = [extent(0x10_1000, 1, 0)];
+    let mut here = situation();
+    assert!(steps(&[vvar, vdso], &extents, &[Content::Image; 2], &here).is_empty());
+    here.vdso_is_same = false;
+    let all = steps(&[vvar, vdso], &extents, &[Content::Image; 2], &here);
+    assert!(matches!(
+        all[0],
+        Step::Map {
+            protection: PROT_READ,
+            ..
+        }
+    ));
+    assert!(all.contains(&Step::Write {
+        at: 0x10_1010,
+        code: [0x90; CODE_SIZE]
+    }));
+    assert!(matches!(
+        all.last(),
+        Some(Step::Protect { protection: 5, .. })
+    ));
+}
+
+#[test]
+fn flags_and_names_come_back() {
+    let mut named = region(0x10_0000, 0x10_1000, Backing::Anonymous, 3);
+    named.name = b"[anon:pool]";
+    named.flags = vm_flags::LOCKED | vm_flags::DONT_FORK | vm_flags::HUGE_PAGE;
+    let all = steps(&[named], &[], &[Content::Image], &situation());
+    let span = Span::new(0x10_0000, 0x10_1000);
+    let advice = |advice, needed| Step::Advise {
+        span,
+        advice,
+        needed,
+    };
+    assert_eq!(
+        all[1..],
+        [
+            advice(n::MADV_HUGEPAGE, false),
+            advice(n::MADV_DONTFORK, true),
+            Step::Lock(span),
+            Step::Name(span, b"pool")
+        ]
+    );
+}
+
+#[test]
+fn only_what_is_filled_without_a_gap_is_enlarged() {
+    let page_count = 256;
+    let part = |start, index: u64| extent(start + index * (1 << 20), page_count, 0);
+    // The fifth mebibyte is missing; the region begins in the middle of a huge page, and it is staged.
+    let heap = region(0x4f0_0000, 0x5a0_0000, Backing::Anonymous, 3);
+    let extents: Vec<_> = (0..8)
+        .filter(|index| *index != 4)
+        .map(|index| part(heap.start, index))
+        .collect();
+    let enlarged = |region: Region<'static>| -> Vec<Span> {
+        let all = steps(&[region], &extents, &[Content::Image], &situation());
+        let Step::Map { span, .. } = all[0] else {
+            panic!("{all:?}");
+        };
+        all.iter()
+            .filter_map(|step| match step {
+                Step::Enlarge(part) => Some(Span::new(
+                    part.start - span.start + region.start,
+                    part.end - span.start + region.start,
+                )),
+                _ => None,
+            })
+            .collect()
+    };
+    assert_eq!(
+        enlarged(heap),
+        [
+            Span::new(0x500_0000, 0x520_0000),
+            Span::new(0x540_0000, 0x560_0000)
+        ]
+    );
+    let mut without = heap;
+    without.flags = vm_flags::NO_HUGE_PAGE;
+    assert!(enlarged(without).is_empty());
+}

@@ -1,0 +1,141 @@
+//! What the kernel keeps of a process as a whole.
+
+use ckpt_image::process::MemoryMap;
+use ckpt_image::reader::Image;
+use ckpt_sys::{Errno, calls};
+use linux_raw_sys::general as n;
+use linux_raw_sys::prctl as p;
+use restart::report::{Cause, Error, Exit, Object};
+
+use crate::{Result, output};
+
+fn failed(step: &'static str) -> impl Fn(Errno) -> Error<'static> {
+    move |errno| {
+        Error::new(
+            Exit::Host,
+            Object::Thing("the process"),
+            Cause::Failed(step, errno),
+            "check the kernel's configuration and your limits (ulimit -a)",
+        )
+    }
+}
+
+/// Everything that must happen while the process still has the restorer's rights.
+pub fn restore(image: &Image<'static>) -> Result<()> {
+    let process = &image.process;
+    let _ = calls::umask(process.umask);
+    set_name(&process.name)?;
+    set_attributes(image);
+    set_memory_map(&process.memory, process.auxv)?;
+    set_dispositions(image)?;
+    queue_pending(image)?;
+    set_limits(&process.limits)
+}
+
+/// What must come last: timers, since they run; dumpable, since changing ids changes it.
+pub fn restore_last(image: &Image<'static>) -> Result<()> {
+    for (which, &timer) in (0..).zip(&image.process.interval_timers) {
+        calls::set_interval_timer(which, timer).map_err(failed("cannot set its timers"))?;
+    }
+    // Changing ids changes this, too.
+    let signal = image.process.parent_death_signal as usize;
+    // SAFETY: the option takes a number.
+    unsafe { calls::prctl(p::PR_SET_PDEATHSIG, [signal, 0, 0, 0]) }
+        .map_err(failed("cannot set the signal for its parent's end"))?;
+    // 2 (only root may dump) cannot be set; 0 is the stricter one of those that can.
+    let dumpable = usize::from(image.process.dumpable == 1);
+    // SAFETY: the option takes numbers.
+    unsafe { calls::prctl(p::PR_SET_DUMPABLE, [dumpable, 0, 0, 0]) }
+        .map_err(failed("cannot set whether it can be dumped"))?;
+    Ok(())
+}
+
+fn set_name(name: &[u8; 16]) -> Result<()> {
+    let mut name = *name;
+    name[15] = 0;
+    // SAFETY: the option takes the address of a string of at most 16 bytes.
+    unsafe { calls::prctl(p::PR_SET_NAME, [name.as_ptr() as usize, 0, 0, 0]) }
+        .map_err(failed("cannot set its name"))?;
+    Ok(())
+}
+
+/// Attributes without which the program runs as well, on a kernel or with limits that do not allow them.
+fn set_attributes(image: &Image<'static>) {
+    let process = &image.process;
+    // SAFETY: the options take numbers.
+    unsafe {
+        let slack = process.timer_slack as usize;
+        let _ = calls::prctl(p::PR_SET_TIMERSLACK, [slack, 0, 0, 0]);
+        let subreaper = process.subreaper as usize;
+        let _ = calls::prctl(p::PR_SET_CHILD_SUBREAPER, [subreaper, 0, 0, 0]);
+    }
+    if calls::setpriority(n::PRIO_PROCESS, 0, process.nice).is_err() {
+        output::warn(format_args!(
+            "the nice value {}: not permitted; the program goes on without",
+            process.nice
+        ));
+    }
+}
+
+fn set_memory_map(memory: &MemoryMap, auxv: &'static [u8]) -> Result<()> {
+    let map = p::prctl_mm_map {
+        start_code: memory.start_code,
+        end_code: memory.end_code,
+        start_data: memory.start_data,
+        end_data: memory.end_data,
+        start_brk: memory.start_brk,
+        brk: memory.brk,
+        start_stack: memory.start_stack,
+        arg_start: memory.arg_start,
+        arg_end: memory.arg_end,
+        env_start: memory.env_start,
+        env_end: memory.env_end,
+        auxv: auxv.as_ptr() as *mut u64,
+        auxv_size: auxv.len() as u32,
+        exe_fd: u32::MAX,
+    };
+    let arguments = [
+        p::PR_SET_MM_MAP as usize,
+        &raw const map as usize,
+        size_of_val(&map),
+        0,
+    ];
+    // SAFETY: the option takes the address of such a struct, which only describes the address space to the kernel.
+    unsafe { calls::prctl(p::PR_SET_MM, arguments) }
+        .map_err(failed("cannot describe its memory to the kernel"))?;
+    Ok(())
+}
+
+fn set_dispositions(image: &Image<'static>) -> Result<()> {
+    for (signal, action) in (1..).zip(&image.actions.actions) {
+        if signal == n::SIGKILL as i32 || signal == n::SIGSTOP as i32 {
+            continue;
+        }
+        // SAFETY: all signals are blocked, so the handler cannot run before the program is back.
+        unsafe { calls::signal_action(signal, Some(action)) }
+            .map_err(failed("cannot set its signal handlers"))?;
+    }
+    Ok(())
+}
+
+/// After the dispositions: setting one to be ignored would throw the signal away.
+fn queue_pending(image: &Image<'static>) -> Result<()> {
+    for pending in image.pending() {
+        let [a, b, c, d, ..] = pending.info;
+        let signal = i32::from_le_bytes([a, b, c, d]);
+        calls::queue_signal(pending.to_process != 0, signal, &pending.info)
+            .map_err(failed("cannot send its pending signals again"))?;
+    }
+    Ok(())
+}
+
+/// After everything that a limit could get in the way of.
+fn set_limits(saved: &[[u64; 2]]) -> Result<()> {
+    let step = failed("cannot set its resource limits");
+    for (resource, &[soft, hard]) in saved.iter().enumerate() {
+        let [_, hard_now] = calls::limit(resource, None).map_err(&step)?;
+        let hard = hard.min(hard_now);
+        calls::limit(resource, Some([soft.min(hard), hard])).map_err(&step)?;
+    }
+    Ok(())
+}

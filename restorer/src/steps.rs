@@ -1,0 +1,255 @@
+//! Carries out the steps of stage 1.
+
+use core::slice;
+
+use ckpt_image::owners::TID_MASK;
+use ckpt_image::segments::Span;
+use ckpt_sys::crc::crc32c;
+use ckpt_sys::{Errno, Fd, Line, calls, files};
+use linux_raw_sys::general as n;
+use linux_raw_sys::prctl as p;
+use restart::files::can_be_mapped;
+use restart::plan::{HUGE_PAGE, MappedFile, Step};
+use restart::report::{Cause, Error, Exit, Object};
+
+use crate::contents::open_mapped;
+use crate::image_file::ImageFile;
+use crate::{Result, output};
+
+/// Carries out one step after the other.
+pub struct Executor<'f> {
+    image: &'f ImageFile,
+    /// The file that was mapped last: its parts follow each other.
+    mapped: Option<(&'static [u8], bool, Fd)>,
+    /// The thread id that the program will have.
+    tid: u32,
+    /// Whether the system's owner wants huge pages at all, and the kernel still has some.
+    huge_pages: bool,
+}
+
+/// What stands in the file below where huge pages are forbidden.
+const NEVER: &[u8] = b"[never]";
+
+fn failed(span: Span, step: &'static str) -> impl Fn(Errno) -> Error<'static> {
+    move |errno| {
+        Error::new(
+            Exit::Host,
+            Object::Memory(span),
+            Cause::Failed(step, errno),
+            "free memory, or raise its limits (ulimit -v, vm.max_map_count, vm.overcommit_memory)",
+        )
+    }
+}
+
+fn parts(span: Span) -> (usize, usize) {
+    (span.start as usize, span.len() as usize)
+}
+
+impl<'f> Executor<'f> {
+    /// One that reads from `image`.
+    pub fn new(image: &'f ImageFile) -> Self {
+        let setting = files::read_small::<64>(c"/sys/kernel/mm/transparent_hugepage/enabled");
+        let forbidden = |text: &[u8]| text.windows(NEVER.len()).any(|word| word == NEVER);
+        Self {
+            image,
+            mapped: None,
+            tid: calls::tid() as u32,
+            huge_pages: setting.is_ok_and(|text| !forbidden(text.as_bytes())),
+        }
+    }
+
+    /// Carries out `step`.
+    ///
+    /// # Safety
+    /// The step belongs to a plan that was made for this address space as it is: what it writes to or changes was
+    /// mapped by an earlier step of that plan.
+    pub unsafe fn execute(&mut self, step: Step<'static>) -> Result<()> {
+        // SAFETY: of all calls below: the caller answers for the addresses, and MAP_FIXED_NOREPLACE never replaces a mapping.
+        unsafe {
+            match step {
+                Step::Map {
+                    span,
+                    protection,
+                    flags,
+                    file,
+                } => {
+                    let (fd, offset) = match file {
+                        Some(file) => (self.open(&file)?, file.offset),
+                        None => (-1, 0),
+                    };
+                    map_new(span, protection, flags, fd, offset)
+                        .map_err(failed(span, "cannot be mapped"))
+                }
+                Step::Duplicate { from, to } => {
+                    let (start, length) = parts(from);
+                    let span = Span::new(to, to + from.len());
+                    calls::duplicate_mapping(start, length, to as usize)
+                        .map_err(failed(span, "cannot be mapped a second time"))
+                }
+                Step::Enlarge(span) => {
+                    self.huge_pages = self.huge_pages && enlarge(span);
+                    Ok(())
+                }
+                Step::Fill {
+                    to,
+                    offset,
+                    checksum,
+                } => {
+                    let bytes = slice::from_raw_parts_mut(to.start as *mut u8, parts(to).1);
+                    let count = files::read_at(&self.image.fd, bytes, offset);
+                    check_extent(self.image, count, bytes, checksum)
+                }
+                Step::Write { at, code } => {
+                    (at as *mut [u8; restart::vdso::CODE_SIZE]).write_unaligned(code);
+                    Ok(())
+                }
+                Step::SetOwner { at } => {
+                    let word = at as *mut u32;
+                    word.write(word.read() & !TID_MASK | self.tid);
+                    Ok(())
+                }
+                Step::Protect { span, protection } => {
+                    let (start, length) = parts(span);
+                    calls::protect(start, length, protection)
+                        .map_err(failed(span, "cannot be given its protection"))
+                }
+                Step::Advise {
+                    span,
+                    advice,
+                    needed,
+                } => {
+                    let (start, length) = parts(span);
+                    match calls::advise(start, length, advice) {
+                        Err(errno) if needed => {
+                            Err(failed(span, "cannot be given its flags")(errno))
+                        }
+                        // A hint that this kernel does not take changes no result.
+                        _ => Ok(()),
+                    }
+                }
+                Step::Lock(span) => {
+                    let (start, length) = parts(span);
+                    if let Err(errno) = calls::lock_memory(start, length) {
+                        output::warn(format_args!(
+                            "{}: cannot be locked: {errno}; the program goes on without",
+                            Object::Memory(span)
+                        ));
+                    }
+                    Ok(())
+                }
+                Step::Name(span, name) => {
+                    let (start, length) = parts(span);
+                    let mut text = Line::<81>::new();
+                    text.push(name);
+                    let name = text.as_c_str().as_ptr() as usize;
+                    let option = p::PR_SET_VMA_ANON_NAME as usize;
+                    // A name is for people only; a kernel without the option shows none.
+                    let _ = calls::prctl(p::PR_SET_VMA, [option, start, length, name]);
+                    Ok(())
+                }
+                Step::Unmap(span) => {
+                    let (start, length) = parts(span);
+                    calls::unmap(start, length).map_err(failed(span, "cannot be unmapped"))
+                }
+            }
+        }
+    }
+
+    /// Opens a file to be mapped, unless it is the one that was mapped last.
+    fn open(&mut self, file: &MappedFile<'static>) -> Result<i32> {
+        if let Some((path, in_place, fd)) = &self.mapped
+            && *path == file.path
+            && *in_place == file.in_place
+        {
+            return Ok(fd.number());
+        }
+        let error = |cause| {
+            Error::new(
+                Exit::Resource,
+                Object::Path(file.path),
+                cause,
+                "leave the file alone and try again",
+            )
+        };
+        let (fd, now) = open_mapped(file.path, file.in_place)
+            .map_err(|errno| error(Cause::Failed("cannot be opened", errno)))?;
+        if !file.in_place && !can_be_mapped(&file.identity, &now) {
+            return Err(error(Cause::Because(
+                "changes while the restorer is at work",
+            )));
+        }
+        let number = fd.number();
+        self.mapped = Some((file.path, file.in_place, fd));
+        Ok(number)
+    }
+}
+
+/// Backs `span`, which is fresh, writable, private memory, by huge pages: filling it then takes a quarter of the time.
+/// `MADV_COLLAPSE` leaves no flag behind that the program could see, unlike `MADV_HUGEPAGE`. It wants one page of
+/// each huge one to be there.
+///
+/// # Safety
+/// The memory is mapped writable and nobody else's.
+unsafe fn enlarge(span: Span) -> bool {
+    (span.start..span.end)
+        .step_by(HUGE_PAGE as usize)
+        .all(|at| {
+            // SAFETY: the caller answers for the memory; writing a zero to fresh memory changes nothing.
+            unsafe {
+                (at as *mut u8).write_volatile(0);
+                calls::advise(at as usize, HUGE_PAGE as usize, n::MADV_COLLAPSE).is_ok()
+            }
+        })
+}
+
+/// Maps `span`, where nothing is mapped yet.
+///
+/// # Errors
+/// `EEXIST` if something is.
+pub fn map_new(
+    span: Span,
+    protection: u32,
+    flags: u32,
+    fd: i32,
+    offset: u64,
+) -> core::result::Result<(), Errno> {
+    let (start, length) = parts(span);
+    // SAFETY: this flag leaves alone whatever is mapped.
+    let at = unsafe {
+        calls::map(
+            start,
+            length,
+            protection,
+            flags | n::MAP_FIXED_NOREPLACE,
+            fd,
+            offset,
+        )?
+    };
+    if at == start {
+        Ok(())
+    } else {
+        // A kernel before 4.17 takes the address for a hint.
+        Err(Errno::EEXIST)
+    }
+}
+
+/// Says whether an extent was read whole and is what was written.
+pub fn check_extent(
+    image: &ImageFile,
+    count: core::result::Result<usize, Errno>,
+    bytes: &[u8],
+    checksum: u32,
+) -> Result<()> {
+    const REMEDY: &str = "take a new checkpoint, or use another image";
+    match count {
+        Ok(count) if count < bytes.len() => {
+            Err(image.error(Cause::Because("damaged: its data ends early"), REMEDY))
+        }
+        Ok(_) if crc32c(bytes) != checksum => Err(image.error(
+            Cause::Because("damaged: the checksum of its data is wrong"),
+            REMEDY,
+        )),
+        Ok(_) => Ok(()),
+        Err(errno) => Err(image.error(Cause::Failed("cannot read its data", errno), REMEDY)),
+    }
+}

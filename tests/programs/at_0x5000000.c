@@ -1,0 +1,13 @@
+/* Memory exactly where the restorer has its text, data, bss and stack. */
+#include "survive.h"
+
+int main(void) {
+    enum { SIZE = 0x5400000 - 0x5000000 };
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+    char *memory = mmap((void *)0x5000000, SIZE, PROT_READ | PROT_WRITE, flags, -1, 0);
+    CHECK(memory == (void *)0x5000000);
+    fill(memory, SIZE, 22);
+    ready_and_wait();
+    CHECK(is_filled(memory, SIZE, 22));
+    return SURVIVED;
+}

@@ -1,0 +1,7 @@
+/* A program with nothing special. */
+#include "survive.h"
+
+int main(void) {
+    ready_and_wait();
+    return SURVIVED;
+}

@@ -1,0 +1,220 @@
+//! How long checkpoint and restart take, beside `dd` of the same bytes to and from the same place.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use ckpt_tests::{CHECKPOINT_SIGNAL, Launch, Place, Process, Program, until};
+
+use crate::figures::{Table, median, milliseconds, ms, size, with_range};
+use crate::place;
+
+/// Milliseconds.
+struct Round {
+    /// From the signal until the image has its name.
+    checkpoint: f64,
+    /// The pause that libckpt says it made.
+    said: f64,
+    /// The time for which the program stood still.
+    stood_still: f64,
+    dd_synced: f64,
+    dd_unsynced: f64,
+    /// From before the fork that becomes the restorer until the program goes on.
+    restart: f64,
+    dd_read: f64,
+}
+
+pub fn measure(sizes: &[u64]) {
+    let mut checkpoints = Table::new([
+        "random data",
+        "checkpoint",
+        "pause",
+        "program stood still",
+        "`dd conv=fsync`",
+        "checkpoint / dd",
+        "`dd` unsynced",
+        "checkpoint / dd",
+    ]);
+    let mut restarts = Table::new([
+        "random data",
+        "restart",
+        "`dd of=/dev/null`",
+        "restart / dd",
+        "`dd` unsynced",
+        "restart / dd",
+    ]);
+    let program = Program::workload("beats.c");
+    for &mebibytes in sizes {
+        if available() < 3 * mebibytes {
+            println!("{}: left out, too little memory\n", size(mebibytes));
+            continue;
+        }
+        let rounds = match mebibytes {
+            ..128 => 9,
+            128..1024 => 5,
+            _ => 3,
+        };
+        let rounds: Vec<Round> = (0..rounds).map(|_| round(&program, mebibytes)).collect();
+        let time = |of: fn(&Round) -> f64| ms(median(rounds.iter().map(of)));
+        let ratio = |of: fn(&Round) -> f64| with_range(rounds.iter().map(of));
+        checkpoints.row([
+            size(mebibytes),
+            time(|round| round.checkpoint),
+            time(|round| round.said),
+            time(|round| round.stood_still),
+            time(|round| round.dd_synced),
+            ratio(|round| round.checkpoint / round.dd_synced),
+            time(|round| round.dd_unsynced),
+            ratio(|round| round.checkpoint / round.dd_unsynced),
+        ]);
+        restarts.row([
+            size(mebibytes),
+            time(|round| round.restart),
+            time(|round| round.dd_read),
+            ratio(|round| round.restart / round.dd_read),
+            time(|round| round.dd_unsynced),
+            ratio(|round| round.restart / round.dd_unsynced),
+        ]);
+    }
+    checkpoints.print("Checkpoint");
+    restarts.print("Restart, the image in the page cache");
+}
+
+fn round(program: &Program, mebibytes: u64) -> Round {
+    let place = place("speed");
+    let mut process = program.launch().arg(mebibytes.to_string()).start(&place);
+    process.wait_until_ready();
+    process.wait_until_armed();
+    settle(&place);
+    let signal = now();
+    let checkpoint = checkpoint(&process, &place);
+    let said = until("the line of libckpt", || pause(&place.text("err")));
+    let stood_still = until("the program to go on", || longest_stop(&place, signal));
+    process.kill();
+
+    let image = place.file("myckpt");
+    let copy = place.file("copy");
+    let dd_synced = dd(&place, &image, &copy, Some("conv=fsync"));
+    let dd_unsynced = dd(&place, &image, &copy, None);
+    let dd_read = dd(&place, &image, Path::new("/dev/null"), None);
+
+    settle(&place);
+    let start = now();
+    let restored = Launch::restorer([&image]).start(&place);
+    let resumed = until_often("the program to go on", || end_of_stop(&place, start));
+    drop(restored);
+    Round {
+        checkpoint,
+        said,
+        stood_still,
+        dd_synced,
+        dd_unsynced,
+        restart: resumed,
+        dd_read,
+    }
+}
+
+fn checkpoint(process: &Process, place: &Place) -> f64 {
+    let image = place.file("myckpt");
+    let start = Instant::now();
+    process.signal(CHECKPOINT_SIGNAL);
+    until_often("the image", || image.exists().then_some(()));
+    milliseconds(start.elapsed())
+}
+
+/// Milliseconds that `dd` takes; what it writes is removed again.
+fn dd(place: &Place, from: &Path, to: &Path, option: Option<&str>) -> f64 {
+    settle(place);
+    let mut command = Command::new("dd");
+    command
+        .arg(format!("if={}", from.display()))
+        .arg(format!("of={}", to.display()))
+        .arg("bs=1M")
+        .args(option)
+        .stderr(Stdio::null());
+    let start = Instant::now();
+    let status = command.status().expect("dd can be started");
+    let time = milliseconds(start.elapsed());
+    assert!(status.success(), "dd to {} fails", to.display());
+    if to.starts_with(place.path()) {
+        fs::remove_file(to).expect("dd has made the file");
+    }
+    time
+}
+
+/// Lets the disk finish what came before, so that it is not counted in what comes next.
+fn settle(place: &Place) {
+    let status = Command::new("sync").arg("-f").arg(place.path()).status();
+    assert!(status.is_ok_and(|status| status.success()), "sync fails");
+}
+
+/// Like `until`, for what is measured.
+fn until_often<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(
+            start.elapsed() < Duration::from_secs(120),
+            "no sign of {what}"
+        );
+        sleep(Duration::from_micros(100));
+    }
+}
+
+/// The pause in libckpt's line, in milliseconds.
+fn pause(lines: &str) -> Option<f64> {
+    let (_, behind) = lines.split_once("pause ")?;
+    let (figure, _) = behind.split_once(" ms")?;
+    figure.parse().ok()
+}
+
+/// The times for which `beats.c` stood still, from when to when.
+fn stops(place: &Place) -> Vec<(u64, u64)> {
+    let text = place.text("out");
+    text.split_inclusive('\n')
+        .filter_map(|line| line.strip_suffix('\n')?.split_once(' '))
+        .filter_map(|(from, to)| Some((from.parse().ok()?, to.parse().ok()?)))
+        .collect()
+}
+
+/// The longest stop that ended after `time`, in milliseconds.
+fn longest_stop(place: &Place, time: u64) -> Option<f64> {
+    let later = stops(place).into_iter().filter(|stop| stop.1 > time);
+    later.map(|(from, to)| between(from, to)).reduce(f64::max)
+}
+
+/// When the first stop that ended after `time` did so, in milliseconds after it.
+fn end_of_stop(place: &Place, time: u64) -> Option<f64> {
+    let first = stops(place).into_iter().find(|stop| stop.1 > time);
+    first.map(|(_, end)| between(time, end))
+}
+
+fn between(from: u64, to: u64) -> f64 {
+    milliseconds(Duration::from_nanos(to - from))
+}
+
+/// The monotonic clock in nanoseconds, as `beats.c` reads it.
+fn now() -> u64 {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: `time` is a valid timespec for the time of the call.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
+    let [seconds, nanoseconds] = [time.tv_sec, time.tv_nsec].map(i64::cast_unsigned);
+    seconds * 1_000_000_000 + nanoseconds
+}
+
+/// MiB of memory that programs can still have.
+fn available() -> u64 {
+    let text = fs::read_to_string("/proc/meminfo").expect("/proc is mounted");
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"));
+    let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
+    kibibytes.map_or(u64::MAX, |kibibytes: u64| kibibytes / 1024)
+}

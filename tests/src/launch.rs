@@ -1,0 +1,286 @@
+//! What to start, and in which surroundings.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::fd::{OwnedFd, RawFd};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::artefacts;
+use crate::place::{NOBODY, Place};
+use crate::process::Process;
+use crate::requirements::is_root;
+
+/// Where descriptor 1 or 2 leads.
+#[derive(Debug)]
+pub enum Output {
+    /// To this file in the place.
+    File(&'static str),
+    /// To an open descriptor, for instance of a pipe.
+    Descriptor(OwnedFd),
+    /// Nowhere: the descriptor is closed.
+    Closed,
+}
+
+/// A program to start, with its surroundings. Without further words: standard input is `/dev/null`, output goes to
+/// `out` and `err` (`restorer.out` and `restorer.err` for the restorer), the environment is a minimal one, no other
+/// descriptor is open, and the working directory is the place.
+#[derive(Debug)]
+pub struct Launch {
+    program: PathBuf,
+    args: Vec<OsString>,
+    env: Vec<(OsString, OsString)>,
+    stdin: Stdio,
+    preload: bool,
+    nobody: bool,
+    outputs: [Output; 2],
+    limits: Vec<(u32, u64)>,
+    random_addresses: bool,
+}
+
+impl Launch {
+    /// A program without libckpt.
+    #[must_use]
+    pub fn plain(program: impl AsRef<Path>) -> Self {
+        let launch = Self {
+            program: program.as_ref().to_owned(),
+            args: Vec::new(),
+            env: Vec::new(),
+            stdin: Stdio::null(),
+            preload: false,
+            nobody: false,
+            outputs: [Output::File("out"), Output::File("err")],
+            limits: Vec::new(),
+            random_addresses: true,
+        };
+        launch.env("PATH", "/usr/bin:/bin").env("LANG", "C.UTF-8")
+    }
+
+    /// A program with libckpt preloaded.
+    #[must_use]
+    pub fn under_libckpt(program: impl AsRef<Path>) -> Self {
+        let mut launch = Self::plain(program);
+        launch.preload = true;
+        launch
+    }
+
+    /// The same program, without libckpt.
+    #[must_use]
+    pub fn without_libckpt(mut self) -> Self {
+        self.preload = false;
+        self
+    }
+
+    /// The restorer. Its environment is empty, since the program's must come from the image.
+    #[must_use]
+    pub fn restorer<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Self {
+        let mut launch = Self::plain(artefacts::restorer());
+        launch.env.clear();
+        launch.outputs = [Output::File("restorer.out"), Output::File("restorer.err")];
+        launch.args(args)
+    }
+
+    /// Adds an argument.
+    #[must_use]
+    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.args.push(arg.as_ref().to_owned());
+        self
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args<A: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
+        self.args
+            .extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        self
+    }
+
+    /// Sets a variable of the environment.
+    #[must_use]
+    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.env
+            .push((name.as_ref().to_owned(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// Reads standard input from a file.
+    ///
+    /// # Panics
+    /// If it cannot be opened.
+    #[must_use]
+    pub fn stdin(mut self, path: impl AsRef<Path>) -> Self {
+        self.stdin = fs::File::open(&path)
+            .expect("the file for standard input can be read")
+            .into();
+        self
+    }
+
+    /// Says where standard output goes.
+    #[must_use]
+    pub fn stdout(mut self, output: Output) -> Self {
+        self.outputs[0] = output;
+        self
+    }
+
+    /// Says where standard error goes.
+    #[must_use]
+    pub fn stderr(mut self, output: Output) -> Self {
+        self.outputs[1] = output;
+        self
+    }
+
+    /// Runs it as user `nobody`, if the tests run as root; a normal user stays who he is.
+    #[must_use]
+    pub fn as_nobody(mut self) -> Self {
+        self.nobody = true;
+        self
+    }
+
+    /// Sets a resource limit, soft and hard.
+    #[must_use]
+    pub fn limit(mut self, resource: u32, value: u64) -> Self {
+        self.limits.push((resource, value));
+        self
+    }
+
+    /// Takes randomness out of the address space.
+    #[must_use]
+    pub fn without_aslr(mut self) -> Self {
+        self.random_addresses = false;
+        self
+    }
+
+    /// Starts it.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    #[must_use]
+    pub fn start(self, place: &Place) -> Process {
+        let nobody = self.nobody && is_root();
+        let lend = |file: PathBuf| {
+            if nobody {
+                for_everybody(place, &file)
+            } else {
+                file
+            }
+        };
+        let mut command = Command::new(lend(self.program.clone()));
+        command
+            .args(&self.args)
+            .env_clear()
+            .envs(self.env)
+            .stdin(self.stdin);
+        if self.preload {
+            command.env("LD_PRELOAD", lend(artefacts::libckpt()));
+        }
+        if nobody {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        let mut closed = Vec::new();
+        let mut errors = PathBuf::from("err");
+        for (number, output) in (1..).zip(self.outputs) {
+            let stdio = match output {
+                Output::File(name) => {
+                    if number == 2 {
+                        errors = name.into();
+                    }
+                    Stdio::from(output_file(&place.file(name), number, nobody))
+                }
+                Output::Descriptor(descriptor) => Stdio::from(descriptor),
+                Output::Closed => {
+                    closed.push(number);
+                    Stdio::null()
+                }
+            };
+            if number == 1 {
+                command.stdout(stdio)
+            } else {
+                command.stderr(stdio)
+            };
+        }
+        command.current_dir(place.path()).process_group(0);
+        let (limits, random_addresses) = (self.limits, self.random_addresses);
+        // SAFETY: the closure makes system calls only, which is what may be done between fork and exec.
+        unsafe { command.pre_exec(move || prepare(&closed, &limits, random_addresses)) };
+        let child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("{}: {error}", self.program.display()));
+        Process::new(child, place.path().to_owned(), errors)
+    }
+}
+
+/// Runs in the child, between fork and exec.
+fn prepare(closed: &[RawFd], limits: &[(u32, u64)], random_addresses: bool) -> io::Result<()> {
+    // What the test inherited (cargo's job server, a terminal) is no business of the program. Closed by the exec, so
+    // that the descriptor on which the library reports a failed exec still works.
+    // SAFETY: the call takes plain numbers and touches no memory of ours.
+    unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            3,
+            u32::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        )
+    };
+    for &number in closed {
+        // SAFETY: the descriptor belongs to the child alone, which is about to be replaced.
+        unsafe { libc::close(number) };
+    }
+    for &(resource, value) in limits {
+        let limit = libc::rlimit {
+            rlim_cur: value,
+            rlim_max: value,
+        };
+        // SAFETY: `limit` is a valid rlimit for the time of the call.
+        if unsafe { libc::setrlimit(resource, &raw const limit) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    if !random_addresses {
+        // SAFETY: the call takes a plain number; it takes effect at the exec.
+        unsafe { libc::personality(libc::ADDR_NO_RANDOMIZE.cast_unsigned().into()) };
+    }
+    // SAFETY: the call takes a plain number.
+    unsafe { libc::umask(0o027) };
+    Ok(())
+}
+
+/// Standard error goes to the end of its file, so that all lines of all generations are kept; standard output is a
+/// plain file as a shell makes it.
+fn output_file(path: &Path, number: RawFd, nobody: bool) -> fs::File {
+    let mut options = OpenOptions::new();
+    if number == 2 {
+        options.append(true);
+    } else {
+        options.write(true).truncate(true);
+    }
+    let file = options
+        .create(true)
+        .open(path)
+        .expect("a place is writable");
+    if nobody {
+        chown(path, Some(NOBODY), Some(NOBODY)).expect("root gives files away");
+    }
+    file
+}
+
+/// A copy of what the tests built, where `nobody` can read it: a home directory may be closed to him.
+fn for_everybody(place: &Place, file: &Path) -> PathBuf {
+    if !file.starts_with(artefacts::target_dir()) {
+        return file.to_owned();
+    }
+    let copy = place.file(
+        &file
+            .file_name()
+            .expect("a file has a name")
+            .to_string_lossy(),
+    );
+    if !copy.exists() {
+        fs::copy(file, &copy).expect("a place is writable");
+        fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).expect("the copy is ours");
+    }
+    copy
+}

@@ -1,0 +1,36 @@
+//! The vocabulary of the tests: a [`Place`] is a fresh directory, a [`Launch`] says what to start in it and how, a
+//! [`Process`] can be checkpointed, killed and waited for, a [`Portrait`] is what `/proc` shows of it, and a
+//! [`Program`] is a C or C++ source of `programs/` with its directives.
+//!
+//! ```no_run
+//! use ckpt_tests::{Launch, Place};
+//!
+//! let place = Place::new("example");
+//! let mut process = Launch::under_libckpt("/usr/bin/bc").start(&place);
+//! process.checkpoint();
+//! process.kill();
+//! let mut restored = Launch::restorer(["myckpt"]).start(&place);
+//! assert_eq!(restored.wait().code(), Some(0));
+//! ```
+
+mod artefacts;
+mod launch;
+mod maps;
+mod place;
+mod portrait;
+mod process;
+mod program;
+mod random;
+mod requirements;
+mod wait;
+
+pub use artefacts::{libckpt, restorer, target_dir};
+pub use launch::{Launch, Output};
+pub use maps::Region;
+pub use place::Place;
+pub use portrait::Portrait;
+pub use process::{CHECKPOINT_SIGNAL, Process};
+pub use program::Program;
+pub use random::Random;
+pub use requirements::{is_root, not_run, tool};
+pub use wait::until;

@@ -1,0 +1,153 @@
+//! What `/proc` shows of a process and must be the same after a restart.
+
+use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt;
+use std::{fs, io};
+
+use crate::maps::{Region, regions};
+
+/// Lines of `/proc/PID/status` that a restart keeps.
+const STATUS: [&str; 19] = [
+    "Name",
+    "Umask",
+    "Uid",
+    "Gid",
+    "Groups",
+    "Threads",
+    "ShdPnd",
+    "SigPnd",
+    "SigBlk",
+    "SigIgn",
+    "SigCgt",
+    "CapInh",
+    "CapPrm",
+    "CapEff",
+    "CapBnd",
+    "CapAmb",
+    "NoNewPrivs",
+    "Seccomp",
+    "CoreDumping",
+];
+
+/// A process as `/proc` shows it at one moment.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Portrait {
+    /// Its memory.
+    pub regions: Vec<Region>,
+    /// Its descriptors: number, and path or kind.
+    pub descriptors: BTreeMap<u32, String>,
+    status: BTreeMap<String, String>,
+    files: BTreeMap<&'static str, Vec<u8>>,
+    directory: Vec<u8>,
+}
+
+impl Portrait {
+    /// Takes the portrait; nothing if the process is gone.
+    #[must_use]
+    pub fn of(pid: u32) -> Option<Self> {
+        let path = |name: &str| format!("/proc/{pid}/{name}");
+        let status = fs::read_to_string(path("status")).ok()?;
+        let status = status
+            .lines()
+            .filter_map(|line| line.split_once(':'))
+            .filter(|(name, _)| STATUS.contains(name))
+            .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
+            .collect();
+        let mut files = BTreeMap::new();
+        for name in ["cmdline", "environ", "auxv", "comm"] {
+            files.insert(name, fs::read(path(name)).ok()?);
+        }
+        Some(Self {
+            regions: regions(pid)?,
+            descriptors: descriptors(pid)?,
+            status,
+            files,
+            directory: fs::read_link(path("cwd"))
+                .ok()?
+                .as_os_str()
+                .as_bytes()
+                .to_owned(),
+        })
+    }
+
+    /// Says in which ways another portrait differs from this one.
+    #[must_use]
+    pub fn difference(&self, other: &Portrait) -> String {
+        let text = |bytes: &[u8]| bytes.escape_ascii().to_string();
+        let mut lines = changes(&self.regions, &other.regions);
+        if self.descriptors != other.descriptors {
+            lines += &format!(
+                "descriptors: {:?} became {:?}\n",
+                self.descriptors, other.descriptors
+            );
+        }
+        for (name, value) in self
+            .status
+            .iter()
+            .filter(|(name, value)| other.status[*name] != **value)
+        {
+            lines += &format!("{name}: {value} became {}\n", other.status[name]);
+        }
+        for (name, content) in self
+            .files
+            .iter()
+            .filter(|(name, content)| other.files[*name] != **content)
+        {
+            lines += &format!(
+                "{name}: {} became {}\n",
+                text(content),
+                text(&other.files[name])
+            );
+        }
+        if self.directory != other.directory {
+            lines += &format!(
+                "cwd: {} became {}\n",
+                text(&self.directory),
+                text(&other.directory)
+            );
+        }
+        lines
+    }
+}
+
+fn changes(before: &[Region], after: &[Region]) -> String {
+    let show = |sign: char, region: &Region| {
+        let Region {
+            start,
+            end,
+            permissions,
+            offset,
+            name,
+        } = region;
+        format!("{sign} {start:x}-{end:x} {permissions} {offset:x} {name}\n")
+    };
+    let lost = before
+        .iter()
+        .filter(|region| !after.contains(region))
+        .map(|region| show('-', region));
+    let new = after
+        .iter()
+        .filter(|region| !before.contains(region))
+        .map(|region| show('+', region));
+    lost.chain(new).collect()
+}
+
+fn descriptors(pid: u32) -> Option<BTreeMap<u32, String>> {
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
+    let descriptor = |entry: io::Result<fs::DirEntry>| {
+        let entry = entry.ok()?;
+        let number = entry.file_name().to_str()?.parse().ok()?;
+        let target = fs::read_link(entry.path())
+            .ok()?
+            .to_string_lossy()
+            .into_owned();
+        // The number in `pipe:[4711]` is another one in each process.
+        let kind = if target.starts_with('/') {
+            target
+        } else {
+            target.split(':').next()?.to_owned()
+        };
+        Some((number, kind))
+    };
+    Some(entries.filter_map(descriptor).collect())
+}

@@ -1,0 +1,264 @@
+//! A process under test.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitStatus};
+use std::time::{Duration, Instant};
+
+use crate::portrait::Portrait;
+use crate::wait::until;
+
+/// SIGUSR2, the default of `CKPT_SIGNAL`.
+pub const CHECKPOINT_SIGNAL: i32 = libc::SIGUSR2;
+
+/// How long a restored process may look different from the one before, while its last system calls are made.
+const SETTLING: Duration = Duration::from_secs(15);
+
+/// A running process. It and its descendants are killed when this goes out of scope.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    place: PathBuf,
+    errors: PathBuf,
+}
+
+impl Process {
+    pub(crate) fn new(child: Child, place: PathBuf, errors: PathBuf) -> Self {
+        Self {
+            child,
+            errors: place.join(errors),
+            place,
+        }
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: i32) {
+        // SAFETY: the call takes plain numbers; the child is not reaped, so the id is still its own.
+        unsafe { libc::kill(self.child.id().cast_signed(), signal) };
+    }
+
+    /// Waits until the signal for a checkpoint is caught: by libckpt in a new process, again by libckpt in a restored one.
+    ///
+    /// # Panics
+    /// If it ends before.
+    pub fn wait_until_armed(&mut self) {
+        self.wait_until_catches(CHECKPOINT_SIGNAL);
+    }
+
+    /// Waits until the signal for a checkpoint is caught; `false` if the process ends before that.
+    #[must_use]
+    pub fn armed_unless_ended(&mut self) -> bool {
+        until("a handler for the checkpoint signal", || {
+            if self.ended().is_some() {
+                Some(false)
+            } else {
+                self.catches(CHECKPOINT_SIGNAL).then_some(true)
+            }
+        })
+    }
+
+    /// Like [`Process::wait_until_armed`], for another signal than the default one.
+    ///
+    /// # Panics
+    /// If it ends before.
+    pub fn wait_until_catches(&mut self, signal: i32) {
+        until("a handler for the checkpoint signal", || {
+            self.assert_lives("before it was ready");
+            self.catches(signal).then_some(())
+        });
+    }
+
+    /// Whether it has a handler for a signal.
+    #[must_use]
+    pub fn catches(&self, signal: i32) -> bool {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap_or_default();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let caught = caught
+            .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+            .unwrap_or_default();
+        caught >> (signal - 1) & 1 == 1
+    }
+
+    /// Waits until it has called `say_ready` of `programs/survive.h`.
+    ///
+    /// # Panics
+    /// If it ends before.
+    pub fn wait_until_ready(&mut self) {
+        until("the program to be ready", || {
+            self.assert_lives("before it was ready");
+            self.place.join("ready").exists().then_some(())
+        });
+    }
+
+    /// Waits until a program in `ready_and_wait` of `programs/survive.h` has shown that it runs.
+    ///
+    /// # Panics
+    /// If it ends before.
+    pub fn wait_for_a_sign_of_life(&mut self) {
+        let ping = self.place.join("ping");
+        fs::create_dir(&ping).expect("a place is writable");
+        until("a sign of life", || {
+            self.assert_lives("instead of going on");
+            (!ping.exists()).then_some(())
+        });
+    }
+
+    /// Takes a checkpoint into `myckpt`.
+    ///
+    /// # Panics
+    /// If it is refused.
+    pub fn checkpoint(&mut self) {
+        if let Err(line) = self.try_checkpoint("myckpt") {
+            panic!("{line}");
+        }
+    }
+
+    /// Takes a checkpoint that is expected at the given name, or returns the line in which it is refused.
+    ///
+    /// # Errors
+    /// The line of libckpt that says why there is no checkpoint.
+    ///
+    /// # Panics
+    /// If the process ends instead.
+    pub fn try_checkpoint(&mut self, name: &str) -> Result<(), String> {
+        self.wait_until_armed();
+        self.signal_and_look_for(name).unwrap_or_else(|| {
+            self.assert_lives("instead of writing an image");
+            unreachable!("it has ended")
+        })
+    }
+
+    /// Takes a checkpoint into `myckpt`, unless the process ends before that.
+    ///
+    /// # Panics
+    /// If it is refused.
+    #[must_use]
+    pub fn checkpoint_unless_ended(&mut self) -> bool {
+        let written = self
+            .armed_unless_ended()
+            .then(|| self.signal_and_look_for("myckpt"));
+        match written.flatten() {
+            Some(Err(line)) => panic!("{line}"),
+            written => written.is_some(),
+        }
+    }
+
+    /// What becomes of a checkpoint: written, refused with a line, or nothing, since the process has ended.
+    fn signal_and_look_for(&mut self, name: &str) -> Option<Result<(), String>> {
+        let image = self.place.join(name);
+        let (old, refusals) = (identity(&image), self.refusals().len());
+        self.signal(CHECKPOINT_SIGNAL);
+        until("the image", || {
+            let ended = self.ended().is_some();
+            if identity(&image) != old {
+                return Some(Some(Ok(())));
+            }
+            if let Some(line) = self.refusals().get(refusals) {
+                return Some(Some(Err(line.clone())));
+            }
+            ended.then_some(None)
+        })
+    }
+
+    /// The lines on its standard error in which checkpoints were refused.
+    #[must_use]
+    pub fn refusals(&self) -> Vec<String> {
+        let text = fs::read_to_string(&self.errors).unwrap_or_default();
+        let complete = text
+            .split_inclusive('\n')
+            .filter(|line| line.ends_with('\n'));
+        complete
+            .filter(|line| line.starts_with("libckpt: no checkpoint"))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// Kills it with SIGKILL, and returns when it is gone.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Kills it with all its descendants, the writer of an image among them.
+    pub fn kill_group(&mut self) {
+        // SAFETY: the call takes plain numbers. The child leads a process group of its own; as long as it is not
+        // reaped, no other group can have that number, and if it is reaped, at most its own descendants are left.
+        unsafe { libc::kill(-self.child.id().cast_signed(), libc::SIGKILL) };
+        self.kill();
+    }
+
+    /// Whether it has ended, and how.
+    ///
+    /// # Panics
+    /// If the kernel does not tell.
+    #[must_use]
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a child can be waited for")
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// If it does not end.
+    #[must_use]
+    pub fn wait(&mut self) -> ExitStatus {
+        until("the end of the process", || self.ended())
+    }
+
+    /// What `/proc` shows of it.
+    ///
+    /// # Panics
+    /// If it has ended.
+    #[must_use]
+    pub fn portrait(&self) -> Portrait {
+        Portrait::of(self.pid()).expect("the process lives")
+    }
+
+    /// Waits until a restored process looks as it did before.
+    ///
+    /// # Panics
+    /// If it goes on looking different, or ends.
+    pub fn wait_until_it_looks_like(&mut self, before: &Portrait) {
+        let start = Instant::now();
+        until("the restored process to look as before", || {
+            self.assert_lives("instead of going on");
+            let now = Portrait::of(self.pid())?;
+            if now == *before {
+                return Some(());
+            }
+            assert!(start.elapsed() < SETTLING, "{}", before.difference(&now));
+            None
+        });
+    }
+
+    fn assert_lives(&mut self, when: &str) {
+        if let Some(status) = self.ended() {
+            let errors = fs::read_to_string(&self.errors).unwrap_or_default();
+            let how = match status.signal() {
+                Some(signal) => format!("died of signal {signal}"),
+                None => format!("exited with {:?}", status.code()),
+            };
+            panic!("the process {how} {when}; its standard error:\n{errors}");
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill_group();
+    }
+}
+
+/// Changes when a file is replaced by another.
+fn identity(path: &Path) -> Option<(u64, i64, i64)> {
+    let file = fs::metadata(path).ok()?;
+    Some((file.ino(), file.ctime(), file.ctime_nsec()))
+}

@@ -1,0 +1,206 @@
+//! The C and C++ programs in `programs/`, and the directives in them.
+//!
+//! | directive | meaning |
+//! |---|---|
+//! | `//# cflags: ...`, `//# ldflags: ...` | more arguments for the compiler |
+//! | `//# needs: avx512f` | a flag of `/proc/cpuinfo`, `root`, or `io_uring`; otherwise the program is not run |
+//! | `//# env: NAME=VALUE` | a variable of its environment |
+//! | `//# aslr: off` | addresses are not random |
+//! | `//# refused: TEXT` | the checkpoint is refused with this text, and the program goes on |
+//! | `//# max-image: 4M` | the image takes no more of the disk than this |
+//! | `//# restorer: --any-owner` | an option that the restart needs |
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::artefacts::target_dir;
+use crate::launch::Launch;
+use crate::place::Place;
+use crate::process::Process;
+use crate::requirements::is_root;
+
+/// A program of `programs/`, compiled.
+#[derive(Debug)]
+pub struct Program {
+    file: String,
+    binary: PathBuf,
+    directives: Vec<(String, String)>,
+}
+
+impl Program {
+    /// Compiles a program, unless that was done before.
+    ///
+    /// # Panics
+    /// If it does not compile.
+    #[must_use]
+    pub fn compile(file: &str) -> Self {
+        Self::compile_in("programs", file)
+    }
+
+    /// Compiles a program of `workloads/`, which has no directives.
+    ///
+    /// # Panics
+    /// If it does not compile.
+    #[must_use]
+    pub fn workload(file: &str) -> Self {
+        Self::compile_in("workloads", file)
+    }
+
+    fn compile_in(directory: &str, file: &str) -> Self {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let source = here.join(directory).join(file);
+        let text = fs::read_to_string(&source).expect("the program exists");
+        let directives = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("//# ")?.split_once(':'))
+            .map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
+            .collect();
+        let program = Self {
+            file: file.to_owned(),
+            binary: target_dir().join(directory).join(file.replace('.', "_")),
+            directives,
+        };
+        let sources = [source, here.join("programs/survive.h")];
+        if !sources
+            .iter()
+            .all(|source| is_older(source, &program.binary))
+        {
+            program.run_compiler(&sources[0]);
+        }
+        program
+    }
+
+    fn run_compiler(&self, source: &Path) {
+        let directory = self.binary.parent().expect("it is in a directory");
+        fs::create_dir_all(directory).expect("the target directory is writable");
+        let is_cpp = source
+            .extension()
+            .is_some_and(|extension| extension == "cc");
+        // Another test may compile the same program at this moment: each writes its own file and moves it.
+        let unfinished = self
+            .binary
+            .with_extension(format!("{:?}", std::thread::current().id()));
+        let output = compiler(is_cpp)
+            .args(["-O1", "-g", "-Wall", "-Wextra", "-Werror"])
+            .args(self.words("cflags"))
+            .arg(source)
+            .arg("-o")
+            .arg(&unfinished)
+            .args(self.words("ldflags"))
+            .output()
+            .expect("the compiler can be started");
+        assert!(
+            output.status.success(),
+            "{}: {}",
+            self.file,
+            String::from_utf8_lossy(&output.stderr)
+        );
+        fs::rename(&unfinished, &self.binary).expect("the target directory is writable");
+    }
+
+    /// The executable.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.binary
+    }
+
+    /// The values of a directive.
+    pub fn directive<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.directives
+            .iter()
+            .filter(move |(directive, _)| directive == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    fn words<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.directive(name).flat_map(str::split_whitespace)
+    }
+
+    /// Why it cannot run on this machine.
+    #[must_use]
+    pub fn hindrance(&self) -> Option<String> {
+        let cpu = fs::read_to_string("/proc/cpuinfo").expect("/proc is mounted");
+        let flags = cpu
+            .lines()
+            .find(|line| line.starts_with("flags"))
+            .unwrap_or_default();
+        self.words("needs").find_map(|need| match need {
+            "root" => (!is_root()).then(|| "the tests do not run as root".to_owned()),
+            "io_uring" => {
+                let disabled = fs::read_to_string("/proc/sys/kernel/io_uring_disabled");
+                (!disabled.is_ok_and(|value| value.trim() == "0"))
+                    .then(|| "io_uring is disabled".to_owned())
+            }
+            flag if flags.split(' ').any(|have| have == flag) => None,
+            flag => Some(format!("this CPU has no {flag}")),
+        })
+    }
+
+    /// The largest size that its image may have, in bytes on the disk.
+    ///
+    /// # Panics
+    /// If the directive is malformed.
+    #[must_use]
+    pub fn largest_image(&self) -> Option<u64> {
+        let mebibytes: u64 = self
+            .directive("max-image")
+            .next()?
+            .strip_suffix('M')?
+            .parse()
+            .expect("a number");
+        Some(mebibytes << 20)
+    }
+
+    /// The way to start it under libckpt.
+    #[must_use]
+    pub fn launch(&self) -> Launch {
+        let mut launch = Launch::under_libckpt(&self.binary);
+        for (name, value) in self
+            .directive("env")
+            .filter_map(|pair| pair.split_once('='))
+        {
+            launch = launch.env(name, value);
+        }
+        if self.directive("aslr").any(|value| value == "off") {
+            launch.without_aslr()
+        } else {
+            launch
+        }
+    }
+
+    /// Starts it under libckpt and waits until its state is set up.
+    #[must_use]
+    pub fn start(&self, place: &Place) -> Process {
+        let mut process = self.launch().start(place);
+        process.wait_until_ready();
+        process
+    }
+
+    /// Restores it from `myckpt`.
+    #[must_use]
+    pub fn restore(&self, place: &Place) -> Process {
+        Launch::restorer(self.words("restorer"))
+            .arg("--")
+            .arg(place.file("myckpt"))
+            .start(place)
+    }
+}
+
+fn is_older(source: &Path, binary: &Path) -> bool {
+    let changed = |path| fs::metadata(path).and_then(|file| file.modified()).ok();
+    changed(source) < changed(binary)
+}
+
+fn compiler(is_cpp: bool) -> Command {
+    let target = "x86_64-unknown-linux-gnu";
+    let mut build = cc::Build::new();
+    build
+        .cargo_metadata(false)
+        .no_default_flags(true)
+        .target(target)
+        .host(target)
+        .opt_level(1)
+        .cpp(is_cpp);
+    build.get_compiler().to_command()
+}

@@ -1,0 +1,193 @@
+//! Files are not rolled back: what a restart does about those that have changed since the checkpoint.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{PermissionsExt, chown};
+
+use ckpt_tests::{Launch, Place, Program, is_root, not_run};
+
+/// A resource is missing or refused, as the README lists the exit codes.
+const RESOURCE: Option<i32> = Some(123);
+const SURVIVED: Option<i32> = Some(42);
+
+/// A place where a program was checkpointed and killed, and waits for nothing any more.
+fn killed(file: &str) -> Place {
+    let place = Place::new("changed");
+    let mut process = Program::compile(file).start(&place);
+    process.checkpoint();
+    process.kill();
+    place.release();
+    place
+}
+
+fn append(place: &Place, name: &str, content: &str) {
+    let mut file = OpenOptions::new()
+        .append(true)
+        .open(place.file(name))
+        .expect("it exists");
+    file.write_all(content.as_bytes()).expect("it is writable");
+}
+
+/// The exit code of a restart, and what the restorer said.
+fn restore(place: &Place, options: &[&str]) -> (Option<i32>, String) {
+    let _ = fs::remove_file(place.file("restorer.err"));
+    let status = Launch::restorer(options).arg("myckpt").start(place).wait();
+    (status.code(), place.text("restorer.err"))
+}
+
+/// Refused with a line that names the object, unless the option lifts it.
+fn assert_refused(place: &Place, name: &str) {
+    let (code, said) = restore(place, &[]);
+    assert_eq!(code, RESOURCE, "{said}");
+    let refusals = said
+        .lines()
+        .filter(|line| !line.starts_with("restorer: warning: "));
+    let refusals: Vec<&str> = refusals.collect();
+    assert!(refusals.len() == 1 && refusals[0].contains(name), "{said}");
+}
+
+fn assert_allowed(place: &Place) {
+    let (code, said) = restore(place, &["--allow-changed"]);
+    assert_eq!(code, SURVIVED, "{said}{}", place.text("err"));
+}
+
+#[test]
+fn an_output_that_has_grown_is_overwritten() {
+    let place = killed("file_write.c");
+    append(&place, "data", "sec");
+    assert_eq!(restore(&place, &[]), (SURVIVED, String::new()));
+    assert_eq!(place.text("data"), "first second");
+}
+
+#[test]
+fn a_file_open_for_reading_that_has_changed_is_worth_a_warning() {
+    let place = killed("file_read.c");
+    append(&place, "data", "more");
+    let (code, said) = restore(&place, &[]);
+    assert_eq!(code, SURVIVED, "{said}");
+    assert!(
+        said.starts_with("restorer: warning: ") && said.contains("data"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_file_open_for_appending_may_have_grown() {
+    let place = killed("file_append.c");
+    let size = place.bytes("data").len();
+    append(&place, "data", "");
+    assert_eq!(restore(&place, &[]).0, SURVIVED);
+    assert_eq!(place.bytes("data").len(), size + 3);
+}
+
+#[test]
+fn a_file_open_for_reading_and_writing_that_has_changed_is_refused() {
+    let place = killed("file_opened_twice.c");
+    append(&place, "data", "more");
+    assert_refused(&place, "data");
+    assert_allowed(&place);
+}
+
+#[test]
+fn a_file_mapped_shared_and_writable_that_has_changed_is_refused() {
+    let place = killed("shared_file_writable.c");
+    append(&place, "data", "more");
+    assert_refused(&place, "data");
+    assert_allowed(&place);
+}
+
+#[test]
+fn a_writable_file_that_is_another_one_now_is_refused() {
+    let place = killed("file_write.c");
+    fs::copy(place.file("data"), place.file("copy")).expect("a place is writable");
+    fs::rename(place.file("copy"), place.file("data")).expect("a place is writable");
+    assert_refused(&place, "data");
+    assert_allowed(&place);
+}
+
+#[test]
+fn a_private_mapping_is_restored_without_its_file() {
+    for remove in [true, false] {
+        let place = killed("private_file.c");
+        fs::remove_file(place.file("data")).expect("it exists");
+        if !remove {
+            place.write("data", vec![1; 16 * 4096]);
+        }
+        let (code, said) = restore(&place, &[]);
+        assert_eq!(code, SURVIVED, "{said}{}", place.text("err"));
+    }
+}
+
+#[test]
+fn a_program_is_restored_without_its_executable() {
+    let place = Place::new("executable");
+    let copy = place.file("program");
+    fs::copy(Program::compile("malloc.c").path(), &copy).expect("a place is writable");
+    let mut process = Launch::under_libckpt(&copy).start(&place);
+    process.wait_until_ready();
+    process.checkpoint();
+    process.kill();
+    fs::remove_file(copy).expect("it exists");
+    place.release();
+    let (code, said) = restore(&place, &[]);
+    assert_eq!(code, SURVIVED, "{said}{}", place.text("err"));
+}
+
+#[test]
+fn an_open_file_that_is_gone_is_named() {
+    for file in ["file_read.c", "file_write.c"] {
+        let place = killed(file);
+        fs::remove_file(place.file("data")).expect("it exists");
+        assert_refused(&place, "data");
+    }
+}
+
+#[test]
+fn a_directory_that_is_gone_is_named() {
+    for file in ["working_directory.c", "directory.c"] {
+        let place = killed(file);
+        fs::remove_dir_all(place.file("inner")).expect("it exists");
+        assert_refused(&place, "inner");
+    }
+}
+
+#[test]
+fn a_file_without_permission_is_named() {
+    if !is_root() {
+        return not_run(
+            "a_file_without_permission_is_named",
+            "only root gives files away",
+        );
+    }
+    let place = Place::of_nobody("permission");
+    let mut process = Program::compile("file_read.c")
+        .launch()
+        .as_nobody()
+        .start(&place);
+    process.wait_until_ready();
+    process.checkpoint();
+    process.kill();
+    chown(place.file("data"), Some(0), Some(0)).expect("root gives files away");
+    fs::set_permissions(place.file("data"), fs::Permissions::from_mode(0o600))
+        .expect("it is root's");
+    let status = Launch::restorer(["myckpt"])
+        .as_nobody()
+        .start(&place)
+        .wait();
+    let said = place.text("restorer.err");
+    assert_eq!(status.code(), RESOURCE, "{said}");
+    assert!(
+        said.contains("data") && said.contains("EACCES") && said.lines().count() == 1,
+        "{said}"
+    );
+}
+
+#[test]
+fn a_lock_that_somebody_else_has_is_named() {
+    let place = killed("lock_flock.c");
+    let file = File::open(place.file("data")).expect("it exists");
+    file.lock().expect("nobody has it");
+    assert_refused(&place, "data");
+    drop(file);
+    assert_eq!(restore(&place, &[]), (SURVIVED, String::new()));
+}

@@ -1,0 +1,291 @@
+//! A checkpoint never hurts the program, whatever is wrong with the place where it goes.
+
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::process::Command;
+
+use ckpt_tests::{
+    CHECKPOINT_SIGNAL, Launch, Output, Place, Process, Program, is_root, not_run, until,
+};
+
+/// Asserts that the checkpoint is refused with a word in the line, and that nothing is left of it.
+fn assert_refused(process: &mut Process, place: &Place, word: &str) {
+    let before = place.bytes("myckpt");
+    let line = process
+        .try_checkpoint("myckpt")
+        .expect_err("the checkpoint must be refused");
+    assert!(line.contains(word), "{word} is not in: {line}");
+    assert!(
+        place.bytes("myckpt") == before,
+        "the earlier image was touched"
+    );
+    assert_eq!(place.leftovers(), [""; 0]);
+}
+
+fn assert_unharmed(mut process: Process, place: &Place) {
+    place.release();
+    assert_eq!(process.wait().code(), Some(42), "{}", place.text("err"));
+}
+
+/// Sends the signal and waits until the image is there, for programs whose standard error tells nothing.
+fn checkpoint_in_silence(process: &mut Process, place: &Place) {
+    process.wait_until_armed();
+    process.signal(CHECKPOINT_SIGNAL);
+    until("the image", || place.file("myckpt").exists().then_some(()));
+}
+
+#[test]
+fn a_read_only_directory() {
+    let place = Place::of_nobody("read-only");
+    let mut process = Program::compile("plain.c")
+        .launch()
+        .as_nobody()
+        .start(&place);
+    process.wait_until_ready();
+    process.checkpoint();
+    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o555)).expect("it is ours");
+    assert_refused(&mut process, &place, "EACCES");
+    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).expect("it is ours");
+    assert_unharmed(process, &place);
+}
+
+#[test]
+fn a_missing_directory() {
+    let place = Place::new("no-directory");
+    let mut process = Program::compile("plain.c")
+        .launch()
+        .env("CKPT_FILE", "none/myckpt")
+        .start(&place);
+    process.wait_until_ready();
+    assert_refused(&mut process, &place, "ENOENT");
+    assert_unharmed(process, &place);
+}
+
+/// A small file system that goes away with this.
+struct Mount<'a>(&'a Place);
+
+impl<'a> Mount<'a> {
+    fn on(place: &'a Place) -> Option<Self> {
+        fs::create_dir(place.file("small")).expect("a place is writable");
+        let mut mount = Command::new("mount");
+        mount
+            .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
+            .arg(place.file("small"));
+        (is_root() && mount.status().is_ok_and(|status| status.success())).then_some(Self(place))
+    }
+}
+
+impl Drop for Mount<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("umount")
+            .arg("-l")
+            .arg(self.0.file("small"))
+            .status();
+    }
+}
+
+#[test]
+fn a_full_file_system() {
+    let place = Place::new("full");
+    let Some(_mount) = Mount::on(&place) else {
+        return not_run("a_full_file_system", "it takes root and the right to mount");
+    };
+    let program = Program::compile("big_heap.c");
+    let mut process = program
+        .launch()
+        .env("CKPT_FILE", "small/myckpt")
+        .start(&place);
+    process.wait_until_ready();
+    assert_refused(&mut process, &place, "ENOSPC");
+    let left = fs::read_dir(place.file("small"))
+        .expect("it is mounted")
+        .count();
+    assert_eq!(left, 0, "something is left on the file system");
+    assert_unharmed(process, &place);
+}
+
+#[test]
+fn a_limit_of_the_file_size() {
+    let place = Place::new("file-size");
+    let program = Program::compile("big_heap.c");
+    let mut process = program
+        .launch()
+        .limit(libc::RLIMIT_FSIZE, 1 << 20)
+        .start(&place);
+    process.wait_until_ready();
+    assert_refused(&mut process, &place, "ulimit -f");
+    assert_unharmed(process, &place);
+}
+
+#[test]
+fn the_target_is_a_directory() {
+    let place = Place::new("is-directory");
+    fs::create_dir(place.file("myckpt")).expect("a place is writable");
+    let mut process = Program::compile("plain.c").start(&place);
+    assert_refused(&mut process, &place, "myckpt");
+    assert!(place.file("myckpt").is_dir());
+    assert_unharmed(process, &place);
+}
+
+#[test]
+fn the_target_is_a_file_that_is_no_image() {
+    for content in ["precious", &"precious\n".repeat(10_000)] {
+        let place = Place::new("foreign");
+        place.write("myckpt", content);
+        let mut process = Program::compile("plain.c").start(&place);
+        assert_refused(&mut process, &place, "myckpt");
+        assert_unharmed(process, &place);
+    }
+}
+
+#[test]
+fn the_target_is_a_symbolic_link() {
+    let place = Place::new("link");
+    place.write("precious", "precious");
+    std::os::unix::fs::symlink("precious", place.file("myckpt")).expect("a place is writable");
+    let mut process = Program::compile("plain.c").start(&place);
+    // Replaced or refused, but what it leads to stays as it is.
+    let _ = process.try_checkpoint("myckpt");
+    assert_eq!(place.text("precious"), "precious");
+    assert_unharmed(process, &place);
+}
+
+#[test]
+fn standard_error_is_closed() {
+    let place = Place::new("closed");
+    let mut process = Program::compile("plain.c")
+        .launch()
+        .stderr(Output::Closed)
+        .start(&place);
+    checkpoint_in_silence(&mut process, &place);
+    assert_unharmed(process, &place);
+}
+
+#[test]
+fn standard_error_is_a_broken_pipe() {
+    let place = Place::new("broken");
+    let (reader, writer) = std::io::pipe().expect("there are pipes");
+    let launch = Program::compile("plain.c")
+        .launch()
+        .stderr(Output::Descriptor(writer.into()));
+    let mut process = launch.start(&place);
+    drop(reader);
+    checkpoint_in_silence(&mut process, &place);
+    assert_unharmed(process, &place);
+}
+
+#[test]
+fn standard_error_is_a_full_pipe() {
+    let place = Place::new("full-pipe");
+    let (_reader, writer) = std::io::pipe().expect("there are pipes");
+    fill_up(&writer);
+    let launch = Program::compile("plain.c")
+        .launch()
+        .stderr(Output::Descriptor(writer.into()));
+    let mut process = launch.start(&place);
+    process.wait_until_ready();
+    checkpoint_in_silence(&mut process, &place);
+    assert_unharmed(process, &place);
+}
+
+/// Writes to a pipe until nothing more fits.
+fn fill_up(writer: &std::io::PipeWriter) {
+    use std::io::Write;
+    use std::os::fd::AsRawFd;
+    let set_flags = |flags: i32| {
+        // SAFETY: the descriptor is open as long as `writer` lives.
+        unsafe { libc::fcntl(writer.as_raw_fd(), libc::F_SETFL, flags) };
+    };
+    set_flags(libc::O_NONBLOCK);
+    let mut pipe = writer;
+    while pipe.write(&[b'x'; 4096]).is_ok() {}
+    while pipe.write(b"x").is_ok() {}
+    set_flags(0);
+}
+
+#[test]
+fn standard_error_is_a_data_file_of_the_program() {
+    let place = Place::new("reused");
+    let mut process = Program::compile("reused_standard_error.c").start(&place);
+    checkpoint_in_silence(&mut process, &place);
+    process.kill();
+    place.release();
+    let status = Launch::restorer(["myckpt"]).start(&place).wait();
+    assert_eq!(status.code(), Some(42), "{}", place.text("restorer.err"));
+    assert_eq!(place.text("data"), "first second");
+}
+
+#[test]
+fn standard_error_is_a_terminal_that_hung_up() {
+    let place = Place::new("hung-up");
+    let (mut controller, mut terminal) = (-1, -1);
+    let nothing = std::ptr::null_mut();
+    // SAFETY: two valid pointers to integers; the others may be null.
+    let opened = unsafe {
+        libc::openpty(
+            &raw mut controller,
+            &raw mut terminal,
+            nothing,
+            nothing.cast(),
+            nothing.cast(),
+        )
+    };
+    assert_eq!(opened, 0);
+    // SAFETY: both were just opened and have no other owner.
+    let [controller, terminal] = [controller, terminal].map(|fd| unsafe { own(fd) });
+    let launch = Program::compile("plain.c")
+        .launch()
+        .stderr(Output::Descriptor(terminal));
+    let mut process = launch.start(&place);
+    process.wait_until_ready();
+    drop(controller);
+    checkpoint_in_silence(&mut process, &place);
+    assert_unharmed(process, &place);
+}
+
+/// # Safety
+/// The descriptor is open and has no other owner.
+unsafe fn own(descriptor: i32) -> OwnedFd {
+    use std::os::fd::FromRawFd;
+    // SAFETY: as the caller promises.
+    unsafe { OwnedFd::from_raw_fd(descriptor) }
+}
+
+#[test]
+fn killed_in_the_middle_of_writing() {
+    let place = Place::new("middle");
+    let program = Program::compile("big_heap.c");
+    let mut first = program.start(&place);
+    first.checkpoint();
+    // Everything dies at once, the writer too, as at a power failure. Now and then the writer is faster.
+    loop {
+        let inode = || {
+            fs::metadata(place.file("myckpt"))
+                .map(|image| image.ino())
+                .ok()
+        };
+        let old = inode();
+        first.signal(CHECKPOINT_SIGNAL);
+        until("the temporary file", || {
+            (!place.leftovers().is_empty() || inode() != old).then_some(())
+        });
+        first.kill_group();
+        if !place.leftovers().is_empty() {
+            break;
+        }
+        first = program.start(&place);
+        first.checkpoint();
+    }
+    let status = Launch::restorer(["--verify", "myckpt"])
+        .start(&place)
+        .wait();
+    assert_eq!(status.code(), Some(0), "{}", place.text("restorer.err"));
+    // The next checkpoint removes what the dead one left.
+    let mut second = program.start(&place);
+    second.checkpoint();
+    until("the leftover to go", || {
+        place.leftovers().is_empty().then_some(())
+    });
+    assert_unharmed(second, &place);
+}

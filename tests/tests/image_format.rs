@@ -1,0 +1,166 @@
+//! `docs/IMAGE.md` is true: its tables are read, and a real image is walked with them.
+
+use std::collections::BTreeMap;
+
+use ckpt_tests::{Place, Program};
+
+/// How many bytes a field takes.
+#[derive(Clone, Copy)]
+enum Size {
+    Fixed(usize),
+    /// A 32-bit length and that many bytes.
+    String,
+}
+
+/// The fields of a note, and those that are repeated up to its end.
+#[derive(Default)]
+struct Table {
+    fixed: Vec<(String, Size)>,
+    repeated: Vec<(String, Size)>,
+}
+
+/// The tables of the document, by the note's type.
+fn tables() -> BTreeMap<u32, Table> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/IMAGE.md");
+    let text = std::fs::read_to_string(path).expect("the document is there");
+    let mut tables = BTreeMap::new();
+    let mut current = None;
+    let mut repeated = false;
+    for line in text.lines() {
+        if let Some(heading) = line.strip_prefix("### ") {
+            let kind = heading.split_once(" 0x").expect("a heading has a type").1;
+            let kind = u32::from_str_radix(kind, 16).expect("a type is a number");
+            tables.insert(kind, Table::default());
+            (current, repeated) = (Some(kind), false);
+        } else if line.starts_with("## ") {
+            current = None;
+        } else if line.starts_with("Repeated") || line.starts_with("Then, repeated") {
+            repeated = true;
+        }
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let (Some(kind), &[_, name, size, _, _]) = (current, &cells[..]) else {
+            continue;
+        };
+        let size = match (size, size.parse()) {
+            ("n", _) => Size::String,
+            (_, Ok(bytes)) => Size::Fixed(bytes),
+            _ => continue,
+        };
+        let table = tables.get_mut(&kind).expect("the heading made it");
+        let fields = if repeated {
+            &mut table.repeated
+        } else {
+            &mut table.fixed
+        };
+        fields.push((name.to_owned(), size));
+    }
+    tables
+}
+
+fn number(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .rev()
+        .fold(0, |value, &byte| value << 8 | u64::from(byte))
+}
+
+/// Takes the fields off the front of `content`.
+fn take<'c>(content: &mut &'c [u8], fields: &[(String, Size)]) -> BTreeMap<String, &'c [u8]> {
+    let mut values = BTreeMap::new();
+    for (name, size) in fields {
+        let length = match size {
+            Size::Fixed(bytes) => *bytes,
+            Size::String => {
+                let (length, rest) = content.split_at(4);
+                *content = rest;
+                usize::try_from(number(length)).unwrap()
+            }
+        };
+        let (value, rest) = content
+            .split_at_checked(length)
+            .unwrap_or_else(|| panic!("{name} does not fit"));
+        *content = rest;
+        values.insert(name.clone(), value);
+    }
+    values
+}
+
+/// Types and contents of the notes that are ours, of the image `file`.
+fn notes(file: &[u8]) -> Vec<(u32, &[u8])> {
+    let field = |at: usize, size: usize| usize::try_from(number(&file[at..at + size])).unwrap();
+    assert_eq!(
+        (field(16, 2), field(32, 8), field(64, 4)),
+        (4, 64, 4),
+        "a core file whose first segment has the notes"
+    );
+    let (offset, size) = (field(64 + 8, 8), field(64 + 32, 8));
+    assert_eq!(offset + size, file.len(), "the notes end the file");
+    let mut found = Vec::new();
+    let mut at = offset;
+    while at < file.len() {
+        let (owner, content, kind) = (field(at, 4), field(at + 4, 4), field(at + 8, 4));
+        let owner_at = at + 12;
+        let content_at = owner_at + owner.next_multiple_of(4);
+        if &file[owner_at..owner_at + owner] == b"CKPT\0" {
+            found.push((
+                u32::try_from(kind).unwrap(),
+                &file[content_at..content_at + content],
+            ));
+        }
+        at = content_at + content.next_multiple_of(4);
+    }
+    found
+}
+
+#[test]
+fn the_document_describes_a_real_image() {
+    let tables = tables();
+    let place = Place::new("image_format");
+    let mut process = Program::compile("plain.c").start(&place);
+    process.checkpoint();
+    let file = place.bytes("myckpt");
+    let notes = notes(&file);
+
+    let kinds: Vec<u32> = notes.iter().map(|&(kind, _)| kind).collect();
+    assert_eq!(
+        kinds,
+        tables.keys().copied().collect::<Vec<_>>(),
+        "each note once, in the order of the document"
+    );
+    for (kind, content) in notes {
+        let (version_and_flags, mut rest) = content.split_at(4);
+        assert_eq!(
+            version_and_flags,
+            [1, 0, 0, 0],
+            "version and flags of {kind:#x}"
+        );
+        let table = &tables[&kind];
+        let values = take(&mut rest, &table.fixed);
+        while !rest.is_empty() {
+            assert!(
+                !table.repeated.is_empty(),
+                "{kind:#x} is longer than its table"
+            );
+            take(&mut rest, &table.repeated);
+        }
+        match kind {
+            0x434B_0000 => {
+                assert_eq!(number(values["format"]), 1);
+                assert_eq!(number(values["pid"]), u64::from(process.pid()));
+            }
+            0x434B_0002 => {
+                assert_eq!(
+                    values["directory"],
+                    place
+                        .path()
+                        .canonicalize()
+                        .unwrap()
+                        .as_os_str()
+                        .as_encoded_bytes()
+                );
+            }
+            0x434B_00FF => assert_eq!(number(values["file_size"]), file.len() as u64),
+            _ => {}
+        }
+    }
+}
