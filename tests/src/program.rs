@@ -10,7 +10,7 @@
 //! | `//# max-image: 4M` | the image takes no more of the disk than this |
 //! | `//# restorer: --any-owner` | an option that the restart needs |
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -62,6 +62,8 @@ impl Program {
             directives,
         };
         let sources = [source, here.join("programs/survive.h")];
+        // Replacing a program that another test runs already would look to that test like a deleted executable.
+        let _lock = program.lock();
         if !sources
             .iter()
             .all(|source| is_older(source, &program.binary))
@@ -71,16 +73,21 @@ impl Program {
         program
     }
 
-    fn run_compiler(&self, source: &Path) {
+    /// Keeps other tests, and other test binaries, from compiling the same program at this moment.
+    fn lock(&self) -> File {
         let directory = self.binary.parent().expect("it is in a directory");
         fs::create_dir_all(directory).expect("the target directory is writable");
+        let file = File::create(self.binary.with_extension("lock")).expect("it is writable");
+        file.lock().expect("the file system has locks");
+        file
+    }
+
+    fn run_compiler(&self, source: &Path) {
         let is_cpp = source
             .extension()
             .is_some_and(|extension| extension == "cc");
-        // Another test may compile the same program at this moment: each writes its own file and moves it.
-        let unfinished = self
-            .binary
-            .with_extension(format!("{:?}", std::thread::current().id()));
+        // What is not finished must not look as though it were.
+        let unfinished = self.binary.with_extension("unfinished");
         let output = compiler(is_cpp)
             .args(["-O1", "-g", "-Wall", "-Wextra", "-Werror"])
             .args(self.words("cflags"))
