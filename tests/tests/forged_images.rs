@@ -1,0 +1,141 @@
+//! Images that are whole, with right checksums, and still must not be run: as if written on another machine, by another
+//! version, or by somebody who means harm.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use ckpt_image::checksum::crc32c;
+use ckpt_image::note::Kind;
+use ckpt_tests::{Launch, Place, Program};
+
+/// A place with an image of a program that would exit with 42.
+fn image(test: &str, program: &str) -> (Place, Vec<u8>) {
+    let place = Place::new(test);
+    let mut process = Program::compile(program).start(&place);
+    process.checkpoint();
+    process.kill();
+    place.release();
+    let content = place.bytes("myckpt");
+    (place, content)
+}
+
+fn number(bytes: &[u8], at: usize, size: usize) -> usize {
+    let mut raw = [0; 8];
+    raw[..size].copy_from_slice(&bytes[at..at + size]);
+    usize::from_le_bytes(raw)
+}
+
+/// The image with the content of one note changed by `edit`, and a right checksum.
+fn forge(image: &[u8], kind: Kind, edit: impl FnOnce(&mut [u8])) -> Vec<u8> {
+    let mut forged = image.to_vec();
+    let notes = number(image, 64 + 8, 8);
+    let mut at = notes;
+    loop {
+        let (owner, content) = (number(image, at, 4), number(image, at + 4, 4));
+        let content_at = at + 12 + owner.next_multiple_of(4);
+        if number(image, at + 8, 4) == kind as usize {
+            edit(&mut forged[content_at..content_at + content]);
+            break;
+        }
+        at = content_at + content.next_multiple_of(4);
+    }
+    let sum_at = forged.len() - 4;
+    let sum = crc32c(&forged[notes..sum_at]);
+    forged[sum_at..].copy_from_slice(&sum.to_le_bytes());
+    forged
+}
+
+/// Restores `forged` and expects the exit code and one line with all of `words`.
+fn assert_refused(place: &Place, forged: &[u8], code: i32, words: &[&str]) {
+    place.write("forged", forged);
+    fs::set_permissions(place.file("forged"), fs::Permissions::from_mode(0o600))
+        .expect("it is ours");
+    let _ = fs::remove_file(place.file("restorer.err"));
+    let mut process = Launch::restorer(["forged"]).start(place);
+    let status = process.wait();
+    let said = place.text("restorer.err");
+    assert_eq!(status.code(), Some(code), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    for word in words {
+        assert!(said.contains(word), "`{word}` is not in: {said}");
+    }
+}
+
+#[test]
+fn another_version_of_the_format() {
+    let (place, image) = image("forged_version", "plain.c");
+    let forged = forge(&image, Kind::Header, |header| {
+        header[4..8].copy_from_slice(&2u32.to_le_bytes())
+    });
+    assert_refused(&place, &forged, 121, &["format 2"]);
+}
+
+#[test]
+fn another_version_of_a_note() {
+    let (place, image) = image("forged_note", "plain.c");
+    let forged = forge(&image, Kind::Signals, |note| note[0] = 9);
+    assert_refused(&place, &forged, 121, &["version of a note"]);
+}
+
+#[test]
+fn a_processor_with_more_features() {
+    let (place, image) = image("forged_features", "plain.c");
+    let cpu = fs::read_to_string("/proc/cpuinfo").expect("it is readable");
+    let missing: Vec<&str> = ["xop", "tbm", "amx_tile", "hle", "avx512_vp2intersect"]
+        .into_iter()
+        .filter(|feature| !cpu.contains(&format!(" {feature} ")))
+        .collect();
+    assert!(!missing.is_empty(), "no processor has all of these");
+    let forged = forge(&image, Kind::Cpu, |cpu| cpu[4..4 + 36].fill(0xff));
+    assert_refused(&place, &forged, 122, &missing);
+}
+
+#[test]
+fn a_processor_that_keeps_its_state_elsewhere() {
+    let (place, image) = image("forged_state", "plain.c");
+    let forged = forge(&image, Kind::Cpu, |cpu| {
+        let (xcr0, components) = (4 + 36, 4 + 36 + 8);
+        cpu[xcr0] |= 4;
+        cpu[components + 2 * 8] ^= 0x40;
+    });
+    assert_refused(&place, &forged, 122, &["avx"]);
+}
+
+#[test]
+fn addresses_that_overlap_or_belong_to_the_kernel() {
+    let (place, image) = image("forged_addresses", "plain.c");
+    let region =
+        |edit: fn(&mut [u8])| forge(&image, Kind::Regions, |regions| edit(&mut regions[4..]));
+    let kernel =
+        region(|first| first[8..16].copy_from_slice(&0xffff_8000_0000_0000_u64.to_le_bytes()));
+    assert_refused(&place, &kernel, 121, &["address of a region"]);
+    let overlapping = region(|first| {
+        let end = u64::try_from(number(first, 8, 8)).unwrap() + 4096;
+        first[8..16].copy_from_slice(&end.to_le_bytes());
+    });
+    assert_refused(&place, &overlapping, 121, &["damaged"]);
+}
+
+#[test]
+fn registers_that_lead_nowhere() {
+    let (place, image) = image("forged_registers", "plain.c");
+    for address in [0u64, 1, 0xdead_0000, 1 << 62, u64::MAX] {
+        // rip is the 17th of the registers, behind version, flags and thread id.
+        let at = 4 + 4 + 16 * 8;
+        let forged = forge(&image, Kind::Context, |context| {
+            context[at..at + 8].copy_from_slice(&address.to_le_bytes());
+        });
+        assert_refused(&place, &forged, 121, &["damaged"]);
+    }
+}
+
+#[test]
+fn more_descriptors_than_are_allowed_here() {
+    let (place, _) = image("few_descriptors", "file_high_number.c");
+    let mut process = Launch::restorer(["myckpt"])
+        .limit(libc::RLIMIT_NOFILE, 64)
+        .start(&place);
+    assert_eq!(process.wait().code(), Some(123));
+    let said = place.text("restorer.err");
+    assert!(said.contains("ulimit -Hn"), "{said}");
+}
