@@ -15,7 +15,8 @@ use linux_raw_sys::prctl::{PR_GET_DUMPABLE, PR_SET_DUMPABLE};
 
 use crate::collect::descriptors::Descriptors;
 use crate::collect::regions::Regions;
-use crate::collect::{credentials, process, relatives, signals};
+use crate::collect::signals::Signals;
+use crate::collect::{credentials, process, relatives};
 use crate::failure::{Doing, Failure};
 use crate::report::{self, Milliseconds, Size};
 use crate::settings::{After, EXIT_STATUS};
@@ -119,8 +120,9 @@ impl Drop for Prepared {
             let _ = calls::limit(n::RLIMIT_NOFILE as usize, Some(limit));
         }
         if self.dumpable != 1 {
+            // 2 (only root may dump) cannot be set; 0 is the stricter one of those that can.
             // SAFETY: the option takes a number.
-            let _ = unsafe { calls::prctl(PR_SET_DUMPABLE, [self.dumpable, 0, 0, 0]) };
+            let _ = unsafe { calls::prctl(PR_SET_DUMPABLE, [0; 4]) };
         }
     }
 }
@@ -141,8 +143,7 @@ fn attempt(interrupted: &Interrupted<'_>, start: &Start) -> Result<(Published, u
     let strings = process::Strings::read()?;
     let mut groups = MapVec::new();
     let credentials = credentials::collect(&status, start.seccomp_filters, &mut groups)?;
-    let pending = signals::pending(interrupted.signal)?;
-    let actions = signals::actions(pending.len());
+    let signals = Signals::collect(interrupted.signal, interrupted.frame.mask)?;
     let process = process::collect(
         &strings,
         &stat,
@@ -191,8 +192,8 @@ fn attempt(interrupted: &Interrupted<'_>, start: &Start) -> Result<(Published, u
         credentials,
         context,
         descriptors: &descriptors,
-        actions: &actions,
-        pending: &pending,
+        actions: &signals.actions,
+        pending: &signals.pending,
         tid: calls::tid() as u32,
         ids,
         thread: thread_for_debuggers(interrupted, fs_base, gs_base),

@@ -136,8 +136,13 @@ impl Target {
         )
         .doing(format_args!("{}", published.path))?;
         self.published = true;
-        calls::fsync(self.directory.number())
-            .doing(format_args!("the directory {}", self.directory_path))?;
+        match calls::fsync(self.directory.number()) {
+            // Some file systems cannot sync directories; there it is up to them when the name is safe.
+            Ok(_) | Err(Errno::EINVAL) => {}
+            Err(errno) => {
+                return Err(errno).doing(format_args!("the directory {}", self.directory_path));
+            }
+        }
         Ok(published)
     }
 

@@ -126,6 +126,27 @@ fn an_image_can_be_restored_again_and_in_two_processes_at_once() {
 }
 
 #[test]
+fn a_signal_that_ends_the_program_during_a_checkpoint_is_not_in_the_image() {
+    let place = Place::new("during");
+    let mut process = Program::compile("plain.c").start(&place);
+    process.wait_until_ready();
+    // Both are there when the program goes on; the lower number comes first, and its handler blocks the other.
+    process.signal(libc::SIGSTOP);
+    process.signal(libc::SIGUSR2);
+    process.signal(libc::SIGTERM);
+    process.signal(libc::SIGCONT);
+    assert_eq!(process.wait().signal(), Some(libc::SIGTERM));
+    place.release();
+    let mut restored = Launch::restorer(["myckpt"]).start(&place);
+    assert_eq!(
+        restored.wait().code(),
+        Some(42),
+        "{}",
+        place.text("restorer.err")
+    );
+}
+
+#[test]
 fn death_by_signal_comes_through() {
     for signal in [libc::SIGTERM, libc::SIGSEGV, libc::SIGABRT] {
         let (place, before) = image("signal");

@@ -6,25 +6,66 @@ use ckpt_sys::{Errno, MapVec, calls, proc};
 
 use crate::failure::{Doing, Failure};
 
-/// Reads the dispositions; those of SIGKILL and SIGSTOP are the default ones.
-pub fn actions(pending: usize) -> Actions {
+/// Dispositions and pending signals.
+#[derive(Debug)]
+pub struct Signals {
+    /// Dispositions, and how many pending signals there are.
+    pub actions: Actions,
+    /// Pending signals, in the order in which they arrived.
+    pub pending: MapVec<Pending>,
+}
+
+impl Signals {
+    /// Reads them. `ours` is the checkpoint signal and `mask` what the program blocks.
+    ///
+    /// # Errors
+    /// [`Failure`] if there is no memory for them.
+    pub fn collect(ours: i32, mask: SignalSet) -> Result<Self, Failure> {
+        let actions = actions();
+        let all = pending(ours)?;
+        let mut kept = MapVec::new();
+        for pending in all.iter() {
+            let signal = number(pending);
+            let blocked = mask & signal_bit(signal) != 0;
+            let has_handler = actions[signal as usize - 1].handler != SIG_DFL;
+            // What is not blocked arrived during the checkpoint. If it ends or stops the program, it is meant for this
+            // process, and would end every restored one as well.
+            if blocked || has_handler {
+                kept.push(*pending)
+                    .doing(format_args!("memory for the pending signals"))?;
+            }
+        }
+        Ok(Self {
+            actions: Actions {
+                actions,
+                pending: kept.len() as u32,
+            },
+            pending: kept,
+        })
+    }
+}
+
+/// `SIG_DFL`.
+const SIG_DFL: u64 = 0;
+
+fn actions() -> [Action; SIGNALS] {
     let mut actions = [Action::default(); SIGNALS];
     for (index, action) in actions.iter_mut().enumerate() {
         // SAFETY: the disposition is only read.
         *action = unsafe { calls::signal_action(index as i32 + 1, None) }.unwrap_or_default();
     }
-    Actions {
-        actions,
-        pending: pending as u32,
-    }
+    actions
 }
 
-/// Reads the pending signals except `ours`. The kernel only shows them to a tracer, so they are taken out one after the other and
-/// put back in the same order; all signals are blocked meanwhile, so the program does not notice.
-///
-/// # Errors
-/// [`Failure`] if there is no memory for them; they are back in the queue then, too.
-pub fn pending(ours: i32) -> Result<MapVec<Pending>, Failure> {
+/// `si_signo`, 1 to 64.
+fn number(pending: &Pending) -> i32 {
+    let [a, b, c, d, ..] = pending.info;
+    i32::from_le_bytes([a, b, c, d])
+}
+
+/// Reads the pending signals except `ours`. The kernel only shows them to a tracer, so they are taken out one after the
+/// other and put back in the same order; all signals are blocked meanwhile, so the program does not notice.
+fn pending(ours: i32) -> Result<MapVec<Pending>, Failure> {
     let mut all = MapVec::new();
     let wanted: SignalSet = !signal_bit(ours);
     let set = calls::pending().doing(format_args!("the pending signals"))? & wanted;
@@ -33,14 +74,8 @@ pub fn pending(ours: i32) -> Result<MapVec<Pending>, Failure> {
     }
     let taken = take_all(set, &mut all);
     for pending in all.iter() {
-        let signal = i32::from_le_bytes([
-            pending.info[0],
-            pending.info[1],
-            pending.info[2],
-            pending.info[3],
-        ]);
         // It was in this queue a moment ago, so there is room for it.
-        let _ = calls::queue_signal(pending.to_process == 1, signal, &pending.info);
+        let _ = calls::queue_signal(pending.to_process == 1, number(pending), &pending.info);
     }
     taken.doing(format_args!("memory for the pending signals"))?;
     Ok(all)
