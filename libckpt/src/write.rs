@@ -11,7 +11,7 @@ use ckpt_image::header::{Checksums, Header};
 use ckpt_image::note::{Kind, append_own};
 use ckpt_image::owners::{self, OwnerWord};
 use ckpt_image::reader::segment_flags;
-use ckpt_image::regions::{Backing, PROT_READ, PROT_WRITE, Region};
+use ckpt_image::regions::{Backing, PROT_WRITE, Region};
 use ckpt_image::segments::{Piece, Span, choose_gap, cut};
 use ckpt_image::signals::{Actions, Pending};
 use ckpt_image::wire::{Encoder, NoSpace};
@@ -326,23 +326,7 @@ impl DataWriter {
         offset: u64,
         output: &mut Output<'_>,
     ) -> Result<(), Failure> {
-        let length = run.span.len() as usize;
-        let readable = region.protection & PROT_READ != 0;
-        let plain = matches!(
-            region.backing(),
-            Backing::Anonymous | Backing::SharedAnonymous | Backing::Vdso
-        );
-        let copied = if readable && plain {
-            // SAFETY: (1) the memory is mapped and readable; (2) it is no file's, so it cannot end early; (3) the buffer is
-            // ours and large enough.
-            unsafe {
-                let to = self.buffer.as_mut_ptr().add(CARRIED);
-                core::ptr::copy(run.span.start as *const u8, to, length);
-            };
-            length
-        } else {
-            self.copy_unreadable(run)?
-        };
+        let copied = self.copy(run)?;
         if region.protection & PROT_WRITE != 0 && !run.same_as_file {
             self.find_owners(run.span.start, copied)?;
         }
@@ -403,18 +387,23 @@ impl DataWriter {
         result.doing(format_args!("memory for the list of mutexes"))
     }
 
-    /// Copies memory that we must not touch: without read permission, or with a file behind it that may have become
-    /// shorter. The number of bytes that were there, in whole pages.
-    fn copy_unreadable(&mut self, run: Run) -> Result<usize, Failure> {
-        let length = run.span.len() as usize;
-        let to = &mut self.buffer[CARRIED..CARRIED + length];
+    /// Copies a run into the buffer, without touching it: a page that cannot be read (without read permission, a guard,
+    /// behind the end of a file that has become shorter) must not cost the program its life. The number of bytes that
+    /// were there, in whole pages.
+    fn copy(&mut self, run: Run) -> Result<usize, Failure> {
+        let to = &mut self.buffer[CARRIED..CARRIED + run.span.len() as usize];
+        if calls::copy_memory(run.span.start, to) == Ok(to.len()) {
+            return Ok(to.len());
+        }
+        // This way is slower, and minds no protection.
         match files::read_at(&self.memory, to, run.span.start) {
-            Ok(count) if count == length => Ok(count),
+            Ok(count) if count == to.len() => Ok(count),
             // Behind the end of a file there is nothing.
             Ok(count) if run.same_as_file => Ok(count & !(PAGE as usize - 1)),
             Err(Errno::EIO | Errno::EFAULT) if run.same_as_file => Ok(0),
-            Ok(_) => Err(failure!(
-                "memory at {:#x}: it cannot be read; send the signal again",
+            Ok(_) | Err(Errno::EIO | Errno::EFAULT) => Err(failure!(
+                "memory at {:#x}: some of it cannot be read: guard pages (MADV_GUARD_INSTALL) are not supported yet; remove \
+                 them first",
                 run.span.start
             )),
             Err(errno) => Err(errno).doing(format_args!("memory at {:#x}", run.span.start)),

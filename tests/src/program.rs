@@ -3,7 +3,7 @@
 //! | directive | meaning |
 //! |---|---|
 //! | `//# cflags: ...`, `//# ldflags: ...` | more arguments for the compiler |
-//! | `//# needs: avx512f` | a flag of `/proc/cpuinfo`, `root`, or `io_uring`; otherwise the program is not run |
+//! | `//# needs: avx512f` | a flag of `/proc/cpuinfo`, `root`, `io_uring`, or `guard_pages`; otherwise the program is not run |
 //! | `//# env: NAME=VALUE` | a variable of its environment |
 //! | `//# aslr: off` | addresses are not random |
 //! | `//# refused: TEXT` | the checkpoint is refused with this text, and the program goes on |
@@ -139,6 +139,9 @@ impl Program {
                 (!disabled.is_ok_and(|value| value.trim() == "0"))
                     .then(|| "io_uring is disabled".to_owned())
             }
+            "guard_pages" => {
+                (!has_guard_pages()).then(|| "this kernel has no guard pages".to_owned())
+            }
             flag if flags.split(' ').any(|have| have == flag) => None,
             flag => Some(format!("this CPU has no {flag}")),
         })
@@ -210,4 +213,11 @@ fn compiler(is_cpp: bool) -> Command {
         .opt_level(1)
         .cpp(is_cpp);
     build.get_compiler().to_command()
+}
+
+/// Whether the kernel knows `MADV_GUARD_INSTALL` (Linux 6.13).
+fn has_guard_pages() -> bool {
+    const MADV_GUARD_INSTALL: i32 = 102;
+    // SAFETY: no memory is named, so none is changed; the kernel only says whether it knows the advice.
+    unsafe { libc::madvise(std::ptr::null_mut(), 0, MADV_GUARD_INSTALL) == 0 }
 }

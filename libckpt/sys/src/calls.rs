@@ -432,6 +432,23 @@ pub unsafe fn advise(address: usize, length: usize, advice: u32) -> Done {
     unsafe { call(n::__NR_madvise, [address, length, advice as usize]).map(drop) }
 }
 
+/// process_vm_readv(2) of this process: copies memory that may not be readable after all. The number of bytes copied is
+/// smaller than asked for where that is so.
+///
+/// # Errors
+/// Those of the system call; `EFAULT` if not even the first byte can be read.
+pub fn copy_memory(address: u64, buffer: &mut [u8]) -> Result<usize, Errno> {
+    let local = [buffer.as_mut_ptr() as usize, buffer.len()];
+    let remote = [address as usize, buffer.len()];
+    let (pid, local, remote) = (
+        pid() as usize,
+        local.as_ptr() as usize,
+        remote.as_ptr() as usize,
+    );
+    // SAFETY: the kernel reads two structs, each an address and a length, and writes into the buffer only.
+    unsafe { call(n::__NR_process_vm_readv, [pid, local, 1, remote, 1, 0]) }
+}
+
 /// mincore(2): one byte per page of `length` bytes, of which bit 0 says whether it is in memory.
 ///
 /// # Errors
