@@ -35,6 +35,9 @@ static PROGRAM_ACTION: ProgramAction = ProgramAction {
     mask: AtomicU64::new(0),
 };
 
+/// `AT_MINSIGSTKSZ` (include/uapi/linux/auxvec.h).
+const AT_MINSIGSTKSZ: u64 = 51;
+
 /// The alternate stack that a program without one of its own gets.
 static OUR_STACK: Owned<SignalStack> = Owned::new(SignalStack {
     start: 0,
@@ -43,14 +46,24 @@ static OUR_STACK: Owned<SignalStack> = Owned::new(SignalStack {
     size: 0,
 });
 
+/// Only the main thread touches this: its own alternate stack while ours is in its place because a signal frame does not fit on it.
+static SHOWN_STACK: Owned<Option<SignalStack>> = Owned::new(None);
+
+/// What a signal frame of this processor takes, and a little for our handler's first steps, in bytes.
+static FRAME_SIZE: Owned<usize> = Owned::new(0);
+
 unsafe extern "C" {
     fn ckpt_blocked_flag() -> *mut u32;
 }
 
 /// Begins to keep `signal` from the program, and gives this thread the alternate `stack` if it has none.
 pub fn take_over(signal: i32, stack: SignalStack) {
-    // SAFETY: nobody looks at it before SIGNAL is set.
-    unsafe { *OUR_STACK.get() = stack };
+    // SAFETY: no second thread runs yet.
+    unsafe {
+        // The kernel says how large a frame is where it can be larger than MINSIGSTKSZ, from Linux 5.14 on.
+        *FRAME_SIZE.get() = libc::getauxval(AT_MINSIGSTKSZ) as usize + 512;
+        *OUR_STACK.get() = stack;
+    }
     let bit = signal_bit(signal);
     if calls::signal_mask(n::SIG_BLOCK, None).is_ok_and(|mask| mask & bit != 0) {
         set_blocked(true);
@@ -391,19 +404,43 @@ interposed! {
     /// sigaltstack(2)
     fn sigaltstack(new: *const stack_t, old: *mut stack_t) -> c_int as next {
         let ours = *OUR_STACK.get();
-        let disables = new.as_ref().is_some_and(|new| new.ss_flags & libc::SS_DISABLE != 0);
-        let replacement = stack_t {
-            ss_sp: ours.start as *mut c_void,
-            ss_flags: 0,
-            ss_size: ours.size as usize,
-        };
-        let is_main_thread = ours.size != 0 && calls::pid() == calls::tid();
-        let new = if disables && is_main_thread { &raw const replacement } else { new };
-        let result = next()(new, old);
-        if let Some(old) = old.as_mut().filter(|old| result == 0 && ours.size != 0 && old.ss_sp as u64 == ours.start) {
-            *old = stack_t { ss_sp: ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
+        if ours.size == 0 || calls::pid() != calls::tid() {
+            return next()(new, old);
         }
-        result
+        let asked = new.as_ref().copied();
+        let disables = asked.is_some_and(|new| new.ss_flags & libc::SS_DISABLE != 0);
+        let too_small = asked.is_some_and(|new| {
+            (libc::MINSIGSTKSZ..*FRAME_SIZE.get()).contains(&new.ss_size)
+        });
+        let replacement = to_libc(ours);
+        let new = if disables || too_small { &raw const replacement } else { new };
+        let shown = *SHOWN_STACK.get();
+        let result = next()(new, old);
+        if result != 0 {
+            return result;
+        }
+        if let Some(old) = old.as_mut().filter(|old| old.ss_sp as u64 == ours.start) {
+            let none = SignalStack { start: 0, flags: libc::SS_DISABLE, padding: 0, size: 0 };
+            *old = to_libc(shown.unwrap_or(none));
+        }
+        if let Some(asked) = asked {
+            let asked = SignalStack {
+                start: asked.ss_sp as u64,
+                flags: asked.ss_flags,
+                padding: 0,
+                size: asked.ss_size as u64,
+            };
+            *SHOWN_STACK.get() = too_small.then_some(asked);
+        }
+        0
+    }
+}
+
+fn to_libc(stack: SignalStack) -> stack_t {
+    stack_t {
+        ss_sp: stack.start as *mut c_void,
+        ss_flags: stack.flags,
+        ss_size: stack.size as usize,
     }
 }
 
