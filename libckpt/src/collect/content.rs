@@ -30,6 +30,8 @@ const PAGEMAP_SCAN: u32 =
 
 /// Stretches that one call returns at most.
 const BATCH: usize = 256;
+/// Pages that one call of mincore(2) covers.
+const MINCORE_BATCH: usize = 4096;
 /// Pages that one read of pagemap covers.
 const PAGEMAP_BATCH: usize = 512;
 
@@ -72,7 +74,7 @@ impl PageTables {
         };
         let found = match region.backing() {
             Backing::Anonymous if whole == signal::stack() => Ok(()),
-            Backing::Anonymous => self.for_each_own(whole, |span| list.add(span, false)),
+            Backing::Anonymous => self.for_each_own(mapped, |span| list.add(span, false)),
             Backing::PrivateFile => {
                 let mut from = whole.start;
                 // Behind the end of the file there is nothing; where that is unknown, reading will tell.
@@ -82,7 +84,7 @@ impl PageTables {
                 } else {
                     whole.end.min(whole.start + page_up(in_file))
                 };
-                let own = self.for_each_own(whole, |span| {
+                let own = self.for_each_own(mapped, |span| {
                     list.add(Span::new(from, span.start.min(end)), true)?;
                     from = span.end;
                     list.add(span, false)
@@ -103,13 +105,14 @@ impl PageTables {
         ))
     }
 
-    /// Calls `each` for the stretches of `whole` that have pages of their own: private ones, not a file's, and not the
+    /// Calls `each` for the stretches of a region that have pages of their own: private ones, not a file's, and not the
     /// common page of zeros that reading untouched memory leaves there.
     fn for_each_own(
         &mut self,
-        whole: Span,
+        mapped: &Mapped<'_>,
         mut each: impl FnMut(Span) -> Result<(), Errno>,
     ) -> Result<(), Errno> {
+        let whole = Span::new(mapped.region.start, mapped.region.end);
         if self.has_scan {
             match self.scan(whole, &mut each) {
                 // Kernels before 6.7; the first call tells, so nothing was handed out yet.
@@ -117,7 +120,25 @@ impl PageTables {
                 result => return result,
             }
         }
-        self.read_pagemap(whole, each)
+        if mapped.swapped {
+            return self.read_pagemap(whole, each);
+        }
+        // pagemap has eight bytes for every page that does not exist, which takes minutes for terabytes. mincore(2) has
+        // one, and passes over them quickly; what it does not know is what is in swap space.
+        let mut present = [0u8; MINCORE_BATCH];
+        let mut from = whole.start;
+        while from < whole.end {
+            let block = Span::new(from, whole.end.min(from + MINCORE_BATCH as u64 * PAGE));
+            calls::in_core(block.start as usize, block.len() as usize, &mut present)?;
+            if present[..(block.len() / PAGE) as usize]
+                .iter()
+                .any(|page| page & 1 == 1)
+            {
+                self.read_pagemap(block, &mut each)?;
+            }
+            from = block.end;
+        }
+        Ok(())
     }
 
     fn scan(
@@ -218,7 +239,7 @@ impl RunList<'_> {
 
 /// Calls `each` for the stretches of shared memory that exist, whoever has written them.
 fn in_core(whole: Span, mut each: impl FnMut(Span) -> Result<(), Errno>) -> Result<(), Errno> {
-    let mut present = [0u8; 4096];
+    let mut present = [0u8; MINCORE_BATCH];
     let mut from = whole.start;
     while from < whole.end {
         let length = (whole.end - from).min(present.len() as u64 * PAGE);

@@ -43,11 +43,14 @@ pub fn measure() {
 
 /// `perf` or another program that measures, with the program and its surroundings as arguments.
 fn measured_by(measure: &mut Command, preload: bool) -> &mut Command {
+    // An environment of another size shifts the stack, which alone may cost more than what is measured; so the plain
+    // program gets a variable of the same length that nobody reads.
+    let name = if preload { "LD_PRELOAD" } else { "NO_PRELOAD" };
+    let variable = format!("{name}={}", libckpt().display());
     // Hashes, and with them the work, are random otherwise.
-    let preloaded = format!("LD_PRELOAD={}", libckpt().display());
     measure
         .args(["/usr/bin/env", "PYTHONHASHSEED=0"])
-        .args(preload.then_some(preloaded))
+        .arg(variable)
         .args(PROGRAM)
         .env_clear()
         .stdin(Stdio::null())
