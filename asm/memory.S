@@ -1,8 +1,9 @@
 # memcpy, memmove, memset, memcmp, bcmp and strlen, which the compiler and the core library call by name.
 #
-# Called by: compiled Rust code of the restorer, which has no C library. Registers: rdi, rsi, rdx as in C; result in rax.
-# Address space: any. In assembly because a Rust body can be compiled into a call to itself. Hidden, so that no other
-# object ever finds them. The direction flag is clear on entry and on return (System V ABI, AMD64 supplement, 3.2.1).
+# Called by: compiled Rust code of the restorer, which has no C library, and of libckpt, whose handler must not call a
+# function that the program may have replaced. Registers: rdi, rsi, rdx as in C; result in rax. Address space: any. In
+# assembly because a Rust body can be compiled into a call to itself. Hidden, so that no other object ever finds them.
+# The direction flag is clear on entry and on return (System V ABI, AMD64 supplement, 3.2.1).
 
     .section .text.memory, "ax", @progbits
 

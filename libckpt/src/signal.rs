@@ -22,6 +22,8 @@ global_asm!(
     rt_sigreturn = const n::__NR_rt_sigreturn,
 );
 global_asm!(include_str!("../../asm/thread_local.S"));
+// Not libc's: the program, or a sanitizer, may stand in front of those with functions that are not for handlers.
+global_asm!(include_str!("../../asm/memory.S"));
 
 unsafe extern "C" {
     fn ckpt_handler();

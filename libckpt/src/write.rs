@@ -314,8 +314,8 @@ struct Found {
     owners: MapVec<OwnerWord>,
 }
 
-/// Bytes that are kept of the run before: a mutex is aligned to 8.
-const CARRIED: usize = (owners::SHAPE_SIZE - 1) & !7;
+/// Bytes that are kept of the run before.
+const CARRIED: usize = owners::OVERLAP;
 
 impl DataWriter {
     /// Writes `run`, which is at most one chunk, to `offset`.

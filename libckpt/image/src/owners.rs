@@ -1,8 +1,8 @@
-//! Words in the program's memory that hold a thread id because a mutex is held.
+//! Words in the program's memory that hold a thread id because a lock is held.
 //!
-//! glibc keeps the owner of a recursive, error-checking, robust or priority-inheriting mutex in it. A restored thread has
-//! a new id, so a mutex that was held across the restart would never be given back: these words get the new id. They are
-//! recognised by the shape of what surrounds them, while the memory is written to the image anyway.
+//! glibc keeps the owner of a recursive, error-checking, robust or priority-inheriting mutex in it, and the writer that
+//! holds a read-write lock. A restored thread has a new id, so a lock that was held across the restart would never be
+//! given back, or in the wrong way: these words get the new id. They are recognised by the shape of what surrounds them, while the memory is written to the image anyway.
 
 use crate::record;
 
@@ -17,10 +17,14 @@ record! {
 /// The bits of a futex word that hold a thread id.
 pub const TID_MASK: u32 = 0x3fff_ffff;
 
-/// Bytes of a mutex that its shape is recognised by.
-pub const SHAPE_SIZE: usize = 20;
+/// Bytes before and behind the beginning of an owner's word that its lock is recognised by.
+const BEFORE: usize = 24;
+const BEHIND: usize = 12;
 
-/// Bits of `__kind` (nptl/pthreadP.h).
+/// Bytes at the end of one piece of memory that must be looked at again together with the piece that follows it.
+pub const OVERLAP: usize = BEFORE + 8;
+
+/// Bits of `__kind` of a mutex (nptl/pthreadP.h).
 const TYPE: u32 = 3;
 const RECURSIVE: u32 = 1;
 const ERROR_CHECKING: u32 = 2;
@@ -29,47 +33,49 @@ const PRIORITY_INHERITING: u32 = 32;
 /// Those, and priority-protecting, process-shared, and the two about lock elision.
 const KNOWN_KIND: u32 = TYPE | ROBUST | PRIORITY_INHERITING | 64 | 128 | 256 | 512;
 
-/// More recursion, or more waiting threads, than this has no mutex.
+/// `PTHREAD_RWLOCK_WRPHASE` and `PTHREAD_RWLOCK_WRLOCKED` (nptl/pthread_rwlock_common.c).
+const WRITE_LOCKED: u32 = 3;
+
+/// More recursion, or more waiting threads, than this has no lock.
 const PLAUSIBLE: u32 = 1 << 20;
 
-/// Calls `found` with the offset in `memory` of every word of a held mutex that holds `tid`. `memory` begins at an address
+/// Calls `found` with the offset in `memory` of every word of a held lock that holds `tid`. `memory` begins at an address
 /// that is a multiple of 8.
 pub fn find(memory: &[u8], tid: u32, mut found: impl FnMut(usize)) {
-    // struct __pthread_mutex_s: lock, count, owner, users, kind (sysdeps/x86/nptl/bits/struct_mutex.h), 8-byte aligned.
-    const OWNER: usize = 8;
-    let last = memory.len().saturating_sub(SHAPE_SIZE - 1);
-    let wanted = u64::from(tid);
-    let mut start = 0;
-    while start < last {
-        // One comparison for nearly every place: the owner is the lower half of the second word.
-        if word(memory, start + OWNER) & 0xffff_ffff == wanted
-            && let Some(lock_holds_tid) = shape(&memory[start..start + SHAPE_SIZE], tid)
-        {
-            if lock_holds_tid {
-                found(start);
-            }
-            found(start + OWNER);
+    // Both kinds of locks are aligned to 8 bytes and have the owner at a multiple of 8 bytes.
+    for (index, word) in memory.chunks_exact(8).enumerate() {
+        if word[..4] != tid.to_le_bytes() {
+            continue;
         }
-        start += 8;
+        let at = index * 8;
+        let field = |offset: isize| {
+            let bytes = memory.get(at.checked_add_signed(offset)?..)?.get(..4)?;
+            Some(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+        };
+        match is_mutex(field, tid) {
+            Some(lock_holds_tid) => {
+                if lock_holds_tid {
+                    found(at - 8);
+                }
+                found(at);
+            }
+            None if is_write_lock(field) => found(at),
+            None => {}
+        }
     }
 }
 
-fn word(memory: &[u8], at: usize) -> u64 {
-    let mut raw = [0; 8];
-    raw.copy_from_slice(&memory[at..at + 8]);
-    u64::from_le_bytes(raw)
-}
-
-/// Whether `bytes` look like a mutex that `tid` holds and that knows it; and if so, whether its lock word holds the id, too.
-fn shape(bytes: &[u8], tid: u32) -> Option<bool> {
-    let field =
-        |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
-    let (lock, count, owner, users, kind) = (field(0), field(4), field(8), field(12), field(16));
-    if owner != tid
-        || kind & !KNOWN_KIND != 0
-        || !(1..PLAUSIBLE).contains(&users)
-        || count >= PLAUSIBLE
-    {
+/// Whether the owner at offset 0 is that of a mutex that `tid` holds and that knows it; and if so, whether its lock word
+/// holds the id, too.
+fn is_mutex(field: impl Fn(isize) -> Option<u32>, tid: u32) -> Option<bool> {
+    // struct __pthread_mutex_s (sysdeps/x86/nptl/bits/struct_mutex.h): lock, count, owner, users, kind.
+    let (lock, count, users, kind) = (
+        field(-8)?,
+        field(-4)?,
+        field(4)?,
+        field(BEHIND as isize - 4)?,
+    );
+    if kind & !KNOWN_KIND != 0 || !(1..PLAUSIBLE).contains(&users) || count >= PLAUSIBLE {
         return None;
     }
     let recursive = kind & TYPE == RECURSIVE;
@@ -81,6 +87,31 @@ fn shape(bytes: &[u8], tid: u32) -> Option<bool> {
     }
     let knows_owner = recursive || kind & TYPE == ERROR_CHECKING;
     (knows_owner && matches!(lock, 1 | 2)).then_some(false)
+}
+
+/// Whether the owner at offset 0 is that of a read-write lock that is held for writing. Giving it back under another id
+/// would give back a read lock, and break it.
+fn is_write_lock(field: impl Fn(isize) -> Option<u32>) -> bool {
+    // struct __pthread_rwlock_arch_t (sysdeps/x86/nptl/bits/struct_rwlock.h): readers, writers, write phase futex, writers'
+    // futex, two of padding, current writer, shared.
+    let fields = [-(BEFORE as isize), -20, -16, -12, -8, -4, 4].map(field);
+    let [
+        Some(readers),
+        Some(writers),
+        Some(phase),
+        Some(futex),
+        Some(pad3),
+        Some(pad4),
+        Some(shared),
+    ] = fields
+    else {
+        return false;
+    };
+    readers & WRITE_LOCKED == WRITE_LOCKED
+        && writers < PLAUSIBLE
+        && matches!((phase, futex), (1 | 3, 1 | 3))
+        && (pad3, pad4) == (0, 0)
+        && shared <= 1
 }
 
 #[cfg(test)]
@@ -112,6 +143,36 @@ mod tests {
     }
 
     #[test]
+    fn a_lock_that_is_held_for_writing_is_found() {
+        let offsets = |fields: [u32; 8]| {
+            let mut memory = [0u8; 64];
+            for (at, field) in fields.iter().enumerate() {
+                memory[16 + 4 * at..20 + 4 * at].copy_from_slice(&field.to_le_bytes());
+            }
+            let mut all = Vec::new();
+            find(&memory, TID, |at| all.push(at));
+            all
+        };
+        assert_eq!(offsets([3, 0, 1, 1, 0, 0, TID, 0]), [40]);
+        assert_eq!(offsets([3 | 2 << 3, 1, 3, 3, 0, 0, TID, 1]), [40]);
+        assert_eq!(
+            offsets([2, 0, 1, 1, 0, 0, TID, 0]),
+            [0; 0],
+            "not the phase of a writer"
+        );
+        assert_eq!(
+            offsets([3, 0, 0, 1, 0, 0, TID, 0]),
+            [0; 0],
+            "contradicting itself"
+        );
+        assert_eq!(
+            offsets([3, 0, 1, 1, 0, 0, TID, 2]),
+            [0; 0],
+            "neither shared nor not"
+        );
+    }
+
+    #[test]
     fn other_things_are_left_alone() {
         assert_eq!(
             offsets([1, 3, TID + 1, 1, RECURSIVE]),
@@ -134,9 +195,10 @@ mod tests {
     }
 
     #[test]
-    fn short_memory_is_no_mutex() {
-        for length in 0..SHAPE_SIZE {
-            find(&[0xff; SHAPE_SIZE][..length], TID, |_| panic!());
+    fn short_memory_is_no_lock() {
+        let mutex = [1, 3, TID, 1, RECURSIVE].map(u32::to_le_bytes).concat();
+        for length in 0..mutex.len() {
+            find(&mutex[..length], TID, |_| panic!());
         }
     }
 }

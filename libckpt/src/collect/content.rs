@@ -6,7 +6,7 @@ use core::mem::size_of;
 
 use ckpt_image::PAGE;
 use ckpt_image::page_up;
-use ckpt_image::regions::Backing;
+use ckpt_image::regions::{Backing, Region};
 use ckpt_image::segments::Span;
 use ckpt_sys::{Errno, Fd, MapVec, calls, files};
 use linux_raw_sys::general as n;
@@ -76,14 +76,7 @@ impl PageTables {
             Backing::Anonymous if whole == signal::stack() => Ok(()),
             Backing::Anonymous => self.for_each_own(mapped, |span| list.add(span, false)),
             Backing::PrivateFile => {
-                let mut from = whole.start;
-                // Behind the end of the file there is nothing; where that is unknown, reading will tell.
-                let in_file = region.file.size.saturating_sub(region.offset);
-                let end = if region.file.is_unknown() {
-                    whole.end
-                } else {
-                    whole.end.min(whole.start + page_up(in_file))
-                };
+                let (mut from, end) = (whole.start, end_of_file(region));
                 let own = self.for_each_own(mapped, |span| {
                     list.add(Span::new(from, span.start.min(end)), true)?;
                     from = span.end;
@@ -91,7 +84,9 @@ impl PageTables {
                 });
                 own.and_then(|()| list.add(Span::new(from, end), true))
             }
-            Backing::SharedReadOnlyFile => list.add(whole, true),
+            Backing::SharedReadOnlyFile => {
+                list.add(Span::new(whole.start, end_of_file(region)), true)
+            }
             Backing::SharedFile => Ok(()),
             Backing::SharedAnonymous if mapped.swapped => list.add(whole, false),
             Backing::SharedAnonymous => in_core(whole, |span| list.add(span, false)),
@@ -213,6 +208,19 @@ impl PageTables {
         }
         Ok(())
     }
+}
+
+/// Where the file behind a region ends. Behind that there is nothing; where it is unknown, reading will tell.
+fn end_of_file(region: &Region<'_>) -> u64 {
+    if region.file.is_unknown() {
+        return region.end;
+    }
+    let in_file = region
+        .file
+        .size
+        .saturating_sub(region.offset)
+        .min(region.len());
+    region.start + page_up(in_file)
 }
 
 /// Appends the runs of one region, joining those that touch.

@@ -1,5 +1,7 @@
 //! Descriptors and the locks held on files.
 
+use core::cmp::Ordering;
+
 use ckpt_image::descriptors::{Descriptor, Kind, Lock, LockKind};
 use ckpt_image::regions::FileIdentity;
 use ckpt_sys::bytes::{decimal, fields, lines};
@@ -59,7 +61,7 @@ impl Descriptors {
         result?;
         all.found
             .sort_unstable_by_key(|found| found.descriptor.number);
-        all.find_duplicates();
+        all.find_duplicates()?;
         all.check_pipes()?;
         all.find_locks()?;
         Ok(all)
@@ -128,24 +130,34 @@ impl Descriptors {
             .doing(format_args!("memory for the list of descriptors"))
     }
 
-    /// Finds out which descriptors share an open file description.
-    fn find_duplicates(&mut self) {
-        for index in 1..self.found.len() {
-            let (earlier, rest) = self.found.split_at_mut(index);
-            let this = &mut rest[0].descriptor;
-            let original = earlier.iter().map(|found| found.descriptor).find(|other| {
-                let alike = other.file.same_file(&this.file)
-                    && other.flags == this.flags
-                    && other.offset == this.offset;
-                alike
-                    && other.description == other.number
-                    && same_description(other.number, this.number)
-            });
-            if let Some(original) = original {
-                this.description = original.number;
-                this.kind_number = original.kind_number;
+    /// Finds out which descriptors share an open file description. kcmp(2) not only says whether two are one, but orders
+    /// them, so thousands of descriptors of one file take a search each and not a comparison with each.
+    fn find_duplicates(&mut self) -> Result<(), Failure> {
+        // Those that share with no earlier one, in the order of `compare`.
+        let mut originals = MapVec::<Descriptor<'static>>::new();
+        let ordered = self.found.first().is_some_and(|first| {
+            kcmp(first.descriptor.number, first.descriptor.number) == Some(Ordering::Equal)
+        });
+        for found in self.found.iter_mut() {
+            let this = &mut found.descriptor;
+            let place = if ordered {
+                originals.binary_search_by(|other| compare(other, this))
+            } else {
+                let place = originals.iter().position(|other| is_same(other, this));
+                place.ok_or(originals.len())
+            };
+            match place {
+                Ok(place) => {
+                    this.description = originals[place].number;
+                    this.kind_number = originals[place].kind_number;
+                }
+                Err(place) => originals
+                    .push(*this)
+                    .map(|()| originals[place..].rotate_right(1))
+                    .doing(format_args!("memory for the list of descriptors"))?,
             }
         }
+        Ok(())
     }
 
     /// Refuses pipes whose both ends are inside the program: what is in them is not saved yet.
@@ -253,19 +265,47 @@ fn minor(device: u64) -> u64 {
     (device & 0xff) | (device >> 12 & !0xff & 0xffff_ffff)
 }
 
-/// Whether two descriptors that look alike are one open file description.
-fn same_description(first: u32, second: u32) -> bool {
+/// What two descriptors of one open file description have in common.
+fn looks(descriptor: &Descriptor<'_>) -> (u64, u64, u32, u64) {
+    let Descriptor {
+        file,
+        flags,
+        offset,
+        ..
+    } = descriptor;
+    (file.device, file.inode, *flags, *offset)
+}
+
+/// An order in which only descriptors of one open file description are equal. For where kcmp(2) is permitted.
+fn compare(first: &Descriptor<'_>, second: &Descriptor<'_>) -> Ordering {
+    let by_kcmp = || kcmp(first.number, second.number).unwrap_or(first.number.cmp(&second.number));
+    looks(first).cmp(&looks(second)).then_with(by_kcmp)
+}
+
+/// How kcmp(2) orders the open file descriptions of two descriptors.
+fn kcmp(first: u32, second: u32) -> Option<Ordering> {
     let pid = calls::pid();
     match calls::kcmp(pid, pid, KCMP_FILE, first as usize, second as usize) {
-        Ok(order) => order == 0,
-        // Sandboxes like to forbid kcmp(2); since Linux 6.10 fcntl(2) can tell.
-        Err(_) => match calls::fcntl(first as i32, n::F_DUPFD_QUERY, second as usize) {
+        Ok(0) => Some(Ordering::Equal),
+        Ok(1) => Some(Ordering::Less),
+        Ok(2) => Some(Ordering::Greater),
+        _ => None,
+    }
+}
+
+/// Whether two descriptors are one open file description, where kcmp(2) is forbidden, as sandboxes like to do.
+fn is_same(first: &Descriptor<'_>, second: &Descriptor<'_>) -> bool {
+    // Since Linux 6.10 fcntl(2) can tell.
+    looks(first) == looks(second)
+        && match calls::fcntl(
+            first.number as i32,
+            n::F_DUPFD_QUERY,
+            second.number as usize,
+        ) {
             Ok(answer) => answer == 1,
             // Same file, same flags, same offset: `>out 2>&1` is far more common than two openings.
-            Err(Errno::EINVAL) => true,
-            Err(_) => false,
-        },
-    }
+            Err(errno) => errno == Errno::EINVAL,
+        }
 }
 
 /// One `lock:` line, such as `1: POSIX  ADVISORY  WRITE 4711 fe:00:2634 0 EOF`.
