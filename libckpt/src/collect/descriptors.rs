@@ -239,7 +239,7 @@ fn classify(number: i32, stat: &calls::Stat, path: &Path) -> Result<Kind, Failur
                 Kind::Directory
             })
         }
-        n::S_IFCHR => match (major(stat.st_rdev), minor(stat.st_rdev)) {
+        n::S_IFCHR => match (calls::major(stat.st_rdev), calls::minor(stat.st_rdev)) {
             (MEMORY_DEVICES, minor) if STATELESS.contains(&minor) => Ok(Kind::Device),
             _ if standard => Ok(Kind::Standard),
             (TERMINALS, _) | (TERMINAL_AND_CONSOLE, 0 | 1) => Ok(Kind::Terminal),
@@ -253,16 +253,6 @@ fn classify(number: i32, stat: &calls::Stat, path: &Path) -> Result<Kind, Failur
         n::S_IFBLK => refuse("a block device is not supported"),
         _ => refuse("this kind of descriptor is not supported yet"),
     }
-}
-
-/// `major(3)`.
-fn major(device: u64) -> u64 {
-    (device >> 8 & 0xfff) | (device >> 32 & !0xfff)
-}
-
-/// `minor(3)`.
-fn minor(device: u64) -> u64 {
-    (device & 0xff) | (device >> 12 & !0xff & 0xffff_ffff)
 }
 
 /// What two descriptors of one open file description have in common.

@@ -204,8 +204,11 @@ fn describe<'t>(line: &MapsLine<'t>, last_file: &mut LastFile<'t>) -> Result<Reg
     } else {
         refuse_special(line)?;
         let stat = last_file.stat(line.name);
-        let same =
-            |stat: &calls::Stat| stat.st_dev == line.device_number() && stat.st_ino == line.inode;
+        let same = |stat: &calls::Stat| {
+            // btrfs has a device number for each subvolume, which stat(2) shows and maps does not; both have major 0.
+            let nameless = line.device.0 == 0 && calls::major(stat.st_dev) == 0;
+            stat.st_ino == line.inode && (stat.st_dev == line.device_number() || nameless)
+        };
         match stat.filter(same) {
             Some(stat) if files::is_kind(&stat, n::S_IFREG) => file = files::identity(&stat),
             Some(_) if line.name == b"/dev/zero" && !line.shared => {}

@@ -84,6 +84,18 @@ plain! {
     kcmp = __NR_kcmp(pid1: i32, pid2: i32, kind: u32, first: usize, second: usize);
 }
 
+/// `major(3)`: which driver a device number means, 0 for file systems without a device.
+#[must_use]
+pub fn major(device: u64) -> u64 {
+    (device >> 8 & 0xfff) | (device >> 32 & !0xfff)
+}
+
+/// `minor(3)`: which of the driver's devices.
+#[must_use]
+pub fn minor(device: u64) -> u64 {
+    (device & 0xff) | (device >> 12 & !0xff & 0xffff_ffff)
+}
+
 /// This process.
 #[must_use]
 pub fn pid() -> i32 {
