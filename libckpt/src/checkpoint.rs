@@ -143,7 +143,6 @@ fn attempt(interrupted: &Interrupted<'_>, start: &Start) -> Result<(Published, u
     let strings = process::Strings::read()?;
     let mut groups = MapVec::new();
     let credentials = credentials::collect(&status, start.seccomp_filters, &mut groups)?;
-    let signals = Signals::collect(interrupted.signal, interrupted.frame.mask)?;
     let process = process::collect(
         &strings,
         &stat,
@@ -152,6 +151,8 @@ fn attempt(interrupted: &Interrupted<'_>, start: &Start) -> Result<(Published, u
         limits,
     )?;
 
+    // After the timers: one that expires in between is then pending, and not lost.
+    let signals = Signals::collect(interrupted.signal, interrupted.frame.mask)?;
     let (fs_base, gs_base) = thread_bases();
     let resume = resume::prepare(interrupted.frame, fs_base)?;
     let context = Context {
