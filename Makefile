@@ -7,7 +7,8 @@ libdir ?= $(PREFIX)/lib
 target := $(or $(CARGO_TARGET_DIR),target)
 
 # Debian packages that the tests need beside Rust.
-test_packages := gcc g++ make gdb binutils elfutils lua5.4 gawk bc sqlite3 perl python3 tmux strace
+test_packages := gcc g++ make gdb binutils elfutils lua5.4 gawk bc sqlite3 perl python3 tmux strace \
+	xz-utils zstd libsqlite3-dev python3-numpy libopenblas0-pthread
 
 .PHONY: all debug test test-debug test-release check lint demo bench soak test-deps install clean
 
@@ -52,11 +53,14 @@ soak: all
 	for core in $$(seq $$(nproc)); do (while :; do :; done) & busy="$$busy $$!"; done; \
 	$(CARGO) test --release --package ckpt-tests --test generations -- --include-ignored && \
 	CKPT_TEST_ROUNDS=$${CKPT_TEST_ROUNDS:-200} \
-	$(CARGO) test --release --package ckpt-tests --test real_programs -- --exact python3 perl bash
+	$(CARGO) test --release --package ckpt-tests --test real_programs -- --exact python3 perl bash && \
+	CKPT_TEST_ROUNDS=$${CKPT_TEST_ROUNDS:-200} \
+	$(CARGO) test --release --package ckpt-tests --test threaded_programs -- --exact \
+	python3_with_a_thread_pool cpp_with_exceptions_in_flight openmp zstd rust_on_rayon
 
 test-deps:
 	apt-get update
-	DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends $(test_packages)
+	DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-upgrade --no-install-recommends $(test_packages)
 
 # A package builder runs `make` before, as himself.
 install: $(target)/release/restorer $(target)/release/libckpt.so

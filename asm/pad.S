@@ -1,22 +1,27 @@
-# Stage 2: the interpreter in the pad.
+# Stage 2: the interpreter in the pad, and where the program's other threads wait for its end.
 #
-# Called by: restorer/src/pad.rs, by a jump to a copy of this code. Registers: none; the code finds its data (struct
-# Header there) at the next page. Address space: at the first instruction the restorer's; while it runs all of that
-# goes away and the program's memory takes its place; only the pad stays, until the restored process unmaps it.
+# Called by: restorer/src/pad.rs, by a jump to a copy of this code, in the main thread; asm/clone.S, by a jump to pad_thread
+# in that copy, in every other thread. Registers: the main thread none, the others rsp, which points to their struct
+# Slot; the code finds its data (struct Header in operations.rs) at the next page. Address space: at the first
+# instruction the restorer's; while it runs all of that goes away and the program's memory takes its place; only the
+# pad stays, until the restored process unmaps it.
 #
 # Position independent, without stack, decides nothing but whether a result is the expected one. All signals are blocked.
 #
 #   r15  data of the pad           rbx  operation at hand          rbp  end of the operations
+#                                       (a thread: its signal)          (its signals)
 
     .section .rodata.pad_code, "a", @progbits
     .balign 16
     .globl pad_code
     .hidden pad_code
+    .globl pad_thread
+    .hidden pad_thread
     .globl pad_code_end
     .hidden pad_code_end
 pad_code:
     lea r15, [rip + pad_code + {PAGE}]          # the data begins one page behind the code
-    lea rsp, [r15 + {REGISTERS}]                # our own stack is about to go; nothing is pushed before the end
+    lea rsp, [r15 + {REGISTERS}]                # the stack is about to go; nothing is pushed before the end
     mov rbx, [r15 + {OPERATIONS}]               # the first one
     mov rbp, [r15 + {OPERATIONS_END}]           # one past the last one
 
@@ -24,7 +29,7 @@ pad_code:
 
 .Lpad_next:
     cmp rbx, rbp                                # all done?
-    je .Lpad_resume
+    je .Lpad_open
     mov eax, [rbx + {NUMBER}]                   # which call
     mov rdi, [rbx + {ARGUMENTS}]                # its six arguments, where the kernel looks for them
     mov rsi, [rbx + {ARGUMENTS} + 8]            # second
@@ -52,7 +57,69 @@ pad_code:
     syscall
     ud2                                         # exit_group does not return
 
-# All registers of the program, in the order in which struct Registers has them; rsp points to the first.
+# Another thread begins here. Its pending signals it sends itself: from another thread the kernel takes no signal that says
+# it came by kill or tgkill, as most do.
+
+pad_thread:
+    lea r15, [rip + pad_code + {PAGE}]          # the same data for all threads
+    mov eax, {GETPID}                           # both ids are arguments of the call below
+    syscall
+    mov r12, rax                                # the process
+    mov eax, {GETTID}                           # and this thread, which does not know its new id
+    syscall
+    mov r13, rax
+    mov rbx, [rsp + {SIGNALS}]                  # the first one
+    mov rbp, [rsp + {SIGNALS_END}]              # one past the last one
+.Lpad_signal:
+    cmp rbx, rbp                                # all sent?
+    je .Lpad_arrived
+    mov eax, {RT_TGSIGQUEUEINFO}                # with all that was in it
+    mov edi, r12d
+    mov esi, r13d
+    mov edx, [rbx]                              # si_signo is the first field
+    mov r10, rbx
+    syscall
+    add rbx, {SIGNAL_SIZE}                      # the next one
+    test eax, eax                               # 0 or a negative error number
+    jz .Lpad_signal
+    mov [rsp + {SLOT_ERROR}], eax               # the main thread looks at it, and gives up
+
+# The last one to arrive wakes the main thread, which waits in restorer/src/clone.rs.
+
+.Lpad_arrived:
+    mov ebp, 1
+    lock xadd [r15 + {ARRIVED}], ebp            # full barrier: the main thread sees what was written above
+    inc ebp                                     # how many there are now
+    cmp ebp, [r15 + {SIBLINGS}]
+    jne .Lpad_wait
+    lea rdi, [r15 + {ARRIVED}]                  # wakes one thread, and no other one waits for this word
+    mov esi, {FUTEX_WAKE_PRIVATE}
+    mov edx, 1
+    mov eax, {FUTEX}
+    syscall
+.Lpad_wait:
+    cmp dword ptr [r15 + {GATE}], 0             # x86 loads are acquires
+    jne .Lpad_resume
+    lea rdi, [r15 + {GATE}]                     # returns at once if it is not 0 any more
+    mov esi, {FUTEX_WAIT_PRIVATE}
+    xor edx, edx                                # while it is 0
+    xor r10d, r10d                              # for as long as it takes
+    mov eax, {FUTEX}
+    syscall
+    jmp .Lpad_wait                              # whatever woke us, the word decides
+
+# The address space is complete: the main thread lets all others go.
+
+.Lpad_open:
+    mov dword ptr [r15 + {GATE}], 1             # x86 stores are releases
+    lea rdi, [r15 + {GATE}]
+    mov esi, {FUTEX_WAKE_PRIVATE}
+    mov edx, 0x7fffffff                         # all of them
+    mov eax, {FUTEX}
+    syscall                                     # how many did wait says nothing: some may be on their way
+
+# All registers of the program, in the order in which struct Registers has them; rsp points to the first. Each thread begins
+# as if a function had returned to it, so that r11 is free.
 
 .Lpad_resume:
     fninit                                      # x87 as after execve; the signal frame has the program's own state
@@ -70,11 +137,12 @@ pad_code:
     pop rbp
     pop rbx
     pop rdx
-    pop rax                                     # address of the Handover, put there by pad.rs
+    pop rax                                     # address of the Handover, put there by stage 1
     pop rcx                                     # now rsp points to the saved rsp, rip and rflags
     push [rsp + 16]                             # rflags, over the slot of rcx, which is done with
     popfq                                       # before rsp goes, since it needs a stack
-    mov rsp, [rsp]                              # the program's stack; mov leaves the flags alone
-    jmp [rip + pad_code + {PAGE} + {RIP}]       # no register is free to hold the target
+    mov r11, [rsp + 8]                          # rip; mov leaves the flags alone
+    mov rsp, [rsp]                              # the program's stack
+    jmp r11
     ud2                                         # not reached
 pad_code_end:

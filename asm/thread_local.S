@@ -1,22 +1,24 @@
-// One flag per thread: whether the program believes that it blocks the checkpoint signal. Stable Rust has no
-// thread-local storage without std. The initial-exec model is possible because libckpt is always loaded at start.
+// One block per thread: struct ThreadLocal of libckpt/src/thread_local.rs, which begins as zeros. Stable Rust has no
+// thread-local storage without std. The initial-exec model is possible because libckpt is always loaded at start; with
+// it an access allocates nothing, so a signal handler may ask, too.
 
     .text
-// ckpt_blocked_flag(): the address of the calling thread's flag.
+// ckpt_thread_local(): the address of the calling thread's block. Called from Rust, on any stack; the thread must have a
+// thread pointer.
     .balign 16
-    .globl ckpt_blocked_flag
-    .hidden ckpt_blocked_flag
-    .type ckpt_blocked_flag, @function
-ckpt_blocked_flag:
+    .globl ckpt_thread_local
+    .hidden ckpt_thread_local
+    .type ckpt_thread_local, @function
+ckpt_thread_local:
     mov     rax, qword ptr fs:[0]           // the thread pointer points to itself (ELF TLS, variant II)
-    add     rax, qword ptr [rip + ckpt_thread_blocks@GOTTPOFF]
+    add     rax, qword ptr [rip + ckpt_thread_block@GOTTPOFF]
     ret
-    .size ckpt_blocked_flag, . - ckpt_blocked_flag
+    .size ckpt_thread_local, . - ckpt_thread_local
 
     .section .tbss, "awT", @nobits
-    .balign 4
-    .type ckpt_thread_blocks, @object
-ckpt_thread_blocks:
-    .zero 4
-    .size ckpt_thread_blocks, 4
+    .balign 8
+    .type ckpt_thread_block, @object
+ckpt_thread_block:
+    .zero {size}
+    .size ckpt_thread_block, {size}
     .text

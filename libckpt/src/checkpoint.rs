@@ -5,10 +5,9 @@
 use core::panic::PanicInfo;
 
 use ckpt_image::context::Context;
-use ckpt_image::core_notes::{Ids, Thread};
+use ckpt_image::core_notes::{self, Ids};
 use ckpt_image::header::{FORMAT, Header};
-use ckpt_sys::kernel::{SignalSet, UserContext, XSAVE_MAGIC, XSAVE_NOTE_AT, XsaveNote};
-use ckpt_sys::syscall::call;
+use ckpt_sys::kernel::{UserContext, XSAVE_MAGIC, XSAVE_NOTE_AT, XsaveNote};
 use ckpt_sys::{Line, MapVec, calls, cpuid, files, proc};
 use linux_raw_sys::general as n;
 use linux_raw_sys::prctl::{PR_GET_DUMPABLE, PR_SET_DUMPABLE};
@@ -16,14 +15,18 @@ use linux_raw_sys::prctl::{PR_GET_DUMPABLE, PR_SET_DUMPABLE};
 use crate::collect::descriptors::Descriptors;
 use crate::collect::regions::Regions;
 use crate::collect::signals::Signals;
+use crate::collect::thread::Processors;
 use crate::collect::{credentials, process, relatives};
 use crate::failure::{Doing, Failure};
 use crate::report::{self, Milliseconds, Size};
+use crate::resume::RESUME;
 use crate::settings::{After, EXIT_STATUS};
 use crate::signal::{self, Interrupted, Owned};
 use crate::start::{START, Start};
 use crate::target::{Published, Target};
-use crate::{resume, write};
+use crate::threads::stop::Stopped;
+use crate::threads::{Thread, forget_claims, park};
+use crate::write;
 
 /// Version of this program, for the header.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -31,27 +34,37 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Descriptors that a checkpoint needs for itself at one time.
 const DESCRIPTORS_NEEDED: u64 = 8;
 
-/// The frame through which a panic leaves, and the temporary file that it removes.
-static IN_PROGRESS: Owned<Option<*const UserContext>> = Owned::new(None);
+/// The record of the thread that takes the checkpoint. Not on libckpt's stack, since a restored process needs it.
+static INITIATOR: Owned<Thread> = Owned::new(Thread::EMPTY);
+
+/// Whether a checkpoint is being taken, which a panic ends.
+static IN_PROGRESS: Owned<bool> = Owned::new(false);
 
 /// Takes a checkpoint and says how it went.
 pub fn take(interrupted: &Interrupted<'_>) {
-    // SAFETY: we run on libckpt's stack; the settings are not written any more.
-    let start: &Start = unsafe {
-        *IN_PROGRESS.get() = Some(interrupted.frame);
-        START.get()
+    // SAFETY: we run on libckpt's stack; the settings are not written any more; the frame is ours.
+    let (start, initiator): (&Start, &mut Thread) = unsafe {
+        *INITIATOR.get() = Thread::of_caller(interrupted.frame);
+        *IN_PROGRESS.get() = true;
+        (START.get(), INITIATOR.get())
     };
+    forget_claims();
     let began = calls::clock(n::CLOCK_MONOTONIC);
-    match attempt(interrupted, start) {
-        Ok((published, size)) => {
+    match attempt(interrupted, initiator, start) {
+        Ok((published, size, stopped)) => {
             let pause = calls::clock(n::CLOCK_MONOTONIC).saturating_sub(began);
-            announce(&published, size, pause);
             if start.settings.after == After::Exit {
+                // Nothing that the image does not have may happen any more, so the others stay where they are.
+                announce(&published, size, pause);
                 calls::exit(EXIT_STATUS);
             }
+            // Nobody has to wait for the line.
+            drop(stopped);
+            announce(&published, size, pause);
         }
         Err(failure) => report::line(format_args!("no checkpoint: {failure}")),
     }
+    initiator.go_on();
 }
 
 fn announce(published: &Published, size: u64, pause: u64) {
@@ -72,7 +85,7 @@ fn announce(published: &Published, size: u64, pause: u64) {
 /// Leaves a checkpoint in which a bug of ours was hit.
 pub fn abandon(info: &PanicInfo<'_>) -> ! {
     // SAFETY: a panic happens on libckpt's stack, or in the constructor, where nothing is in progress.
-    let frame = unsafe { IN_PROGRESS.get() }.take();
+    let (in_progress, initiator) = unsafe { (*IN_PROGRESS.get(), INITIATOR.get()) };
     let place = info
         .location()
         .map_or(("?", 0), |location| (location.file(), location.line()));
@@ -80,10 +93,12 @@ pub fn abandon(info: &PanicInfo<'_>) -> ! {
         "no checkpoint: internal error at {}:{}; please report it, the program goes on",
         place.0, place.1
     ));
-    match frame {
-        Some(frame) => signal::leave(frame),
-        None => calls::exit(125),
+    if !in_progress {
+        calls::exit(125);
     }
+    park::close();
+    initiator.go_on();
+    signal::finish_and_leave(initiator.frame)
 }
 
 /// What is changed for the time of the checkpoint, and put back at its end.
@@ -127,43 +142,34 @@ impl Drop for Prepared {
     }
 }
 
-fn attempt(interrupted: &Interrupted<'_>, start: &Start) -> Result<(Published, u64), Failure> {
+/// Takes the checkpoint. The other threads are still parked when it has succeeded.
+fn attempt(
+    interrupted: &Interrupted<'_>,
+    initiator: &mut Thread,
+    start: &Start,
+) -> Result<(Published, u64, Stopped), Failure> {
     let limits = process::limits();
     let prepared = Prepared::new();
     let pid = calls::pid();
 
-    let status = proc::Status::read().doing(format_args!("/proc/self/status"))?;
-    relatives::check_threads(&status)?;
     relatives::check_children(start.settings.children)?;
+    let mut stopped = Stopped::all_others(start.settings.timeout)?;
+    relatives::check_threads(initiator, &stopped)?;
+    let status = proc::Status::read().doing(format_args!("/proc/thread-self/status"))?;
     // Regions come first, and descriptors before the target, so that no memory and no descriptor of ours is taken for
     // the program's: from the regions on, memory may be mapped, and from the descriptors on, files may be opened.
-    let regions = Regions::collect()?;
+    let regions = Regions::collect(stopped.span())?;
     let descriptors = Descriptors::collect()?;
-    let stat = proc::ProcessStat::of(pid).doing(format_args!("/proc/self/stat"))?;
     let strings = process::Strings::read()?;
     let mut groups = MapVec::new();
     let credentials = credentials::collect(&status, start.seccomp_filters, &mut groups)?;
-    let process = process::collect(
-        &strings,
-        &stat,
-        status.umask(),
-        prepared.dumpable as u32,
-        limits,
-    )?;
+    let process = process::collect(&strings, status.umask(), prepared.dumpable as u32, limits)?;
 
     // After the timers: one that expires in between is then pending, and not lost.
-    let signals = Signals::collect(interrupted.signal, interrupted.frame.mask)?;
-    let (fs_base, gs_base) = thread_bases();
-    let resume = resume::prepare(interrupted.frame, fs_base)?;
-    let context = Context {
-        tid: calls::tid(),
-        registers: signal::capture(),
-        fs_base,
-        gs_base,
-        frame: interrupted.frame as *const UserContext as u64,
-    };
+    let signals = Signals::collect(interrupted.signal, initiator, &stopped)?;
+    let contexts = prepare_restart(pid, initiator, &mut stopped)?;
 
-    let arguments: Line<256> = files::read_small(c"/proc/self/cmdline").unwrap_or_default();
+    let arguments: Line<256> = files::read_small(c"/proc/thread-self/cmdline").unwrap_or_default();
     let kernel = proc::kernel_release();
     let (realtime, monotonic) = proc::clocks();
     let ids = Ids {
@@ -174,13 +180,18 @@ fn attempt(interrupted: &Interrupted<'_>, start: &Start) -> Result<(Published, u
         uid: credentials.uids[0],
         gid: credentials.gids[0],
     };
+    let threads = threads_for_debuggers(interrupted.signal, initiator, &stopped)?;
+    // SAFETY: we run on libckpt's stack.
+    let generation = unsafe { RESUME.get() }.generation;
     let state = write::State {
         header: Header {
             format: FORMAT,
-            generation: resume.generation,
+            generation,
             pid,
             pid_namespace: proc::pid_namespace(),
-            start_time: stat.start_time(),
+            start_time: proc::ProcessStat::of(pid)
+                .doing(format_args!("/proc/self/stat"))?
+                .start_time(),
             boot_id: proc::boot_id(),
             machine_id: proc::machine_id(),
             realtime,
@@ -191,13 +202,12 @@ fn attempt(interrupted: &Interrupted<'_>, start: &Start) -> Result<(Published, u
         cpu: cpuid::this_cpu(),
         process,
         credentials,
-        context,
+        contexts: &contexts,
         descriptors: &descriptors,
         actions: &signals.actions,
         pending: &signals.pending,
-        tid: calls::tid() as u32,
         ids,
-        thread: thread_for_debuggers(interrupted, fs_base, gs_base),
+        threads: &threads,
         arguments: arguments.as_bytes(),
         siginfo: interrupted.info,
     };
@@ -210,42 +220,112 @@ fn attempt(interrupted: &Interrupted<'_>, start: &Start) -> Result<(Published, u
         &target.path(),
         limits[n::RLIMIT_FSIZE as usize][0],
     )?;
-    Ok((target.publish()?, size))
+    let published = target.publish()?;
+    drop(threads);
+    Ok((published, size, stopped))
 }
 
-/// Base addresses of FS and GS.
-fn thread_bases() -> (u64, u64) {
-    /// `ARCH_GET_FS`, `ARCH_GET_GS` (arch/x86/include/uapi/asm/prctl.h).
-    const GET: [u32; 2] = [0x1003, 0x1004];
-    let [fs, gs] = GET.map(|code| {
-        let mut base = 0u64;
-        // SAFETY: the kernel writes one number.
-        let _ = unsafe { call(n::__NR_arch_prctl, [code as usize, &raw mut base as usize]) };
-        base
-    });
-    (fs, gs)
-}
-
-/// The interrupted thread as debuggers want to see it.
-fn thread_for_debuggers<'f>(
-    interrupted: &Interrupted<'f>,
-    fs_base: u64,
-    gs_base: u64,
-) -> Thread<'f> {
-    let frame = interrupted.frame;
-    let (xsave, xfeatures) = saved_state(frame);
-    let blocked: SignalSet = frame.mask;
-    Thread {
-        tid: calls::tid(),
-        signal: interrupted.signal,
-        blocked,
-        registers: frame.registers,
-        selectors: (frame.cs, frame.ss),
-        fs_base,
-        gs_base,
-        xsave,
-        xfeatures,
+/// Leaves word for the restored process, and says where its threads begin: the main thread's context first, the others
+/// in ascending order of their ids.
+fn prepare_restart(
+    pid: i32,
+    initiator: &mut Thread,
+    stopped: &mut Stopped,
+) -> Result<MapVec<Context>, Failure> {
+    let online = Processors::online();
+    initiator.attributes.forget_processors_if_all(&online);
+    for thread in stopped.threads_mut() {
+        thread.attributes.forget_processors_if_all(&online);
     }
+    initiator.enter_epoch();
+    initiator.finishes = stopped.main_ended();
+    if initiator.tid != pid {
+        let stack = signal::stack_below(initiator.frame);
+        park::capture(initiator, Some(stack));
+    }
+    let is_main = |thread: &&mut Thread| thread.tid == pid;
+    let main = if initiator.tid == pid {
+        &raw mut *initiator
+    } else {
+        let parked = stopped.threads_mut().find(is_main);
+        parked.map_or(core::ptr::null_mut(), |main| &raw mut *main)
+    };
+
+    let mut contexts = MapVec::new();
+    let first = Context {
+        tid: pid,
+        // The process begins in libckpt, whoever takes the checkpoint; a main thread that has ended ends there again.
+        registers: signal::capture(),
+        fs_base: 0,
+        gs_base: 0,
+        frame: initiator.frame as u64,
+    };
+    // SAFETY: the record is the initiator's, or that of a parked thread.
+    let first = match unsafe { main.as_ref() } {
+        Some(main) => Context {
+            fs_base: main.fs_base,
+            gs_base: main.gs_base,
+            frame: main.frame as u64,
+            ..first
+        },
+        None => first,
+    };
+    let others = stopped
+        .threads()
+        .chain([&*initiator])
+        .filter(|thread| thread.tid != pid)
+        .map(|thread| Context {
+            tid: thread.tid,
+            registers: thread.start,
+            fs_base: thread.fs_base,
+            gs_base: thread.gs_base,
+            frame: thread.frame as u64,
+        });
+    core::iter::once(first)
+        .chain(others)
+        .try_for_each(|context| contexts.push(context))
+        .doing(format_args!("memory for the threads"))?;
+    contexts[1..].sort_unstable_by_key(|context| context.tid);
+
+    // SAFETY: we run on libckpt's stack.
+    let resume = unsafe { RESUME.get() };
+    resume.reports = report::stderr_is_ours();
+    resume.main = main;
+    resume.others = contexts.len() as u32 - 1;
+    Ok(contexts)
+}
+
+/// The threads as debuggers want to see them, the one that took the signal first.
+fn threads_for_debuggers<'t>(
+    signal: i32,
+    initiator: &'t Thread,
+    stopped: &'t Stopped,
+) -> Result<MapVec<core_notes::Thread<'t>>, Failure> {
+    let mut all = MapVec::new();
+    core::iter::once(initiator)
+        .chain(stopped.threads())
+        .try_for_each(|thread| {
+            // SAFETY: the thread is in the handler, so the frame stays as it is.
+            let frame = unsafe { &*thread.frame };
+            let (xsave, xfeatures) = saved_state(frame);
+            all.push(core_notes::Thread {
+                tid: thread.tid,
+                signal: if thread.tid == initiator.tid {
+                    signal
+                } else {
+                    0
+                },
+                blocked: frame.mask,
+                registers: frame.registers,
+                selectors: (frame.cs, frame.ss),
+                fs_base: thread.fs_base,
+                gs_base: thread.gs_base,
+                xsave,
+                xfeatures,
+            })
+        })
+        .doing(format_args!("memory for the threads"))?;
+    Ok(all)
 }
 
 /// The XSAVE area of a signal frame and the components in it; only the legacy part on a processor without XSAVE.

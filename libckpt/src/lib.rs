@@ -1,11 +1,12 @@
 //! libckpt: preloaded into a program, writes the image of the process it lives in when the checkpoint signal comes.
 //!
 //! The life of a checkpoint: `start` (constructor) installs the handler; `signal` is entered when the signal comes;
-//! `checkpoint` takes the steps one after the other; the modules below `collect` each read one kind of kernel object;
-//! `write` makes the file and `target` puts it under its name; `resume` is where a restored process begins.
-//! `interpose` keeps the program from taking the signal away.
+//! `threads` says who takes the checkpoint and makes the others wait; `checkpoint` takes the steps one after the other;
+//! the modules below `collect` each read one kind of kernel object; `write` makes the file and `target` puts it under its name; `resume` is where a restored process begins.
+//! `interpose` keeps the program from taking the signal away; `alternate` gives its threads stacks for the handler.
 #![cfg_attr(not(test), no_std)]
 
+mod alternate;
 mod checkpoint;
 mod collect;
 mod failure;
@@ -16,6 +17,8 @@ mod settings;
 mod signal;
 mod start;
 mod target;
+mod thread_local;
+mod threads;
 mod write;
 
 use core::panic::PanicInfo;

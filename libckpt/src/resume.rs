@@ -1,48 +1,55 @@
-//! The restored process begins here: what only it can put right is put right, and it goes back into the program.
+//! A restored process begins here: what only its threads themselves can put right is put right, and they go back into
+//! the program.
 //!
 //! Async-signal-safe: see `signal`.
 
+use core::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+
+use ckpt_image::owners;
 use ckpt_sys::handover::Handover;
-use ckpt_sys::kernel::UserContext;
 use ckpt_sys::syscall::call;
 use ckpt_sys::{Errno, calls};
 use linux_raw_sys::general as n;
 use linux_raw_sys::prctl::PR_GET_TID_ADDRESS;
 
-use crate::failure::{Failure, failure};
-use crate::report;
-use crate::signal::{Owned, leave};
+use crate::signal::Owned;
+use crate::threads::{ForeignRseq, Thread, park, role, unblock};
+use crate::{alternate, report, signal};
 
-/// What glibc has registered with the kernel for a thread, and what a restored process registers again. It is filled in
-/// at a checkpoint and reaches the restored process as part of its memory.
-#[derive(Clone, Copy, Debug)]
+/// What a restored process has to know. It is filled in at a checkpoint and reaches the restored process as part of its
+/// memory.
+#[derive(Debug)]
 pub struct Resume {
     /// How often the process has been restored.
     pub generation: u32,
-    /// The signal frame through which the process goes back.
-    pub frame: *const UserContext,
     /// Whether lines on stderr are wanted (descriptor 2 was still the program's stderr).
     pub reports: bool,
-    /// Address that the kernel clears when the thread ends: libc's idea of its thread id (set_tid_address(2)).
-    pub tid_address: u64,
-    /// Head of the robust futex list and its size in bytes (set_robust_list(2)).
-    pub robust_list: [u64; 2],
-    /// Address and length of the rseq area, or zeros if there is none (rseq(2)).
-    pub rseq: [u64; 2],
+    /// The record of the main thread; null if it had ended.
+    pub main: *mut Thread,
+    /// Number of the other threads.
+    pub others: u32,
 }
 
 /// See [`Resume`].
 pub static RESUME: Owned<Resume> = Owned::new(Resume {
     generation: 0,
-    frame: core::ptr::null(),
     reports: false,
-    tid_address: 0,
-    robust_list: [0; 2],
-    rseq: [0; 2],
+    main: core::ptr::null_mut(),
+    others: 0,
 });
 
-/// Where glibc's rseq area lies relative to the thread pointer; `None` if this glibc has not registered one.
-static RSEQ_OFFSET: Owned<Option<i64>> = Owned::new(None);
+/// How many of the other threads are ready to go on, in a restored process.
+static READY: AtomicU32 = AtomicU32::new(0);
+
+/// How many threads could not be given all of their attributes.
+static NOT_PERMITTED: AtomicU32 = AtomicU32::new(0);
+
+/// Where glibc's rseq area lies relative to the thread pointer; [`NO_RSEQ`] if this glibc has not registered one.
+static RSEQ_OFFSET: AtomicI64 = AtomicI64::new(NO_RSEQ);
+const NO_RSEQ: i64 = i64::MIN;
+
+/// The length of the area that was found last, which is likely that of the next thread, too.
+static RSEQ_LENGTH: AtomicU32 = AtomicU32::new(32);
 
 /// `RSEQ_SIG` of glibc on x86 (sysdeps/unix/sysv/linux/x86/bits/rseq.h).
 const RSEQ_SIGNATURE: usize = 0x5305_3053;
@@ -56,17 +63,16 @@ pub fn find_rseq() {
         let size = libc::dlsym(libc::RTLD_DEFAULT, c"__rseq_size".as_ptr()).cast::<u32>();
         let offset = libc::dlsym(libc::RTLD_DEFAULT, c"__rseq_offset".as_ptr()).cast::<isize>();
         if size.is_null() || offset.is_null() || *size == 0 {
-            None
+            NO_RSEQ
         } else {
-            Some(*offset as i64)
+            *offset as i64
         }
     };
-    // SAFETY: the constructor is alone.
-    unsafe { *RSEQ_OFFSET.get() = offset };
+    RSEQ_OFFSET.store(offset, Ordering::Relaxed);
 }
 
 fn rseq(address: u64, length: u64, flags: usize) -> Result<usize, Errno> {
-    // SAFETY: the area is at least `length` bytes of this thread's own memory, and stays.
+    // SAFETY: the area is at least `length` bytes of this thread's own memory, and stays as long as it is registered.
     unsafe {
         call(
             n::__NR_rseq,
@@ -78,18 +84,20 @@ fn rseq(address: u64, length: u64, flags: usize) -> Result<usize, Errno> {
 /// An rseq area for trying whether any is registered.
 #[repr(C, align(32))]
 struct TrialArea([u8; 32]);
-static TRIAL_AREA: Owned<TrialArea> = Owned::new(TrialArea([0; 32]));
 
-/// Address and length of the registered rseq area. The kernel does not tell, but answers EBUSY to the right pair.
-fn registered_rseq(fs_base: u64) -> Result<[u64; 2], Failure> {
-    // SAFETY: the caller runs on libckpt's stack.
-    let offset = unsafe { *RSEQ_OFFSET.get() };
-    if let Some(offset) = offset {
+/// Address and length of the caller's registered rseq area. The kernel does not tell, but answers EBUSY to the right pair.
+fn registered_rseq(fs_base: u64) -> Result<[u64; 2], ForeignRseq> {
+    let offset = RSEQ_OFFSET.load(Ordering::Relaxed);
+    if offset != NO_RSEQ && fs_base != 0 {
         let address = fs_base.wrapping_add_signed(offset);
-        // 32 is the length of the first version; later ones are multiples of it as far as libc allocates them.
-        for length in (32..=1024).step_by(4) {
+        let last = u64::from(RSEQ_LENGTH.load(Ordering::Relaxed));
+        // 32 is the length of the first version; later ones are multiples of 4 as far as libc allocates them.
+        for length in core::iter::once(last).chain((32..=1024).step_by(4)) {
             match rseq(address, length, 0) {
-                Err(Errno::EBUSY) => return Ok([address, length]),
+                Err(Errno::EBUSY) => {
+                    RSEQ_LENGTH.store(length as u32, Ordering::Relaxed);
+                    return Ok([address, length]);
+                }
                 Err(Errno::ENOSYS) => return Ok([0, 0]),
                 Ok(_) => {
                     let _ = rseq(address, length, RSEQ_UNREGISTER);
@@ -99,47 +107,76 @@ fn registered_rseq(fs_base: u64) -> Result<[u64; 2], Failure> {
             }
         }
     }
-    // SAFETY: the caller runs on libckpt's stack.
-    let trial = unsafe { TRIAL_AREA.get() } as *mut TrialArea as u64;
+    let mut trial = TrialArea([0; 32]);
+    let trial = &raw mut trial as u64;
     match rseq(trial, 32, 0) {
         Ok(_) => {
             let _ = rseq(trial, 32, RSEQ_UNREGISTER);
             Ok([0, 0])
         }
         Err(Errno::ENOSYS) => Ok([0, 0]),
-        Err(_) => Err(failure!(
-            "an rseq area that is not libc's: it is not supported; start the program without its own rseq"
-        )),
+        Err(_) => Err(ForeignRseq),
     }
 }
 
-/// Notes what the restored process will register again.
-///
-/// # Errors
-/// [`Failure`] if something is registered that could not be registered again.
-pub fn prepare(frame: *const UserContext, fs_base: u64) -> Result<Resume, Failure> {
-    let mut tid_address = 0u64;
-    let mut robust_list = [0u64; 2];
-    // SAFETY: the kernel writes one number, and two.
-    unsafe {
-        let _ = calls::prctl(PR_GET_TID_ADDRESS, [&raw mut tid_address as usize, 0, 0, 0]);
-        let (head, size) = (
-            &raw mut robust_list[0] as usize,
-            &raw mut robust_list[1] as usize,
-        );
-        let _ = call(n::__NR_get_robust_list, [0, head, size]);
+/// What libc has registered with the kernel for a thread, and what a restored thread registers again.
+#[derive(Clone, Copy, Debug)]
+pub struct Registered {
+    /// Address that the kernel clears when the thread ends: libc's idea of its thread id (set_tid_address(2)).
+    tid_address: u64,
+    /// Head of the robust futex list and its size in bytes (set_robust_list(2)).
+    robust_list: [u64; 2],
+    /// Address and length of the rseq area, or zeros if there is none (rseq(2)).
+    rseq: [u64; 2],
+}
+
+impl Registered {
+    /// Before anything is known.
+    pub const NOTHING: Self = Self {
+        tid_address: 0,
+        robust_list: [0; 2],
+        rseq: [0; 2],
+    };
+
+    /// What is registered for the caller, whose thread pointer is `fs_base`.
+    ///
+    /// # Errors
+    /// [`ForeignRseq`] if something is registered that could not be registered again.
+    pub fn of_caller(fs_base: u64) -> Result<Self, ForeignRseq> {
+        let mut new = Self::NOTHING;
+        // SAFETY: the kernel writes one number, and two.
+        unsafe {
+            let tid_address = &raw mut new.tid_address as usize;
+            let _ = calls::prctl(PR_GET_TID_ADDRESS, [tid_address, 0, 0, 0]);
+            let (head, size) = (
+                &raw mut new.robust_list[0] as usize,
+                &raw mut new.robust_list[1] as usize,
+            );
+            let _ = call(n::__NR_get_robust_list, [0, head, size]);
+        }
+        if new.tid_address == 0 && fs_base != 0 {
+            new.tid_address = find_tid(fs_base);
+        }
+        new.rseq = registered_rseq(fs_base)?;
+        Ok(new)
     }
-    if tid_address == 0 {
-        tid_address = find_tid(fs_base);
+
+    /// Registers it for the caller, and gives libc its new id.
+    fn restore(&self) {
+        // SAFETY: each address was registered by libc before the checkpoint, and its memory is back.
+        unsafe {
+            let _ = call(n::__NR_set_tid_address, [self.tid_address as usize]);
+            if self.tid_address != 0 {
+                *(self.tid_address as *mut i32) = calls::tid();
+            }
+            let [head, size] = self.robust_list;
+            let _ = call(n::__NR_set_robust_list, [head as usize, size as usize]);
+        }
+        let [area, length] = self.rseq;
+        if area != 0 {
+            let _ = rseq(area, length, 0);
+        }
     }
-    // SAFETY: the caller runs on libckpt's stack.
-    let resume = unsafe { RESUME.get() };
-    resume.frame = frame;
-    resume.reports = report::stderr_is_ours();
-    resume.tid_address = tid_address;
-    resume.robust_list = robust_list;
-    resume.rseq = registered_rseq(fs_base)?;
-    Ok(*resume)
 }
 
 /// Looks for the thread id in libc's thread descriptor, on kernels without `PR_GET_TID_ADDRESS`
@@ -157,30 +194,133 @@ fn find_tid(fs_base: u64) -> u64 {
     }
 }
 
-/// Entered from asm/handler.S in the restored process, on libckpt's emptied stack, with all signals blocked.
+/// `ARCH_SET_GS` (arch/x86/include/uapi/asm/prctl.h).
+const ARCH_SET_GS: usize = 0x1001;
+
+impl Thread {
+    /// Makes the caller, a new kernel thread, the thread that it was.
+    fn become_again(&mut self) {
+        let old = core::mem::replace(&mut self.tid, calls::tid());
+        self.rename_in_lock(old);
+        self.registered.restore();
+        // SAFETY: the base was the thread's own; our code does not use GS.
+        let _ = unsafe { call(n::__NR_arch_prctl, [ARCH_SET_GS, self.gs_base as usize]) };
+        if !self.attributes.restore() {
+            NOT_PERMITTED.fetch_add(1, Ordering::Relaxed);
+        }
+        if self.has_thread_pointer() {
+            alternate::adopt_tid();
+        }
+    }
+}
+
+impl Thread {
+    /// A thread that waits for a robust or priority-inheriting mutex has read its id before, and stores it into the mutex when
+    /// it gets it (`__pthread_mutex_lock_full`, nptl/pthread_mutex_lock.c). Gives it the new id there: in the registers
+    /// that a function keeps, or in the innermost frame. What else equals the id there is the id, too.
+    fn rename_in_lock(&mut self, old: i32) {
+        /// What the frame of that function takes, in bytes, with room to spare.
+        const FRAME: u64 = 256;
+        // SAFETY: the frame is the thread's own.
+        let registers = unsafe { &mut (*self.frame).registers };
+        if !self.call.is_futex(registers) || !waits_for_owned_mutex(registers.rdi) {
+            return;
+        }
+        let new = self.tid;
+        for register in [
+            &mut registers.rbx,
+            &mut registers.rbp,
+            &mut registers.r12,
+            &mut registers.r13,
+            &mut registers.r14,
+            &mut registers.r15,
+        ] {
+            if *register == old as u64 {
+                *register = new as u64;
+            }
+        }
+        let mut words = [0u32; FRAME as usize / 4];
+        // SAFETY: the array is as long as its bytes.
+        let bytes = unsafe {
+            core::slice::from_raw_parts_mut(words.as_mut_ptr().cast::<u8>(), FRAME as usize)
+        };
+        // The stack may end before.
+        let copied = calls::copy_memory(registers.rsp, bytes).unwrap_or(0);
+        for (index, &word) in words[..copied / 4].iter().enumerate() {
+            if word == old as u32 {
+                // SAFETY: the word was read from there, and the stack is the thread's own.
+                unsafe { ((registers.rsp + index as u64 * 4) as *mut i32).write(new) };
+            }
+        }
+    }
+}
+
+/// Whether the futex word at `address` is that of a mutex in which the owner's id stands.
+fn waits_for_owned_mutex(address: u64) -> bool {
+    /// `__kind` in `struct __pthread_mutex_s` (sysdeps/x86/nptl/bits/struct_mutex.h).
+    const KIND_AT: u64 = 16;
+    let mut kind = [0; 4];
+    calls::copy_memory(address + KIND_AT, &mut kind) == Ok(kind.len())
+        && owners::names_owner(u32::from_le_bytes(kind))
+}
+
+/// Entered from asm/handler.S in the main thread of the restored process, on libckpt's emptied stack, with all signals
+/// blocked.
 pub extern "C" fn restored(handover: &Handover) -> ! {
     let Handover { pad, pad_length } = *handover;
-    // SAFETY: (1) we left the pad for good; (2) we run on libckpt's stack.
-    let resume = unsafe {
-        let _ = calls::unmap(pad as usize, pad_length as usize);
-        RESUME.get()
-    };
+    // SAFETY: we run on libckpt's stack.
+    let resume = unsafe { RESUME.get() };
     resume.generation += 1;
-    // SAFETY: each address was registered by libc before the checkpoint, and its memory is back.
-    unsafe {
-        let _ = call(n::__NR_set_tid_address, [resume.tid_address as usize]);
-        if resume.tid_address != 0 {
-            *(resume.tid_address as *mut i32) = calls::tid();
+    role::settle_in();
+    role::stay_owner();
+    unblock::forget();
+    // SAFETY: the record is on the main thread's signal stack, or in a static, and nobody else uses it.
+    let mut main = unsafe { resume.main.as_mut() };
+    if let Some(main) = &mut main {
+        main.become_again();
+    }
+    loop {
+        let ready = READY.load(Ordering::Acquire);
+        if ready == resume.others {
+            break;
         }
-        let [head, size] = resume.robust_list;
-        let _ = call(n::__NR_set_robust_list, [head as usize, size as usize]);
+        calls::wait_while(&READY, ready, None);
     }
-    let [area, length] = resume.rseq;
-    if area != 0 {
-        let _ = rseq(area, length, 0);
-    }
+    READY.store(0, Ordering::Relaxed);
+    // All others have left the pad, too.
+    // SAFETY: nothing is in the pad that is still needed.
+    let _ = unsafe { calls::unmap(pad as usize, pad_length as usize) };
     if resume.reports {
         report::remember_stderr();
     }
-    leave(resume.frame)
+    let refused = NOT_PERMITTED.swap(0, Ordering::Relaxed);
+    if refused != 0 {
+        report::line(format_args!(
+            "{refused} threads: their scheduling policy or priority is not permitted here; they go on without"
+        ));
+    }
+    match main {
+        Some(main) => {
+            park::close();
+            main.settle(None);
+            signal::finish_and_leave(main.frame)
+        }
+        // It ends again, as the last thing that happens on this stack.
+        None => signal::release_and_end(park::turn_word(), park::close_list().unwrap_or(0)),
+    }
+}
+
+/// Entered from asm/handler.S in every other thread of the restored process, on its own signal stack, with all signals
+/// blocked.
+pub extern "C" fn thread_restored(record: &Thread) -> ! {
+    // The initiator's record may serve the next checkpoint as soon as the threads go on.
+    let mut thread = *record;
+    thread.become_again();
+    READY.fetch_add(1, Ordering::AcqRel);
+    calls::wake_all(&READY);
+    park::stay(&thread);
+    if thread.finishes {
+        role::finish();
+    }
+    thread.leave_restored()
 }

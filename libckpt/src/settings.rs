@@ -41,7 +41,14 @@ pub struct Settings {
     pub after: After,
     /// `CKPT_CHILDREN`.
     pub children: Children,
+    /// How long threads may take to stop, in nanoseconds (`CKPT_TIMEOUT`, in seconds).
+    pub timeout: u64,
 }
+
+/// `CKPT_TIMEOUT` where it is not set, in seconds, and the most that it can be.
+const TIMEOUT: u64 = 10;
+const LONGEST_TIMEOUT: u64 = 3600;
+const SECOND: u64 = 1_000_000_000;
 
 /// A setting that cannot be used: its name, its value, and why.
 pub struct Invalid {
@@ -100,6 +107,7 @@ impl Settings {
             quiet: false,
             after: After::Continue,
             children: Children::Refuse,
+            timeout: TIMEOUT * SECOND,
         }
     }
 
@@ -159,6 +167,14 @@ impl Settings {
                     });
                 }
             };
+        }
+        if let Some(value) = variable(c"CKPT_TIMEOUT") {
+            let seconds = decimal(value).filter(|seconds| (1..=LONGEST_TIMEOUT).contains(seconds));
+            settings.timeout = SECOND
+                * seconds.ok_or(Invalid {
+                    name: c"CKPT_TIMEOUT",
+                    why: "it is a number of seconds from 1 to 3600",
+                })?;
         }
         Ok(settings)
     }

@@ -6,22 +6,35 @@
 use core::arch::global_asm;
 use core::cell::UnsafeCell;
 use core::ffi::c_void;
+use core::sync::atomic::{AtomicI32, Ordering};
 
 use ckpt_image::context::Registers;
 use ckpt_image::segments::Span;
-use ckpt_sys::calls;
 use ckpt_sys::kernel::{SignalAction, SignalInfo, UserContext};
+use ckpt_sys::{Errno, calls};
 use linux_raw_sys::general as n;
 
+use crate::threads::{Thread, role};
 use crate::{checkpoint, resume};
+
+/// How far below a signal frame's ucontext the stack may be used again: the return address of the handler stands in front
+/// of it, in bytes.
+const BELOW_FRAME: usize = 64;
 
 global_asm!(
     include_str!("../../asm/handler.S"),
+    enter = sym role::enter,
     on_signal = sym on_signal,
+    finish = sym role::finish,
     restored = sym resume::restored,
+    thread_restored = sym resume::thread_restored,
     rt_sigreturn = const n::__NR_rt_sigreturn,
+    clone = const n::__NR_clone,
+    exit = const n::__NR_exit,
+    futex = const n::__NR_futex,
+    FUTEX_WAKE_PRIVATE = const n::FUTEX_WAKE | n::FUTEX_PRIVATE_FLAG,
+    BELOW_FRAME = const BELOW_FRAME,
 );
-global_asm!(include_str!("../../asm/thread_local.S"));
 // Not libc's: the program, or a sanitizer, may stand in front of those with functions that are not for handlers.
 global_asm!(include_str!("../../asm/memory.S"));
 
@@ -29,9 +42,13 @@ unsafe extern "C" {
     fn ckpt_handler();
     fn ckpt_signal_trampoline();
     fn ckpt_capture(context: *mut c_void);
-    fn ckpt_return_from_signal(context: *const UserContext) -> !;
+    fn ckpt_capture_thread(context: *mut c_void, thread: *mut c_void);
+    fn ckpt_begin_thread();
+    fn ckpt_return_from_signal(frame: *const UserContext) -> !;
+    fn ckpt_finish_and_return(frame: *const UserContext) -> !;
+    fn ckpt_release_and_end(word: *mut u32, value: u32) -> !;
+    fn ckpt_clone(flags: usize, stack: u64, entry: usize, argument: usize) -> isize;
     static mut ckpt_stack_top: u64;
-    static mut ckpt_again: u32;
 }
 
 /// A value that only the constructor, and afterwards only the owner of libckpt's stack, reads and writes.
@@ -39,7 +56,7 @@ unsafe extern "C" {
 #[repr(transparent)]
 pub struct Owned<T>(UnsafeCell<T>);
 
-// SAFETY: `ckpt_busy` lets one thread at a time into the code that uses these values (asm/handler.S).
+// SAFETY: `threads::role` lets one thread at a time into the code that uses these values.
 unsafe impl<T> Sync for Owned<T> {}
 
 impl<T> Owned<T> {
@@ -62,8 +79,8 @@ impl<T> Owned<T> {
 /// The program as the signal found it.
 #[derive(Clone, Copy, Debug)]
 pub struct Interrupted<'f> {
-    /// The signal frame.
-    pub frame: &'f UserContext,
+    /// The signal frame of the thread that takes the checkpoint.
+    pub frame: *mut UserContext,
     /// What is known about the signal.
     pub info: &'f SignalInfo,
     /// The signal.
@@ -71,19 +88,12 @@ pub struct Interrupted<'f> {
 }
 
 /// Entered from asm/handler.S, on libckpt's own stack, with all signals blocked.
-extern "C" fn on_signal(signal: i32, info: &SignalInfo, frame: &UserContext) {
-    loop {
-        checkpoint::take(&Interrupted {
-            frame,
-            info,
-            signal,
-        });
-        // SAFETY: only threads that find the stack taken write here, and always 1.
-        let again = unsafe { core::ptr::replace(&raw mut ckpt_again, 0) };
-        if again == 0 {
-            return;
-        }
-    }
+extern "C" fn on_signal(signal: i32, info: &SignalInfo, frame: *mut UserContext) {
+    checkpoint::take(&Interrupted {
+        frame,
+        info,
+        signal,
+    });
 }
 
 /// Where libckpt's stack is.
@@ -116,13 +126,14 @@ pub fn our_action() -> SignalAction {
 
 /// Puts our handler in place.
 pub fn install(signal: i32) {
+    SIGNAL.store(signal, Ordering::Relaxed);
     // SAFETY: the handler may run from now on: its stack and the settings are ready.
     let _ = unsafe { calls::signal_action(signal, Some(&our_action())) };
 }
 
 /// Size of glibc's `ucontext_t` with room to spare: 968 bytes in glibc 2.36.
-type ContextBuffer = [u64; 256];
-static CONTEXT: Owned<ContextBuffer> = Owned::new([0; 256]);
+type ContextBuffer = [u64; 128];
+static CONTEXT: Owned<ContextBuffer> = Owned::new([0; 128]);
 
 /// Saves where a restored process begins. In that process this function does not return; `resume` goes on.
 pub fn capture() -> Registers {
@@ -134,8 +145,75 @@ pub fn capture() -> Registers {
     }
 }
 
+/// Saves where `thread`, the caller, begins in a restored process. In that process this function does not return.
+pub fn capture_thread(thread: &mut Thread) -> Registers {
+    if !thread.has_thread_pointer() {
+        let record = &raw mut *thread as u64;
+        return Registers {
+            rbx: record,
+            rip: ckpt_begin_thread as *const () as u64,
+            // Whatever lies there belongs to functions that do not go on in the restored process.
+            rsp: (record - BELOW_FRAME as u64) & !15,
+            rflags: INITIAL_FLAGS,
+            ..Registers::ZERO
+        };
+    }
+    let mut buffer: ContextBuffer = [0; 128];
+    // SAFETY: the buffer is larger than a ucontext_t, and aligned.
+    unsafe {
+        ckpt_capture_thread(buffer.as_mut_ptr().cast(), (&raw mut *thread).cast());
+        (*buffer.as_ptr().cast::<UserContext>()).registers
+    }
+}
+
+/// `rflags` of a thread that begins: bit 1, which is always set, and the one that lets interrupts through.
+const INITIAL_FLAGS: u64 = 0x202;
+
+/// Where a thread whose signal frame is `frame` may have its stack once it leaves through that frame.
+pub fn stack_below(frame: *const UserContext) -> u64 {
+    frame as u64 - BELOW_FRAME as u64
+}
+
 /// Goes back to where the signal came in.
 pub fn leave(frame: *const UserContext) -> ! {
     // SAFETY: the frame is the one that the kernel made for the signal that is being handled.
     unsafe { ckpt_return_from_signal(frame) }
+}
+
+/// Gives libckpt's stack back, and goes back to where the signal came in.
+pub fn finish_and_leave(frame: *const UserContext) -> ! {
+    // SAFETY: as for `leave`.
+    unsafe { ckpt_finish_and_return(frame) }
+}
+
+/// Stores `value` to `word`, wakes those who wait for it, and ends the thread.
+pub fn release_and_end(word: *mut u32, value: u32) -> ! {
+    // SAFETY: the word is a static.
+    unsafe { ckpt_release_and_end(word, value) }
+}
+
+/// Makes a process that shares our memory and runs `entry` on a stack that ends at `stack`; its id.
+///
+/// # Safety
+/// Stack and argument stay until it has ended; `entry` and `flags` fit what it shares with us.
+///
+/// # Errors
+/// Those of clone(2).
+pub unsafe fn clone_child<T>(
+    flags: u32,
+    stack: u64,
+    entry: extern "C" fn(&T),
+    argument: &T,
+) -> Result<usize, Errno> {
+    let (entry, argument) = (entry as usize, &raw const *argument as usize);
+    // SAFETY: the caller answers for everything.
+    Errno::check(unsafe { ckpt_clone(flags as usize, stack, entry, argument) })
+}
+
+/// The checkpoint signal.
+static SIGNAL: AtomicI32 = AtomicI32::new(0);
+
+/// The checkpoint signal, 0 until the handler is installed.
+pub fn checkpoint_signal() -> i32 {
+    SIGNAL.load(Ordering::Relaxed)
 }

@@ -10,7 +10,8 @@ use linux_raw_sys::general as n;
 
 use crate::settings::{Settings, complain};
 use crate::signal::Owned;
-use crate::{interpose, report, resume, signal};
+use crate::threads::role;
+use crate::{alternate, interpose, report, resume, signal};
 
 /// What the constructor found out.
 #[derive(Debug)]
@@ -30,7 +31,7 @@ pub static START: Owned<Start> = Owned::new(Start {
 /// Sizes of the two stacks, in bytes: the handler's, and the alternate one that a program without one gets. Only what
 /// is touched takes memory; the release build needs a tenth of the handler's, the debug build a good half.
 const HANDLER_STACK: usize = 1 << 20;
-const ALTERNATE_STACK: usize = 64 << 10;
+const ALTERNATE_STACK: usize = alternate::STACK;
 /// Size of the guard below each, in bytes.
 const GUARD: usize = 4 << 10;
 
@@ -52,6 +53,7 @@ ctor::declarative::ctor! {
         }
         report::remember_stderr();
         resume::find_rseq();
+        role::settle_in();
         signal::set_stack(stack);
         interpose::take_over(settings.signal, alternate);
         signal::install(settings.signal);

@@ -59,7 +59,7 @@ impl Target {
         directory_c.push(directory);
         let directory = calls::open(directory_c.as_c_str(), n::O_RDONLY | n::O_DIRECTORY)
             .doing(format_args!("the directory {directory_line}"))?;
-        let link = Line::<64>::format(format_args!("/proc/self/fd/{}", directory.number()));
+        let link = Line::<64>::format(format_args!("/proc/thread-self/fd/{}", directory.number()));
         let directory_path: Path = files::read_link(link.as_c_str())
             .doing(format_args!("the directory {directory_line}"))?;
 

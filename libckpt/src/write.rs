@@ -38,25 +38,26 @@ pub struct State<'s> {
     pub process: Process<'s>,
     /// Who the process is.
     pub credentials: Credentials<'s>,
-    /// Where the restored process begins.
-    pub context: Context,
+    /// Where the threads of the restored process begin, the main thread first.
+    pub contexts: &'s [Context],
     /// Descriptors and locks.
     pub descriptors: &'s Descriptors,
     /// Dispositions.
     pub actions: &'s Actions,
     /// Pending signals.
     pub pending: &'s [Pending],
-    /// The thread id that held mutexes name.
-    pub tid: u32,
-    /// For debuggers: ids, the interrupted thread, its command line, and the signal.
+    /// For debuggers: ids, the interrupted threads, the command line, and the signal.
     pub ids: Ids,
     /// See [`Self::ids`].
-    pub thread: Thread<'s>,
+    pub threads: &'s [Thread<'s>],
     /// See [`Self::ids`].
     pub arguments: &'s [u8],
     /// See [`Self::ids`].
     pub siginfo: &'s [u8],
 }
+
+/// What the notes need for a thread beside its XSAVE area, in bytes: status, legacy registers, context, and their headers.
+const THREAD_BOUND: usize = 1536;
 
 /// Longest extent in bytes, and so the size of the buffer through which the data goes.
 const CHUNK: usize = (MAX_PAGES * PAGE) as usize;
@@ -109,9 +110,20 @@ pub fn image(
     };
     let layout = Layout::plan(regions.list())?;
     output.check_limit(layout.data_end)?;
-    let found = layout.write_data(regions.list(), state.tid, &mut output)?;
+    let found = layout.write_data(regions.list(), owners_of(state.contexts)?, &mut output)?;
     layout.write_notes_and_head(state, regions.list(), &found, &mut output)?;
     Ok(output.written)
+}
+
+/// The ids that held locks can name, in ascending order.
+fn owners_of(contexts: &[Context]) -> Result<MapVec<u32>, Failure> {
+    let mut tids = MapVec::new();
+    contexts
+        .iter()
+        .try_for_each(|context| tids.push(context.tid as u32))
+        .doing(format_args!("memory for the threads"))?;
+    tids.sort_unstable();
+    Ok(tids)
 }
 
 /// Which memory goes where in the file.
@@ -180,15 +192,15 @@ impl Layout {
     fn write_data(
         &self,
         regions: &[Mapped<'_>],
-        tid: u32,
+        tids: MapVec<u32>,
         output: &mut Output<'_>,
     ) -> Result<Found, Failure> {
         let mut writer = DataWriter {
-            memory: calls::open(c"/proc/self/mem", n::O_RDONLY)
-                .doing(format_args!("/proc/self/mem"))?,
+            memory: calls::open(c"/proc/thread-self/mem", n::O_RDONLY)
+                .doing(format_args!("/proc/thread-self/mem"))?,
             buffer: MapVec::zeroed(CARRIED + CHUNK).doing(format_args!("memory for a buffer"))?,
             carried_to: 0,
-            tid,
+            tids,
             found: Found::default(),
         };
         let mut segments = self.segments[1..].iter().peekable();
@@ -224,7 +236,9 @@ impl Layout {
     ) -> Result<(), Failure> {
         let memory = format_args!("memory for the notes");
         let names: usize = regions.iter().map(|mapped| mapped.region.name.len()).sum();
+        let xsave: usize = state.threads.iter().map(|thread| thread.xsave.len()).sum();
         let bound = (64 << 10)
+            + (state.contexts.len() + state.threads.len()) * THREAD_BOUND
             + regions.len() * 160
             + names * 2
             + size_of_val(&found.extents[..])
@@ -232,7 +246,7 @@ impl Layout {
             + state.descriptors.encoded_bound()
             + size_of_val(state.pending)
             + state.credentials.groups.len()
-            + state.thread.xsave.len();
+            + xsave;
         let mut buffer = MapVec::zeroed(bound).doing(memory)?;
         let mut notes = Encoder::new(&mut buffer);
         encode_notes(&mut notes, state, regions, found)
@@ -302,8 +316,8 @@ struct DataWriter {
     buffer: MapVec<u8>,
     /// Where the run before ended, if its last bytes were kept.
     carried_to: u64,
-    /// See [`State::tid`].
-    tid: u32,
+    /// See [`owners_of`].
+    tids: MapVec<u32>,
     found: Found,
 }
 
@@ -375,7 +389,7 @@ impl DataWriter {
         let base = address - (CARRIED - from) as u64;
         let owners = &mut self.found.owners;
         let mut result = Ok(());
-        owners::find(&self.buffer[from..CARRIED + length], self.tid, |at| {
+        owners::find(&self.buffer[from..CARRIED + length], &self.tids, |at| {
             let address = base + at as u64;
             // Two shapes that overlap are none of them likelier than the other; the word is the same.
             if result.is_ok() && owners.last().is_none_or(|last| last.address < address) {
@@ -441,9 +455,13 @@ fn encode_notes(
 ) -> Result<(), NoSpace> {
     append_own(to, Kind::Header, |to| to.put(&state.header))?;
 
-    core_notes::append_thread(to, &state.ids, &state.thread)?;
+    let mut threads = state.threads.iter();
+    if let Some(first) = threads.next() {
+        core_notes::append_thread(to, &state.ids, first)?;
+    }
     let (name, auxv) = (state.process.name, state.process.auxv);
     core_notes::append_process(to, &state.ids, name, state.arguments, auxv, state.siginfo)?;
+    threads.try_for_each(|thread| core_notes::append_thread(to, &state.ids, thread))?;
     let is_file = |region: &Region<'_>| {
         matches!(
             region.backing(),
@@ -465,7 +483,12 @@ fn encode_notes(
     append_own(to, Kind::Cpu, |to| to.put(&state.cpu))?;
     append_own(to, Kind::Process, |to| to.put(&state.process))?;
     append_own(to, Kind::Credentials, |to| to.put(&state.credentials))?;
-    append_own(to, Kind::Context, |to| to.put(&state.context))?;
+    append_own(to, Kind::Context, |to| {
+        state
+            .contexts
+            .iter()
+            .try_for_each(|context| to.put(context))
+    })?;
     append_own(to, Kind::Regions, |to| {
         regions.iter().try_for_each(|mapped| to.put(&mapped.region))
     })?;

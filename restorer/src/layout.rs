@@ -9,7 +9,7 @@ use ckpt_image::segments::Span;
 use ckpt_image::{TASK_SIZE, page_up};
 use ckpt_sys::{Errno, MapVec};
 
-use crate::operations::pad_length;
+use crate::operations::{Room, pad_length};
 use crate::plan::HUGE_PAGE;
 
 /// `mremap` moves congruent memory by whole page tables, each of which maps as much as a huge page.
@@ -41,6 +41,10 @@ pub struct Situation<'s> {
     pub brk: u64,
     /// Soft limit of the program's stack, in bytes.
     pub stack_limit: u64,
+    /// Number of threads beside the main one.
+    pub siblings: usize,
+    /// Number of signals that are pending for these.
+    pub signals: usize,
 }
 
 /// Shared memory without a file.
@@ -86,8 +90,8 @@ pub struct Layout {
     pub hole: Span,
     /// Code and data of stage 2.
     pub pad: Span,
-    /// Number of operations for which there is room in the pad, beyond those that there always are.
-    pub operations: usize,
+    /// What there is room for in the pad.
+    pub room: Room,
     /// Where the vdso's areas wait for stage 2, or stay for good where the image's is another one.
     pub vdso: u64,
     busy: MapVec<Span>,
@@ -109,7 +113,7 @@ impl Layout {
             objects: MapVec::with_capacity(count)?,
             hole: Span::new(0, 0),
             pad: Span::new(0, 0),
-            operations: 0,
+            room: Room::default(),
             vdso: 0,
             busy: MapVec::with_capacity(count + OWN_SPANS)?,
         })
@@ -154,11 +158,15 @@ impl Layout {
             self.places
                 .push(if is_staged { STAGED } else { span.start })?;
         }
-        self.operations = situation.own.len() + situation.vdso_areas + staged;
+        self.room = Room {
+            operations: situation.own.len() + situation.vdso_areas + staged,
+            siblings: situation.siblings,
+            signals: situation.signals,
+        };
 
         // First as though the hole began at 0: what counts is congruence modulo `TABLE`, and the hole begins at a multiple.
         let mut cursor = Cursor(0);
-        let pad_length = pad_length(self.operations);
+        let pad_length = pad_length(self.room);
         let pad = cursor.take(pad_length, None);
         let vdso = cursor.take(situation.vdso.len(), None);
         for (region, place) in regions.clone().zip(self.places.iter_mut()) {
@@ -310,6 +318,8 @@ mod tests {
             vdso_is_same: true,
             brk: 0x700_0000,
             stack_limit: 8 << 20,
+            siblings: 2,
+            signals: 1,
         }
     }
 
@@ -366,6 +376,19 @@ mod tests {
         for busy in here.own {
             assert!(!overlaps(layout.hole, *busy));
         }
+    }
+
+    #[test]
+    fn the_pad_has_room_for_thirty_thousand_threads() {
+        let heap = region(0x4f0_3000, 0x700_0000, Backing::Anonymous, 0);
+        let mut here = situation();
+        (here.siblings, here.signals) = (30_000, 1000);
+        let layout = arranged(&[heap], &here).unwrap();
+        assert!(layout.pad.len() > 30_000 * 144 + 1000 * 128);
+        let staged = Span::new(layout.places[0], layout.places[0] + heap.len());
+        let vdso = Span::new(layout.vdso, layout.vdso + here.vdso.len());
+        assert!(!overlaps(layout.pad, staged) && !overlaps(layout.pad, vdso));
+        assert!(layout.hole.start <= layout.pad.start && layout.pad.end <= layout.hole.end);
     }
 
     #[test]

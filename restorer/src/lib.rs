@@ -11,4 +11,5 @@ pub mod operations;
 pub mod plan;
 pub mod report;
 pub mod show;
+pub mod threads;
 pub mod vdso;

@@ -6,6 +6,7 @@
 #![no_main]
 
 mod address_space;
+mod clone;
 mod contents;
 mod host;
 mod image_file;
@@ -14,6 +15,7 @@ mod memory;
 mod open_files;
 mod opener;
 mod output;
+mod owners;
 mod pad;
 mod process;
 mod rights;
@@ -28,9 +30,11 @@ use linux_raw_sys::general as n;
 use restart::arguments::{self, Command, Mode, Options};
 use restart::report::{Cause, Error, Exit, Object};
 
+use clone::Threads;
 use image_file::ImageFile;
 use memory::Memory;
 use open_files::OpenFiles;
+use owners::Owners;
 use pad::Pad;
 use rights::Rights;
 
@@ -58,17 +62,23 @@ fn restore(mut file: ImageFile, options: Options) -> Result<Infallible> {
     host::check(&image, file.path)?;
     let rights = Rights::decide(&image.credentials)?;
     let files = OpenFiles::open(&mut file, options)?;
+    let mut owners = Owners::with_room_for(&image)?;
+    let mut threads = Threads::with_room_for(&image)?;
 
     let mut memory = Memory::prepare(&file, options)?;
     memory.park_vdso(&file)?;
     files.install(&file)?;
-    memory.fill(&file)?;
+    memory.fill(&file, &mut owners)?;
 
     process::restore(&image)?;
     locks::take(&image)?;
     rights.assume(&image)?;
-    process::restore_last(&image)?;
     let pad = Pad::build(&image, &memory)?;
+    threads.create(&image, &pad)?;
+    // SAFETY: the words are in memory of the program that was filled and can be written, which the reader has checked, and
+    // none of its threads runs.
+    unsafe { owners.rename(threads.ids()) };
+    process::restore_last(&image)?;
     drop(file);
     pad.enter()
 }

@@ -3,10 +3,11 @@
 use core::fmt::Write;
 use core::slice;
 
-use ckpt_image::process::Process;
+use ckpt_image::context::Registers;
 use ckpt_image::reader::Image;
 use ckpt_image::regions::Backing;
 use ckpt_image::segments::Span;
+use ckpt_image::signals::Pending;
 use ckpt_sys::line::Text;
 use ckpt_sys::{Errno, MapVec, calls, files};
 use linux_raw_sys::general as n;
@@ -20,6 +21,7 @@ use restart::vdso::{Area, Redirection, functions, redirections, same_areas};
 use crate::address_space::AddressSpace;
 use crate::image_file::ImageFile;
 use crate::output::{self, Printer};
+use crate::owners::Owners;
 use crate::steps::{Executor, check_extent};
 use crate::{Result, contents};
 
@@ -42,15 +44,21 @@ struct Facts {
     vdso_is_same: bool,
     brk: u64,
     stack_limit: u64,
+    siblings: usize,
+    signals: usize,
 }
 
 impl Facts {
-    fn of(process: &Process<'_>) -> Self {
+    fn of(image: &Image<'_>) -> Self {
+        let process = &image.process;
+        let of_sibling = |pending: &Pending| ![0, image.context.tid].contains(&pending.tid);
         Self {
             vdso_moves: true,
             vdso_is_same: false,
             brk: process.memory.brk,
             stack_limit: process.limits[n::RLIMIT_STACK as usize][0],
+            siblings: image.threads.len() - 1,
+            signals: image.pending().filter(of_sibling).count(),
         }
     }
 
@@ -63,6 +71,8 @@ impl Facts {
             vdso_is_same: self.vdso_is_same,
             brk: self.brk,
             stack_limit: self.stack_limit,
+            siblings: self.siblings,
+            signals: self.signals,
         }
     }
 }
@@ -99,7 +109,7 @@ impl Memory {
         let mut memory = Self {
             here,
             layout,
-            facts: Facts::of(&image.process),
+            facts: Facts::of(image),
             contents,
             saved_vdso,
             redirections,
@@ -197,14 +207,14 @@ impl Memory {
         Ok(())
     }
 
-    /// Maps and fills everything.
-    pub fn fill(&self, file: &ImageFile) -> Result<()> {
-        let mut executor = Executor::new(file);
+    /// Maps and fills everything, and notes the words that hold a thread id.
+    pub fn fill(&self, file: &ImageFile, owners: &mut Owners) -> Result<()> {
+        let mut executor = Executor::new(file, owners);
         let situation = self.facts.with(&self.here);
         let (regions, extents) = (file.image.regions(), file.image.placed_extents());
-        let owners = file.image.owners();
+        let words = file.image.owners();
         self.plan(&situation)
-            .steps(regions, extents, owners, |step| {
+            .steps(regions, extents, words, |step| {
                 // SAFETY: the plan was made for this address space, and nothing was mapped since.
                 unsafe { executor.execute(step) }
             })
@@ -280,16 +290,23 @@ impl Memory {
                 let _ = writeln!(out, "{step}");
                 Ok::<(), Error<'_>>(())
             })?;
+        let siblings = self.layout.room.siblings;
+        if siblings != 0 {
+            let signals = self.layout.room.signals;
+            let _ = writeln!(
+                out,
+                "create {siblings} threads, {signals} pending signals for them"
+            );
+        }
         let _ = writeln!(out, "stage 2");
-        let work = self.work(
-            image,
-            PadPlaces::at(pad.start, self.layout.operations).texts,
-        );
+        let work = self.work(image, PadPlaces::at(pad.start, self.layout.room).texts);
         for operation in work.operations(self.vdso_moves(image), self.staged(image)) {
             let _ = writeln!(out, "{operation}");
         }
-        let registers = &image.context.registers;
-        let _ = writeln!(out, "jump {:x} stack {:x}", registers.rip, registers.rsp);
+        for thread in image.contexts() {
+            let Registers { rip, rsp, .. } = thread.registers;
+            let _ = writeln!(out, "thread {} jump {rip:x} stack {rsp:x}", thread.tid);
+        }
         out.flush();
         Ok(())
     }

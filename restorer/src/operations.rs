@@ -4,6 +4,7 @@ use ckpt_image::context::Registers;
 use ckpt_image::segments::Span;
 use ckpt_image::{PAGE, page_up};
 use ckpt_sys::handover::Handover;
+use ckpt_sys::kernel::SignalInfo;
 use linux_raw_sys::general as n;
 
 /// `ARCH_SET_GS` (arch/x86/include/uapi/asm/prctl.h).
@@ -39,10 +40,34 @@ pub struct Header {
     pub error_fd: u32,
     /// SSE control and status register.
     pub mxcsr: u32,
-    /// The registers to begin with.
+    /// Number of siblings: the threads beside the main one.
+    pub siblings: u32,
+    /// How many of them have come into the pad and sent their signals. The last one wakes whoever waits for it.
+    pub arrived: u32,
+    /// 0 while the siblings have to wait in the pad, then 1. They wait for it.
+    pub gate: u32,
+    /// Nothing.
+    pub padding: u32,
+    /// The registers that the main thread begins with.
     pub registers: Registers,
     /// What the restored process is told.
     pub handover: Handover,
+}
+
+/// What a sibling finds in the pad; its stack pointer points here while it waits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Slot {
+    /// The registers that it begins with.
+    pub registers: Registers,
+    /// Address of the first of its pending signals, each a `siginfo_t`.
+    pub signals: u64,
+    /// One past the last one.
+    pub signals_end: u64,
+    /// Its id at the checkpoint.
+    pub tid: i32,
+    /// What the kernel answered when a signal could not be sent: a negative error number.
+    pub error: i32,
 }
 
 /// MXCSR as the processor is reset to (Intel SDM vol. 1, 10.2.3).
@@ -91,6 +116,17 @@ pub fn texts() -> impl Iterator<Item = &'static str> {
 /// Operations beyond those that depend on the layout: FS, GS, and closing standard error's copy.
 const FIXED_OPERATIONS: usize = 3;
 
+/// How much there is room for in a pad.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Room {
+    /// Operations, beyond those that there always are.
+    pub operations: usize,
+    /// Threads beside the main one.
+    pub siblings: usize,
+    /// Signals that are pending for these.
+    pub signals: usize,
+}
+
 /// Where the parts of the pad lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pad {
@@ -100,6 +136,10 @@ pub struct Pad {
     pub header: u64,
     /// Address of the first operation.
     pub operations: u64,
+    /// Address of the first [`Slot`].
+    pub slots: u64,
+    /// Address of the first pending signal of a sibling.
+    pub signals: u64,
     /// Address of the texts.
     pub texts: u64,
     /// One past the last address.
@@ -107,27 +147,32 @@ pub struct Pad {
 }
 
 impl Pad {
-    /// The parts of a pad at `start` with room for `operations` that depend on the layout.
+    /// The parts of a pad at `start`.
     #[must_use]
-    pub fn at(start: u64, operations: usize) -> Self {
+    pub fn at(start: u64, room: Room) -> Self {
         let header = start + PAGE;
         let first = header + size_of::<Header>() as u64;
-        let texts_at = first + ((operations + FIXED_OPERATIONS) * size_of::<Operation>()) as u64;
+        let operations = room.operations + FIXED_OPERATIONS;
+        let slots = first + (operations * size_of::<Operation>()) as u64;
+        let signals = slots + (room.siblings * size_of::<Slot>()) as u64;
+        let texts_at = signals + (room.signals * size_of::<SignalInfo>()) as u64;
         let texts_length: usize = texts().map(str::len).sum();
         Self {
             code: start,
             header,
             operations: first,
+            slots,
+            signals,
             texts: texts_at,
             end: page_up(texts_at + texts_length as u64),
         }
     }
 }
 
-/// Length of a pad with room for `operations` that depend on the layout, in bytes.
+/// Length of a pad, in bytes.
 #[must_use]
-pub fn pad_length(operations: usize) -> u64 {
-    Pad::at(0, operations).end
+pub fn pad_length(room: Room) -> u64 {
+    Pad::at(0, room).end
 }
 
 /// What stage 2 has to do.
@@ -259,15 +304,37 @@ mod tests {
 
     #[test]
     fn the_parts_of_the_pad_do_not_overlap() {
-        let pad = Pad::at(0x1000, 10);
-        assert_eq!(pad.header, 0x2000);
-        assert!(pad.operations >= pad.header + size_of::<Header>() as u64);
-        assert_eq!(
-            pad.texts - pad.operations,
-            13 * size_of::<Operation>() as u64
-        );
-        assert_eq!(pad.end % PAGE, 0);
-        assert_eq!(pad.operations % 8, 0);
-        assert_eq!(pad_length(10), pad.end - 0x1000);
+        let rooms = [
+            (10, 0, 0),
+            (0, 1, 0),
+            (10, 30_000, 0),
+            (1000, 30_000, 60_000),
+        ];
+        for (operations, siblings, signals) in rooms {
+            let room = Room {
+                operations,
+                siblings,
+                signals,
+            };
+            let pad = Pad::at(0x1000, room);
+            assert_eq!(pad.header, 0x2000);
+            assert!(pad.operations >= pad.header + size_of::<Header>() as u64);
+            assert_eq!(
+                pad.slots - pad.operations,
+                ((operations + 3) * size_of::<Operation>()) as u64
+            );
+            assert_eq!(
+                pad.signals - pad.slots,
+                (siblings * size_of::<Slot>()) as u64
+            );
+            assert_eq!(pad.texts - pad.signals, signals as u64 * 128);
+            let texts_length: usize = texts().map(str::len).sum();
+            assert!(pad.end - pad.texts >= texts_length as u64);
+            assert_eq!(pad.end % PAGE, 0);
+            for aligned in [pad.operations, pad.slots, pad.signals] {
+                assert_eq!(aligned % 8, 0);
+            }
+            assert_eq!(pad_length(room), pad.end - 0x1000);
+        }
     }
 }

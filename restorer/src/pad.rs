@@ -4,15 +4,20 @@ use core::arch::{asm, global_asm};
 use core::convert::Infallible;
 use core::mem::offset_of;
 use core::ptr;
+use core::slice;
+use core::sync::atomic::AtomicU32;
 
 use ckpt_image::PAGE;
 use ckpt_image::context::Registers;
 use ckpt_image::reader::Image;
+use ckpt_image::signals::Pending;
 use ckpt_sys::handover::Handover;
+use ckpt_sys::kernel::SignalInfo;
 use ckpt_sys::{Errno, calls};
 use linux_raw_sys::general as n;
-use restart::operations::{DEFAULT_MXCSR, Header, Operation, Pad as Places, texts};
+use restart::operations::{DEFAULT_MXCSR, Header, Operation, Pad as Places, Slot, texts};
 use restart::report::{Cause, Error, Exit, Object};
+use restart::threads::{self, with_new_sender};
 
 use crate::memory::Memory;
 use crate::steps::map_new;
@@ -26,7 +31,13 @@ global_asm!(
     ERROR_FD = const offset_of!(Header, error_fd),
     MXCSR = const offset_of!(Header, mxcsr),
     REGISTERS = const offset_of!(Header, registers),
-    RIP = const offset_of!(Header, registers) + offset_of!(Registers, rip),
+    SIBLINGS = const offset_of!(Header, siblings),
+    ARRIVED = const offset_of!(Header, arrived),
+    GATE = const offset_of!(Header, gate),
+    SIGNALS = const offset_of!(Slot, signals),
+    SIGNALS_END = const offset_of!(Slot, signals_end),
+    SLOT_ERROR = const offset_of!(Slot, error),
+    SIGNAL_SIZE = const size_of::<SignalInfo>(),
     NUMBER = const offset_of!(Operation, number),
     ARGUMENTS = const offset_of!(Operation, arguments),
     MASK = const offset_of!(Operation, mask),
@@ -34,6 +45,12 @@ global_asm!(
     MESSAGE = const offset_of!(Operation, message),
     MESSAGE_LENGTH = const offset_of!(Operation, message_length),
     OPERATION_SIZE = const size_of::<Operation>(),
+    GETPID = const n::__NR_getpid,
+    GETTID = const n::__NR_gettid,
+    RT_TGSIGQUEUEINFO = const n::__NR_rt_tgsigqueueinfo,
+    FUTEX = const n::__NR_futex,
+    FUTEX_WAIT_PRIVATE = const n::FUTEX_WAIT | n::FUTEX_PRIVATE_FLAG,
+    FUTEX_WAKE_PRIVATE = const n::FUTEX_WAKE | n::FUTEX_PRIVATE_FLAG,
     WRITE = const n::__NR_write,
     EXIT_GROUP = const n::__NR_exit_group,
     EXIT_STATUS = const Exit::NoReturn as i32,
@@ -41,31 +58,13 @@ global_asm!(
 
 unsafe extern "C" {
     static pad_code: u8;
+    static pad_thread: u8;
     static pad_code_end: u8;
 }
 
 /// The registers to begin with, in the data segment until the pad exists.
 #[unsafe(link_section = ".data")]
-static mut REGISTERS: Registers = Registers {
-    r8: 0,
-    r9: 0,
-    r10: 0,
-    r11: 0,
-    r12: 0,
-    r13: 0,
-    r14: 0,
-    r15: 0,
-    rdi: 0,
-    rsi: 0,
-    rbp: 0,
-    rbx: 0,
-    rdx: 0,
-    rax: 0,
-    rcx: 0,
-    rsp: 0,
-    rip: 0,
-    rflags: 0,
-};
+static mut REGISTERS: Registers = Registers::ZERO;
 
 /// The finished pad.
 pub struct Pad {
@@ -85,13 +84,13 @@ impl Pad {
     /// Maps and fills the pad.
     pub fn build(image: &Image<'static>, memory: &Memory) -> Result<Self> {
         let span = memory.layout.pad;
-        let places = Places::at(span.start, memory.layout.operations);
+        let places = Places::at(span.start, memory.layout.room);
         let flags = n::MAP_PRIVATE | n::MAP_ANONYMOUS;
         map_new(span, n::PROT_READ | n::PROT_WRITE, flags, -1, 0).map_err(failed)?;
 
         let header_at = places.header as *mut Header;
-        // SAFETY: (1) the pad is mapped and nobody else's, with room for all parts where `places` says, which does not
-        // overlap; (2) nobody else uses the static; (3) the code between the two symbols is at most a page (asserted by
+        // SAFETY: (1) the pad is mapped, zeroed, and nobody else's, with room for all parts where `places` says, aligned and
+        // without overlap; (2) nobody else uses the static; (3) the code between the two symbols is at most a page (asserted by
         // the linker script).
         unsafe {
             let code = &raw const pad_code;
@@ -99,7 +98,8 @@ impl Pad {
             ptr::copy_nonoverlapping(code, places.code as *mut u8, length);
 
             REGISTERS = image.context.registers;
-            REGISTERS.rax = &raw const (*header_at).handover as u64;
+            let handover = &raw const (*header_at).handover as u64;
+            REGISTERS.rax = handover;
 
             let mut next = places.operations as *mut Operation;
             let work = memory.work(image, places.texts);
@@ -112,12 +112,31 @@ impl Pad {
                 operations_end: next as u64,
                 error_fd: output::error_fd() as u32,
                 mxcsr: DEFAULT_MXCSR,
+                siblings: memory.layout.room.siblings as u32,
+                arrived: 0,
+                gate: 0,
+                padding: 0,
                 registers: REGISTERS,
                 handover: Handover {
                     pad: span.start,
                     pad_length: span.len(),
                 },
             });
+
+            let room = memory.layout.room;
+            let (pid, old_pid) = (calls::pid(), image.header.pid);
+            let pending = image.pending().map(|pending| Pending {
+                info: with_new_sender(pending.info, old_pid, pid),
+                ..pending
+            });
+            threads::fill(
+                slice::from_raw_parts_mut(places.slots as *mut Slot, room.siblings),
+                slice::from_raw_parts_mut(places.signals as *mut SignalInfo, room.signals),
+                places.signals,
+                image.contexts().skip(1),
+                pending,
+                handover,
+            );
 
             let mut text_at = places.texts as *mut u8;
             for text in texts() {
@@ -132,6 +151,25 @@ impl Pad {
             .map_err(failed)?;
         }
         Ok(Self { places })
+    }
+
+    /// What the sibling number `index` finds in the pad.
+    pub fn slot(&self, index: usize) -> *const Slot {
+        (self.places.slots as *const Slot).wrapping_add(index)
+    }
+
+    /// Where siblings begin.
+    pub fn thread_entry(&self) -> u64 {
+        // SAFETY: both symbols are in the same section, the second one behind the first.
+        let offset = unsafe { (&raw const pad_thread).offset_from_unsigned(&raw const pad_code) };
+        self.places.code + offset as u64
+    }
+
+    /// How many siblings are in the pad.
+    pub fn arrived(&self) -> &AtomicU32 {
+        let header = self.places.header as *mut Header;
+        // SAFETY: the header stays as long as this process, and all threads change the number by atomic operations.
+        unsafe { AtomicU32::from_ptr(&raw mut (*header).arrived) }
     }
 
     /// The point of no return.

@@ -65,8 +65,8 @@ pub enum Step<'a> {
         /// The code.
         code: [u8; CODE_SIZE],
     },
-    /// Put the new thread id into a word that holds the old one.
-    SetOwner {
+    /// Remember a word that holds a thread id: the new one is put there when it is known.
+    NoteOwner {
         /// Where.
         at: u64,
     },
@@ -227,9 +227,9 @@ impl Plan<'_> {
                 checksum: extent.checksum,
             })
         })?;
-        // The words lie in extents; where those are not used, the memory may not even be writable.
+        // The words lie in extents; where those are not used, the memory is a file's, and others may use it.
         owners.filter(|_| is_filled).try_for_each(|word| {
-            execute(Step::SetOwner {
+            execute(Step::NoteOwner {
                 at: word.address - region.start + place,
             })
         })?;

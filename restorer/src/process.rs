@@ -2,10 +2,12 @@
 
 use ckpt_image::process::MemoryMap;
 use ckpt_image::reader::Image;
+use ckpt_image::signals::Pending;
 use ckpt_sys::{Errno, calls};
 use linux_raw_sys::general as n;
 use linux_raw_sys::prctl as p;
 use restart::report::{Cause, Error, Exit, Object};
+use restart::threads::with_new_sender;
 
 use crate::{Result, output};
 
@@ -28,12 +30,13 @@ pub fn restore(image: &Image<'static>) -> Result<()> {
     set_attributes(image);
     set_memory_map(&process.memory, process.auxv)?;
     set_dispositions(image)?;
-    queue_pending(image)?;
-    set_limits(&process.limits)
+    queue_pending(image)
 }
 
-/// What must come last: timers, since they run; dumpable, since changing ids changes it.
+/// What must come last: limits, since they would get in the way of creating threads, which the program may even have
+/// forbidden itself since; timers, since they run; dumpable, since changing ids changes it.
 pub fn restore_last(image: &Image<'static>) -> Result<()> {
+    set_limits(&image.process.limits)?;
     for (which, &timer) in (0..).zip(&image.process.interval_timers) {
         calls::set_interval_timer(which, timer).map_err(failed("cannot set its timers"))?;
     }
@@ -118,12 +121,19 @@ fn set_dispositions(image: &Image<'static>) -> Result<()> {
     Ok(())
 }
 
-/// After the dispositions: setting one to be ignored would throw the signal away.
+/// The signals of the process and of the main thread; the other threads send theirs themselves (`asm/pad.S`). After the
+/// dispositions: setting one to be ignored would throw the signal away.
 fn queue_pending(image: &Image<'static>) -> Result<()> {
-    for pending in image.pending() {
-        let [a, b, c, d, ..] = pending.info;
+    let pid = calls::pid();
+    for Pending { tid, info } in image.pending() {
+        if ![0, image.context.tid].contains(&tid) {
+            continue;
+        }
+        let info = with_new_sender(info, image.header.pid, pid);
+        let [a, b, c, d, ..] = info;
         let signal = i32::from_le_bytes([a, b, c, d]);
-        calls::queue_signal(pending.to_process != 0, signal, &pending.info)
+        let receiver = if tid == 0 { 0 } else { calls::tid() };
+        calls::queue_signal(receiver, signal, &info)
             .map_err(failed("cannot send its pending signals again"))?;
     }
     Ok(())

@@ -98,7 +98,7 @@ impl fmt::Display for Step<'_> {
                 checksum,
             } => write!(f, "fill {} from {offset:#x} crc {checksum:08x}", Range(to)),
             Self::Write { at, .. } => write!(f, "redirect {at:x}"),
-            Self::SetOwner { at } => write!(f, "set owner {at:x}"),
+            Self::NoteOwner { at } => write!(f, "note owner {at:x}"),
             Self::Protect { span, protection } => {
                 write!(f, "protect {} {}", Range(span), Protection(protection))
             }

@@ -2,7 +2,6 @@
 
 use core::slice;
 
-use ckpt_image::owners::TID_MASK;
 use ckpt_image::segments::Span;
 use ckpt_sys::crc::crc32c;
 use ckpt_sys::{Errno, Fd, Line, calls, files};
@@ -14,6 +13,7 @@ use restart::report::{Cause, Error, Exit, Object};
 
 use crate::contents::open_mapped;
 use crate::image_file::ImageFile;
+use crate::owners::Owners;
 use crate::{Result, output};
 
 /// Carries out one step after the other.
@@ -21,8 +21,8 @@ pub struct Executor<'f> {
     image: &'f ImageFile,
     /// The file that was mapped last: its parts follow each other.
     mapped: Option<(&'static [u8], bool, Fd)>,
-    /// The thread id that the program will have.
-    tid: u32,
+    /// The words that hold a thread id.
+    owners: &'f mut Owners,
     /// Whether the system's owner wants huge pages at all, and the kernel still has some.
     huge_pages: bool,
 }
@@ -46,14 +46,14 @@ fn parts(span: Span) -> (usize, usize) {
 }
 
 impl<'f> Executor<'f> {
-    /// One that reads from `image`.
-    pub fn new(image: &'f ImageFile) -> Self {
+    /// One that reads from `image` and notes the words that hold a thread id in `owners`.
+    pub fn new(image: &'f ImageFile, owners: &'f mut Owners) -> Self {
         let setting = files::read_small::<64>(c"/sys/kernel/mm/transparent_hugepage/enabled");
         let forbidden = |text: &[u8]| text.windows(NEVER.len()).any(|word| word == NEVER);
         Self {
             image,
             mapped: None,
-            tid: calls::tid() as u32,
+            owners,
             huge_pages: setting.is_ok_and(|text| !forbidden(text.as_bytes())),
         }
     }
@@ -103,11 +103,7 @@ impl<'f> Executor<'f> {
                     (at as *mut [u8; restart::vdso::CODE_SIZE]).write_unaligned(code);
                     Ok(())
                 }
-                Step::SetOwner { at } => {
-                    let word = at as *mut u32;
-                    word.write(word.read() & !TID_MASK | self.tid);
-                    Ok(())
-                }
+                Step::NoteOwner { at } => self.owners.note(at),
                 Step::Protect { span, protection } => {
                     let (start, length) = parts(span);
                     calls::protect(start, length, protection)

@@ -30,13 +30,16 @@ __attribute__((constructor)) static void name_the_files(void) {
 /* A directory rather than a file, since making one takes no descriptor. */
 __attribute__((unused)) static void say_ready(void) { mkdir(ready_path, 0777); }
 
-/* Returns after the release; removing `ping` meanwhile is the sign of life. Leaves errno alone. */
+/* Whether the release has come. Removing `ping` is the sign of life. */
+__attribute__((unused)) static int is_released(void) {
+    rmdir(ping_path);
+    return access(release_path, F_OK) == 0;
+}
+
+/* Returns after the release. Leaves errno alone. */
 __attribute__((unused)) static void wait_for_release(void) {
     int saved = errno;
-    do {
-        rmdir(ping_path);
-        sched_yield();
-    } while (access(release_path, F_OK) != 0);
+    while (!is_released()) sched_yield();
     errno = saved;
 }
 

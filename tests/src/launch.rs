@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 
 use crate::artefacts;
 use crate::place::{NOBODY, Place};
-use crate::process::Process;
+use crate::process::{CHECKPOINT_SIGNAL, Process};
 use crate::requirements::is_root;
 
 /// Where descriptor 1 or 2 leads.
@@ -39,6 +39,7 @@ pub struct Launch {
     outputs: [Output; 2],
     limits: Vec<(u32, u64)>,
     random_addresses: bool,
+    checkpoint_signal: i32,
 }
 
 impl Launch {
@@ -55,6 +56,7 @@ impl Launch {
             outputs: [Output::File("out"), Output::File("err")],
             limits: Vec::new(),
             random_addresses: true,
+            checkpoint_signal: CHECKPOINT_SIGNAL,
         };
         launch.env("PATH", "/usr/bin:/bin").env("LANG", "C.UTF-8")
     }
@@ -103,6 +105,13 @@ impl Launch {
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.env
             .push((name.as_ref().to_owned(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// Sends it another signal for its checkpoints; what it catches is said by `CKPT_SIGNAL` in its environment.
+    #[must_use]
+    pub fn checkpoint_signal(mut self, signal: i32) -> Self {
+        self.checkpoint_signal = signal;
         self
     }
 
@@ -208,7 +217,12 @@ impl Launch {
         let child = command
             .spawn()
             .unwrap_or_else(|error| panic!("{}: {error}", self.program.display()));
-        Process::new(child, place.path().to_owned(), errors)
+        Process::new(
+            child,
+            place.path().to_owned(),
+            errors,
+            self.checkpoint_signal,
+        )
     }
 }
 

@@ -1,6 +1,7 @@
 //! The vocabulary of the tests: a [`Place`] is a fresh directory, a [`Launch`] says what to start in it and how, a
 //! [`Process`] can be checkpointed, killed and waited for, a [`Portrait`] is what `/proc` shows of it, and a
-//! [`Program`] is a C or C++ source of `programs/` with its directives.
+//! [`Program`] is a C or C++ source of `programs/` with its directives, a [`Trial`] kills
+//! a whole program at random moments.
 //!
 //! ```no_run
 //! use ckpt_tests::{Launch, Place};
@@ -22,6 +23,7 @@ mod process;
 mod program;
 mod random;
 mod requirements;
+mod trial;
 mod wait;
 
 pub use artefacts::{libckpt, restorer, target_dir};
@@ -32,5 +34,6 @@ pub use portrait::Portrait;
 pub use process::{CHECKPOINT_SIGNAL, Process};
 pub use program::Program;
 pub use random::Random;
-pub use requirements::{is_root, not_run, tool};
+pub use requirements::{distributed, is_root, not_run, tool};
+pub use trial::{GENERATIONS, Trial, rounds, workload};
 pub use wait::until;

@@ -18,12 +18,12 @@ pub struct Region {
     pub name: String,
 }
 
-/// The regions of a process. A private mapping of a file that is gone or has been replaced counts as anonymous memory:
+/// The regions of a process, whose directory below `/proc` is `task`. A private mapping of a file that is gone or has been replaced counts as anonymous memory:
 /// that is what a restored process has in its place.
 /// Nothing if the process is gone.
 #[must_use]
-pub fn regions(pid: u32) -> Option<Vec<Region>> {
-    let text = fs::read_to_string(format!("/proc/{pid}/maps")).ok()?;
+pub fn regions(task: &str) -> Option<Vec<Region>> {
+    let text = fs::read_to_string(format!("{task}/maps")).ok()?;
     let mut regions: Vec<Region> = Vec::new();
     for next in text.lines().map(region) {
         match regions.last_mut() {

@@ -45,7 +45,8 @@ impl Portrait {
     /// Takes the portrait; nothing if the process is gone.
     #[must_use]
     pub fn of(pid: u32) -> Option<Self> {
-        let path = |name: &str| format!("/proc/{pid}/{name}");
+        let task = living_task(pid)?;
+        let path = |name: &str| format!("{task}/{name}");
         let status = fs::read_to_string(path("status")).ok()?;
         let status = status
             .lines()
@@ -58,8 +59,8 @@ impl Portrait {
             files.insert(name, fs::read(path(name)).ok()?);
         }
         Some(Self {
-            regions: regions(pid)?,
-            descriptors: descriptors(pid)?,
+            regions: regions(&task)?,
+            descriptors: descriptors(&task)?,
             status,
             files,
             directory: fs::read_link(path("cwd"))
@@ -132,8 +133,8 @@ fn changes(before: &[Region], after: &[Region]) -> String {
     lost.chain(new).collect()
 }
 
-fn descriptors(pid: u32) -> Option<BTreeMap<u32, String>> {
-    let entries = fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
+fn descriptors(task: &str) -> Option<BTreeMap<u32, String>> {
+    let entries = fs::read_dir(format!("{task}/fd")).ok()?;
     let descriptor = |entry: io::Result<fs::DirEntry>| {
         let entry = entry.ok()?;
         let number = entry.file_name().to_str()?.parse().ok()?;
@@ -150,4 +151,17 @@ fn descriptors(pid: u32) -> Option<BTreeMap<u32, String>> {
         Some((number, kind))
     };
     Some(entries.filter_map(descriptor).collect())
+}
+
+/// The directory that shows the process: that of another thread where the main thread has ended and shows nothing any more.
+fn living_task(pid: u32) -> Option<String> {
+    let shows = |task: &String| fs::read(format!("{task}/maps")).is_ok_and(|maps| !maps.is_empty());
+    let main = format!("/proc/{pid}");
+    if shows(&main) {
+        return Some(main);
+    }
+    let tasks = fs::read_dir(format!("{main}/task")).ok()?;
+    tasks
+        .filter_map(|task| Some(task.ok()?.path().to_string_lossy().into_owned()))
+        .find(shows)
 }

@@ -22,14 +22,21 @@ pub struct Process {
     child: Child,
     place: PathBuf,
     errors: PathBuf,
+    checkpoint_signal: i32,
 }
 
 impl Process {
-    pub(crate) fn new(child: Child, place: PathBuf, errors: PathBuf) -> Self {
+    pub(crate) fn new(
+        child: Child,
+        place: PathBuf,
+        errors: PathBuf,
+        checkpoint_signal: i32,
+    ) -> Self {
         Self {
             child,
             errors: place.join(errors),
             place,
+            checkpoint_signal,
         }
     }
 
@@ -50,7 +57,7 @@ impl Process {
     /// # Panics
     /// If it ends before.
     pub fn wait_until_armed(&mut self) {
-        self.wait_until_catches(CHECKPOINT_SIGNAL);
+        self.wait_until_catches(self.checkpoint_signal);
     }
 
     /// Waits until the signal for a checkpoint is caught; `false` if the process ends before that.
@@ -60,7 +67,7 @@ impl Process {
             if self.ended().is_some() {
                 Some(false)
             } else {
-                self.catches(CHECKPOINT_SIGNAL).then_some(true)
+                self.catches(self.checkpoint_signal).then_some(true)
             }
         })
     }
@@ -79,12 +86,26 @@ impl Process {
     /// Whether it has a handler for a signal.
     #[must_use]
     pub fn catches(&self, signal: i32) -> bool {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap_or_default();
-        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
-        let caught = caught
-            .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        let caught = self
+            .status("SigCgt:")
+            .and_then(|mask| u64::from_str_radix(&mask, 16).ok())
             .unwrap_or_default();
         caught >> (signal - 1) & 1 == 1
+    }
+
+    /// How many threads it has; 0 if it has ended.
+    #[must_use]
+    pub fn threads(&self) -> u32 {
+        self.status("Threads:")
+            .and_then(|number| number.parse().ok())
+            .unwrap_or_default()
+    }
+
+    /// A line of `/proc/PID/status`.
+    fn status(&self, name: &str) -> Option<String> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).ok()?;
+        let value = status.lines().find_map(|line| line.strip_prefix(name))?;
+        Some(value.trim().to_owned())
     }
 
     /// Waits until it has called `say_ready` of `programs/survive.h`.
@@ -155,7 +176,7 @@ impl Process {
     fn signal_and_look_for(&mut self, name: &str) -> Option<Result<(), String>> {
         let image = self.place.join(name);
         let (old, refusals) = (identity(&image), self.refusals().len());
-        self.signal(CHECKPOINT_SIGNAL);
+        self.signal(self.checkpoint_signal);
         until("the image", || {
             let ended = self.ended().is_some();
             if identity(&image) != old {
@@ -168,10 +189,15 @@ impl Process {
         })
     }
 
-    /// The lines on its standard error in which checkpoints were refused.
+    /// The lines on its standard error in which checkpoints were refused. A restored program has that of the program
+    /// before it.
     #[must_use]
     pub fn refusals(&self) -> Vec<String> {
-        let text = fs::read_to_string(&self.errors).unwrap_or_default();
+        let mut text = fs::read_to_string(&self.errors).unwrap_or_default();
+        let inherited = self.place.join("err");
+        if inherited != self.errors {
+            text += &fs::read_to_string(inherited).unwrap_or_default();
+        }
         let complete = text
             .split_inclusive('\n')
             .filter(|line| line.ends_with('\n'));

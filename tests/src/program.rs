@@ -7,6 +7,7 @@
 //! | `//# env: NAME=VALUE` | a variable of its environment |
 //! | `//# aslr: off` | addresses are not random |
 //! | `//# refused: TEXT` | the checkpoint is refused with this text, and the program goes on |
+//! | `//# memory: changes` | it maps and unmaps memory all the time, so what `/proc` shows before and after is not the same |
 //! | `//# max-image: 4M` | the image takes no more of the disk than this |
 //! | `//# restorer: --any-owner` | an option that the restart needs |
 
@@ -61,14 +62,15 @@ impl Program {
             binary: target_dir().join(directory).join(file.replace('.', "_")),
             directives,
         };
-        let sources = [source, here.join("programs/survive.h")];
+        let headers = ["survive.h", "thread.h"].map(|name| here.join("programs").join(name));
         // Replacing a program that another test runs already would look to that test like a deleted executable.
         let _lock = program.lock();
-        if !sources
-            .iter()
-            .all(|source| is_older(source, &program.binary))
+        if !is_older(&source, &program.binary)
+            || headers
+                .iter()
+                .any(|header| !is_older(header, &program.binary))
         {
-            program.run_compiler(&sources[0]);
+            program.run_compiler(&source);
         }
         program
     }
@@ -118,6 +120,12 @@ impl Program {
             .iter()
             .filter(move |(directive, _)| directive == name)
             .map(|(_, value)| value.as_str())
+    }
+
+    /// Whether its memory is laid out in another way from one moment to the next.
+    #[must_use]
+    pub fn changes_its_memory(&self) -> bool {
+        self.directive("memory").any(|value| value == "changes")
     }
 
     fn words<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {

@@ -15,8 +15,22 @@ pub fn not_run(test: &str, why: &str) {
 #[must_use]
 pub fn tool(test: &str, name: &str) -> Option<PathBuf> {
     let found = ["/usr/bin", "/bin", "/usr/sbin", "/sbin"].map(|dir| Path::new(dir).join(name));
-    if let Some(path) = found.into_iter().find(|path| path.exists()) {
-        return Some(path);
+    first_that_exists(test, name, &found)
+}
+
+/// A file of the distribution that is no program, or `None` after saying that `test` needs it.
+///
+/// # Panics
+/// If it is missing and `CKPT_TEST_STRICT` is 1.
+#[must_use]
+pub fn distributed(test: &str, path: impl Into<PathBuf>) -> Option<PathBuf> {
+    let path = path.into();
+    first_that_exists(test, &path.display().to_string(), &[path])
+}
+
+fn first_that_exists(test: &str, name: &str, paths: &[PathBuf]) -> Option<PathBuf> {
+    if let Some(path) = paths.iter().find(|path| path.exists()) {
+        return Some(path.clone());
     }
     let why = format!("{name} is missing; install it with `make test-deps`");
     assert!(

@@ -7,15 +7,23 @@ use object::{Endianness, Object, ObjectSection, ObjectSymbol};
 
 /// The functions of libc in whose place libckpt puts its own, as the README documents them. Whatever else it exports
 /// would get into the program's way.
-const INTERPOSED: [&str; 27] = [
+const INTERPOSED: [&str; 38] = [
+    "__poll_chk",
+    "__ppoll_chk",
     "__sysv_signal",
     "bsd_signal",
+    "clock_nanosleep",
     "epoll_pwait",
     "epoll_pwait2",
+    "epoll_wait",
+    "nanosleep",
+    "poll",
     "ppoll",
     "pselect",
     "pthread_attr_setsigmask_np",
+    "pthread_create",
     "pthread_sigmask",
+    "semtimedop",
     "sigaction",
     "sigaltstack",
     "sigblock",
@@ -35,6 +43,9 @@ const INTERPOSED: [&str; 27] = [
     "sigwaitinfo",
     "ssignal",
     "sysv_signal",
+    "thrd_create",
+    "thrd_sleep",
+    "usleep",
 ];
 
 type Elf<'a> = ElfFile64<'a, Endianness>;

@@ -1,12 +1,15 @@
 //! Images that are whole, with right checksums, and still must not be run: as if written on another machine, by another
 //! version, or by somebody who means harm.
 
+mod forge;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use ckpt_image::checksum::crc32c;
 use ckpt_image::note::Kind;
 use ckpt_tests::{Launch, Place, Program};
+
+use forge::{forge, number};
 
 /// A place with an image of a program that would exit with 42.
 fn image(test: &str, program: &str) -> (Place, Vec<u8>) {
@@ -17,32 +20,6 @@ fn image(test: &str, program: &str) -> (Place, Vec<u8>) {
     place.release();
     let content = place.bytes("myckpt");
     (place, content)
-}
-
-fn number(bytes: &[u8], at: usize, size: usize) -> usize {
-    let mut raw = [0; 8];
-    raw[..size].copy_from_slice(&bytes[at..at + size]);
-    usize::from_le_bytes(raw)
-}
-
-/// The image with the content of one note changed by `edit`, and a right checksum.
-fn forge(image: &[u8], kind: Kind, edit: impl FnOnce(&mut [u8])) -> Vec<u8> {
-    let mut forged = image.to_vec();
-    let notes = number(image, 64 + 8, 8);
-    let mut at = notes;
-    loop {
-        let (owner, content) = (number(image, at, 4), number(image, at + 4, 4));
-        let content_at = at + 12 + owner.next_multiple_of(4);
-        if number(image, at + 8, 4) == kind as usize {
-            edit(&mut forged[content_at..content_at + content]);
-            break;
-        }
-        at = content_at + content.next_multiple_of(4);
-    }
-    let sum_at = forged.len() - 4;
-    let sum = crc32c(&forged[notes..sum_at]);
-    forged[sum_at..].copy_from_slice(&sum.to_le_bytes());
-    forged
 }
 
 /// Restores `forged` and expects the exit code and one line with all of `words`.
@@ -127,6 +104,84 @@ fn registers_that_lead_nowhere() {
         });
         assert_refused(&place, &forged, 121, &["damaged"]);
     }
+}
+
+/// Length of a thread's record, behind version and flags of the note.
+const CONTEXT: usize = 172;
+
+/// The image with a second thread, whose id is `difference` larger than that of the first.
+fn with_sibling(image: &[u8], difference: i32, edit: impl FnOnce(&mut [u8])) -> Vec<u8> {
+    forge(image, Kind::Context, |note| {
+        assert_eq!(note.len(), 4 + CONTEXT, "one thread");
+        let mut sibling = note[4..].to_vec();
+        let tid = i32::try_from(number(&sibling, 0, 4)).unwrap() + difference;
+        sibling[..4].copy_from_slice(&tid.to_le_bytes());
+        edit(&mut sibling);
+        note.extend(sibling);
+    })
+}
+
+#[test]
+fn threads_that_cannot_be() {
+    let (place, image) = image("forged_threads", "plain.c");
+    let same = with_sibling(&image, 0, |_| {});
+    assert_refused(&place, &same, 121, &["damaged", "id of a thread"]);
+    let twice = forge(&with_sibling(&image, 1, |_| {}), Kind::Context, |note| {
+        let sibling = note[4 + CONTEXT..].to_vec();
+        note.extend(sibling);
+    });
+    assert_refused(&place, &twice, 121, &["damaged", "id of a thread"]);
+    let no_main = forge(&with_sibling(&image, 1, |_| {}), Kind::Context, |note| {
+        note.drain(4..4 + CONTEXT);
+    });
+    assert_refused(&place, &no_main, 121, &["damaged", "main thread"]);
+    let cut = forge(&image, Kind::Context, |note| note.truncate(4 + CONTEXT - 8));
+    assert_refused(&place, &cut, 121, &["damaged"]);
+}
+
+#[test]
+fn a_sibling_whose_registers_lead_nowhere() {
+    let (place, image) = image("forged_sibling", "plain.c");
+    let (rsp, rip, flags, fs_base) = (4 + 15 * 8, 4 + 16 * 8, 4 + 17 * 8, 4 + 18 * 8);
+    for (at, value) in [
+        (rip, 0u64),
+        (rip, 0xdead_0000),
+        (rip, u64::MAX),
+        (rsp, 0),
+        (rsp, 0xdead_0000),
+        (rsp, 1 << 62),
+        (flags, 0x3202),
+        (fs_base, 0xffff_8000_0000_0000),
+    ] {
+        let forged = with_sibling(&image, 1, |sibling| {
+            sibling[at..at + 8].copy_from_slice(&value.to_le_bytes());
+        });
+        assert_refused(&place, &forged, 121, &["damaged"]);
+    }
+}
+
+#[test]
+fn a_pending_signal_of_an_unknown_thread() {
+    let (place, image) = image("forged_pending", "plain.c");
+    let forged = forge(&image, Kind::Signals, |note| {
+        note.extend(i32::MAX.to_le_bytes());
+        note.extend([10; 128]);
+    });
+    assert_refused(&place, &forged, 121, &["thread of a pending signal"]);
+}
+
+#[test]
+fn a_lock_in_memory_that_cannot_be_written() {
+    let (place, image) = image("forged_owner", "plain.c");
+    let mut code = None;
+    forge(&image, Kind::Context, |note| {
+        code = Some(number(note, 4 + 4 + 16 * 8, 8) & !4095);
+    });
+    let address = code.expect("there is an instruction pointer") as u64;
+    let forged = forge(&image, Kind::Owners, |note| {
+        note.splice(4.., address.to_le_bytes());
+    });
+    assert_refused(&place, &forged, 121, &["address of a mutex"]);
 }
 
 #[test]

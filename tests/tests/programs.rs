@@ -61,7 +61,9 @@ fn comes_back(program: &Program) {
         }
         process.kill();
         process = program.restore(&place);
-        process.wait_until_it_looks_like(&before);
+        if !program.changes_its_memory() {
+            process.wait_until_it_looks_like(&before);
+        }
         // Programs that wait in assembly make no system call that could show that they run.
         if !place.file("release.word").exists() {
             process.wait_for_a_sign_of_life();

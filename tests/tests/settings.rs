@@ -186,6 +186,8 @@ fn an_invalid_value_is_named_and_libckpt_is_off() {
         ("CKPT_QUIET", "yes"),
         ("CKPT_AFTER", "sleep"),
         ("CKPT_CHILDREN", "kill"),
+        ("CKPT_TIMEOUT", "0"),
+        ("CKPT_TIMEOUT", "soon"),
         ("CKPT_FILE", ""),
         ("CKPT_FILE", "a%d"),
         ("CKPT_FILE", "a%"),

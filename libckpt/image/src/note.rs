@@ -25,7 +25,7 @@ pub enum Kind {
     Process = 0x434B_0002,
     /// [`crate::credentials::Credentials`].
     Credentials = 0x434B_0003,
-    /// [`crate::context::Context`], one per thread.
+    /// [`crate::context::Context`], repeated, one per thread.
     Context = 0x434B_0004,
     /// [`crate::regions::Region`], repeated.
     Regions = 0x434B_0005,

@@ -2,7 +2,8 @@
 //!
 //! glibc keeps the owner of a recursive, error-checking, robust or priority-inheriting mutex in it, and the writer that
 //! holds a read-write lock. A restored thread has a new id, so a lock that was held across the restart would never be
-//! given back, or in the wrong way: these words get the new id. They are recognised by the shape of what surrounds them, while the memory is written to the image anyway.
+//! given back, or in the wrong way: these words get the new id. They are recognised by the shape of what surrounds them,
+//! while the memory is written to the image anyway.
 
 use crate::record;
 
@@ -39,28 +40,76 @@ const WRITE_LOCKED: u32 = 3;
 /// More recursion, or more waiting threads, than this has no lock.
 const PLAUSIBLE: u32 = 1 << 20;
 
-/// Calls `found` with the offset in `memory` of every word of a held lock that holds `tid`. `memory` begins at an address
-/// that is a multiple of 8.
-pub fn find(memory: &[u8], tid: u32, mut found: impl FnMut(usize)) {
+/// Memory is looked at in blocks of this many bytes.
+const BLOCK: usize = 64;
+
+/// Whether a mutex of this `__kind` has its owner's id in its futex word: a robust or priority-inheriting one.
+#[must_use]
+pub const fn names_owner(kind: u32) -> bool {
+    kind & !KNOWN_KIND == 0 && kind & (ROBUST | PRIORITY_INHERITING) != 0
+}
+
+/// Calls `found` with the offset in `memory` of every word of a held lock that holds one of `tids`, which ascend. `memory`
+/// begins at an address that is a multiple of 8.
+pub fn find(memory: &[u8], tids: &[u32], mut found: impl FnMut(usize)) {
+    let (Some(&lowest), Some(&highest)) = (tids.first(), tids.last()) else {
+        return;
+    };
+    let width = highest.wrapping_sub(lowest);
+    let plausible = |word: u32| word.wrapping_sub(lowest) <= width;
     // Both kinds of locks are aligned to 8 bytes and have the owner at a multiple of 8 bytes.
-    for (index, word) in memory.chunks_exact(8).enumerate() {
-        if word[..4] != tid.to_le_bytes() {
+    for (index, block) in memory.chunks(BLOCK).enumerate() {
+        // Nearly all blocks end here, so all of one is compared without a branch.
+        let any = block
+            .as_chunks()
+            .0
+            .iter()
+            .fold(false, |any, word| any | plausible(owner(word)));
+        if !any {
             continue;
         }
-        let at = index * 8;
+        for (inner, word) in block.as_chunks().0.iter().enumerate() {
+            let (tid, at) = (owner(word), index * BLOCK + inner * 8);
+            if plausible(tid) {
+                // The shape first: it rules out more than the ids do, and sooner.
+                let lock = Lock::around(memory, at, tid);
+                let Some(lock) = lock.filter(|_| tids.binary_search(&tid).is_ok()) else {
+                    continue;
+                };
+                if lock == Lock::MutexWithId {
+                    found(at - 8);
+                }
+                found(at);
+            }
+        }
+    }
+}
+
+/// The first half of what stands at a multiple of 8 bytes.
+fn owner(word: &[u8; 8]) -> u32 {
+    u32::from_le_bytes([word[0], word[1], word[2], word[3]])
+}
+
+/// What an owner's word can belong to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lock {
+    Mutex,
+    /// The lock word, 8 bytes before the owner's, holds the id, too.
+    MutexWithId,
+    ReadWrite,
+}
+
+impl Lock {
+    /// The lock that the word at `at` is the owner of, by what stands around it.
+    fn around(memory: &[u8], at: usize, tid: u32) -> Option<Self> {
         let field = |offset: isize| {
             let bytes = memory.get(at.checked_add_signed(offset)?..)?.get(..4)?;
             Some(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
         };
         match is_mutex(field, tid) {
-            Some(lock_holds_tid) => {
-                if lock_holds_tid {
-                    found(at - 8);
-                }
-                found(at);
-            }
-            None if is_write_lock(field) => found(at),
-            None => {}
+            Some(true) => Some(Self::MutexWithId),
+            Some(false) => Some(Self::Mutex),
+            None => is_write_lock(field).then_some(Self::ReadWrite),
         }
     }
 }
@@ -127,7 +176,7 @@ mod tests {
             memory[24 + 4 * at..28 + 4 * at].copy_from_slice(&field.to_le_bytes());
         }
         let mut all = Vec::new();
-        find(&memory, TID, |at| all.push(at));
+        find(&memory, &[TID], |at| all.push(at));
         all
     }
 
@@ -150,7 +199,7 @@ mod tests {
                 memory[16 + 4 * at..20 + 4 * at].copy_from_slice(&field.to_le_bytes());
             }
             let mut all = Vec::new();
-            find(&memory, TID, |at| all.push(at));
+            find(&memory, &[TID], |at| all.push(at));
             all
         };
         assert_eq!(offsets([3, 0, 1, 1, 0, 0, TID, 0]), [40]);
@@ -195,10 +244,27 @@ mod tests {
     }
 
     #[test]
+    fn locks_of_several_threads_are_found() {
+        let mutex = |tid| [1, 1, tid, 1, RECURSIVE, 0].map(u32::to_le_bytes).concat();
+        let owners = [TID - 700, TID - 1, TID, TID + 1, TID + 3, TID + 900];
+        // One that straddles the blocks in which memory is looked at, and ids in between that are nobody's.
+        let memory: Vec<u8> = owners.into_iter().flat_map(mutex).collect();
+        let found = |tids: &[u32]| {
+            let mut all = Vec::new();
+            find(&memory, tids, |at| all.push((at - 8) / 24));
+            all
+        };
+        assert_eq!(found(&[TID - 1, TID, TID + 3]), [1, 2, 4]);
+        assert_eq!(found(&[TID - 700, TID + 900]), [0, 5]);
+        assert_eq!(found(&[0, u32::MAX]), [0; 0]);
+        assert_eq!(found(&[]), [0; 0]);
+    }
+
+    #[test]
     fn short_memory_is_no_lock() {
         let mutex = [1, 3, TID, 1, RECURSIVE].map(u32::to_le_bytes).concat();
         for length in 0..mutex.len() {
-            find(&mutex[..length], TID, |_| panic!());
+            find(&mutex[..length], &[TID], |_| panic!());
         }
     }
 }

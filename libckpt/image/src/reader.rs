@@ -3,7 +3,7 @@
 use core::fmt;
 
 use crate::checksum::crc32c;
-use crate::context::Context;
+use crate::context::{Context, Contexts};
 use crate::cpu::Cpu;
 use crate::credentials::Credentials;
 use crate::descriptors::{Descriptor, Lock};
@@ -182,6 +182,8 @@ pub struct Image<'a> {
     pub credentials: Credentials<'a>,
     /// The main thread.
     pub context: Context,
+    /// All threads.
+    pub threads: Contexts<'a>,
     /// Dispositions.
     pub actions: Actions,
     regions: List<'a>,
@@ -289,13 +291,16 @@ impl<'a> Image<'a> {
 
         let mut signals = found.get(Kind::Signals)?;
         let actions: Actions = signals.get()?;
+        let header: Header<'_> = found.whole(Kind::Header)?;
+        let threads = Contexts::read(found.get(Kind::Context)?, header.pid)?;
         let image = Self {
             segments,
-            header: found.whole(Kind::Header)?,
+            header,
             cpu: found.whole(Kind::Cpu)?,
             process: found.whole(Kind::Process)?,
             credentials: found.whole(Kind::Credentials)?,
-            context: found.whole(Kind::Context)?,
+            context: threads.main()?,
+            threads,
             actions,
             regions: List::checked(found.get(Kind::Regions)?, |region: Region<'_>| {
                 region.check()
@@ -308,14 +313,25 @@ impl<'a> Image<'a> {
             locks: List::checked(found.get(Kind::Locks)?, |lock: Lock| {
                 lock.kind().map(drop).ok_or(Malformed::Field("a lock"))
             })?,
-            pending: List::checked(signals, |_: Pending| Ok(()))?,
+            pending: List::checked(signals, |pending: Pending| {
+                if pending.tid == 0 || threads.has(pending.tid) {
+                    Ok(())
+                } else {
+                    Err(Malformed::Field("the thread of a pending signal"))
+                }
+            })?,
             owners: List::checked(found.get(Kind::Owners)?, |_: OwnerWord| Ok(()))?,
         };
         image.check_memory(file_size)?;
-        image.check_context()?;
+        image.check_contexts()?;
         image.check_owners()?;
         image.check_descriptors()?;
         Ok(image)
+    }
+
+    /// All threads: the main thread, then the others in ascending order of their ids.
+    pub fn contexts(&self) -> impl Iterator<Item = Context> + Clone + use<'a> {
+        self.threads.iter()
     }
 
     /// The words that hold a thread id, in ascending order of their addresses.
@@ -420,37 +436,42 @@ impl<'a> Image<'a> {
         Ok(())
     }
 
-    /// Code, stack and signal frame of the context lie in memory of the image that can be used as such.
-    fn check_context(&self) -> Result<(), Malformed> {
-        self.context.check()?;
-        let in_memory = |address: u64, protection: u32| {
-            self.regions().any(|region| {
-                region.contains(address) && region.protection & protection == protection
-            })
-        };
-        let registers = &self.context.registers;
-        if !in_memory(registers.rip, PROT_READ | PROT_EXEC) {
-            return Err(Malformed::Field("the instruction pointer"));
+    /// Code, stack and signal frame of every context lie in memory of the image that can be used as such.
+    fn check_contexts(&self) -> Result<(), Malformed> {
+        let mut needs = Needs::new();
+        for context in self.contexts() {
+            context.check()?;
+            if needs.is_full() {
+                needs.check(self.regions())?;
+            }
+            let registers = &context.registers;
+            let code = "the instruction pointer";
+            needs.add(registers.rip, PROT_READ | PROT_EXEC, code);
+            // The stack pointer may stand at the very end of its region.
+            let stack = "the stack pointer";
+            needs.add(registers.rsp - 1, PROT_READ | PROT_WRITE, stack);
+            needs.add(context.frame, PROT_READ, stack);
         }
-        // The stack pointer may stand at the very end of its region.
-        if !in_memory(registers.rsp - 1, PROT_READ | PROT_WRITE)
-            || !in_memory(self.context.frame, PROT_READ)
-        {
-            return Err(Malformed::Field("the stack pointer"));
-        }
-        Ok(())
+        needs.check(self.regions())
     }
 
-    /// Every word lies in an extent, that is in memory that is filled from the image; words ascend.
+    /// Every word lies in memory that can be written and in an extent, that is in memory that is filled from the image;
+    /// words ascend.
     fn check_owners(&self) -> Result<(), Malformed> {
         let mut extents = self.extents().peekable();
+        let mut regions = self.regions().peekable();
         let mut last = None;
         for OwnerWord { address } in self.owners() {
             while extents.next_if(|extent| extent.end() <= address).is_some() {}
             let inside = extents
                 .peek()
                 .is_some_and(|extent| extent.address <= address && !extent.same_as_file());
-            if !inside || !address.is_multiple_of(4) || last.is_some_and(|last| address <= last) {
+            while regions.next_if(|region| region.end <= address).is_some() {}
+            let writable = regions
+                .peek()
+                .is_some_and(|region| region.protection & PROT_WRITE != 0);
+            let ascends = last.is_none_or(|last| last < address);
+            if !inside || !writable || !address.is_multiple_of(4) || !ascends {
                 return Err(Malformed::Field("the address of a mutex"));
             }
             last = Some(address);
@@ -488,6 +509,56 @@ impl<'a> Image<'a> {
         } else {
             Err(Malformed::Field("the descriptor of a lock"))
         }
+    }
+}
+
+/// Addresses that must lie in memory with certain rights. They are collected, so that not every one of them costs a walk
+/// over all regions: a process may have thousands of threads and tens of thousands of regions.
+struct Needs {
+    /// Address, rights, and what the address is.
+    needs: [(u64, u32, &'static str); Self::ROOM],
+    used: usize,
+}
+
+impl Needs {
+    /// 24 KiB of the stack.
+    const ROOM: usize = 768;
+    /// As many as are added for one thread.
+    const AT_ONCE: usize = 3;
+
+    fn new() -> Self {
+        Self {
+            needs: [(0, 0, ""); Self::ROOM],
+            used: 0,
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.used + Self::AT_ONCE > Self::ROOM
+    }
+
+    /// Adds a need, for which there is room.
+    fn add(&mut self, address: u64, protection: u32, what: &'static str) {
+        self.needs[self.used] = (address, protection, what);
+        self.used += 1;
+    }
+
+    /// Checks what was added, and forgets it.
+    fn check<'r>(&mut self, regions: impl Iterator<Item = Region<'r>>) -> Result<(), Malformed> {
+        let needs = &mut self.needs[..self.used];
+        needs.sort_unstable();
+        self.used = 0;
+        let mut regions = regions.peekable();
+        for &mut (address, protection, what) in needs {
+            while regions.next_if(|region| region.end <= address).is_some() {}
+            let met = regions.peek().is_some_and(|region| {
+                region.contains(address) && region.protection & protection == protection
+            });
+            if !met {
+                return Err(Malformed::Field(what));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -37,8 +37,8 @@ record! {
 record! {
     /// A signal that was blocked and had arrived.
     pub struct Pending {
-        /// 1 if it was sent to the process, 0 if to the thread.
-        pub to_process: u32,
+        /// Id of the thread that it was sent to, at the checkpoint; 0 if it was sent to the process.
+        pub tid: i32,
         /// Its `siginfo_t`.
         pub info: [u8; SIGINFO_SIZE],
     }

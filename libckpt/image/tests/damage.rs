@@ -13,12 +13,13 @@ use ckpt_image::owners::OwnerWord;
 use ckpt_image::process::{LIMITS, MemoryMap, Process};
 use ckpt_image::reader::{BadImage, Image, segment_count};
 use ckpt_image::regions::{Backing, FileIdentity, Region};
-use ckpt_image::signals::{Action, Actions, SIGNALS};
+use ckpt_image::signals::{Action, Actions, Pending, SIGINFO_SIZE, SIGNALS};
 use ckpt_image::wire::Encoder;
 use ckpt_image::{PAGE, page_up};
 
 const CODE: u64 = 0x10000;
 const STACK: u64 = 0x20000;
+const PID: i32 = 7;
 
 /// The parts of an image that a test may want to have otherwise.
 #[derive(Clone)]
@@ -27,7 +28,8 @@ struct Parts {
     regions: Vec<Region<'static>>,
     extents: Vec<Extent>,
     descriptors: Vec<Descriptor<'static>>,
-    context: Context,
+    contexts: Vec<Context>,
+    pending: Vec<Pending>,
     owners: Vec<OwnerWord>,
     segments: Vec<ProgramHeader>,
 }
@@ -72,8 +74,32 @@ fn descriptor(number: u32) -> Descriptor<'static> {
     }
 }
 
+/// A thread that can be.
+fn thread(tid: i32) -> Context {
+    Context {
+        tid,
+        registers: Registers {
+            rip: CODE + 8,
+            rsp: STACK + 64,
+            rflags: 0x202,
+            ..Registers::default()
+        },
+        fs_base: STACK,
+        gs_base: 0,
+        frame: STACK + 128,
+    }
+}
+
+/// A signal that was sent to a thread.
+fn pending(tid: i32) -> Pending {
+    Pending {
+        tid,
+        info: [10; SIGINFO_SIZE],
+    }
+}
+
 impl Parts {
-    /// A tiny process: a page of code and a page of stack.
+    /// A tiny process: a page of code, a page of stack, and a few threads.
     fn tiny() -> Self {
         Self {
             format: FORMAT,
@@ -93,18 +119,8 @@ impl Parts {
                 },
             ],
             descriptors: vec![descriptor(0), descriptor(1)],
-            context: Context {
-                tid: 1,
-                registers: Registers {
-                    rip: CODE + 8,
-                    rsp: STACK + 64,
-                    rflags: 0x202,
-                    ..Registers::default()
-                },
-                fs_base: STACK,
-                gs_base: 0,
-                frame: STACK + 128,
-            },
+            contexts: [PID, 3, 8, 9].map(thread).into(),
+            pending: [0, PID, 9, 3].map(pending).into(),
             owners: vec![OwnerWord { address: STACK + 8 }],
             segments: vec![
                 segment(PT_NOTE, PF_R, 0, 3 * PAGE, 0),
@@ -116,7 +132,7 @@ impl Parts {
 
     /// The bytes of the file.
     fn file(&self) -> Vec<u8> {
-        let mut buffer = vec![0; 1 << 16];
+        let mut buffer = vec![0; 1 << 18];
         let mut notes = Encoder::new(&mut buffer);
         self.encode_notes(&mut notes);
         let notes_size = notes.len() + 12 + 8 + 20;
@@ -152,7 +168,7 @@ impl Parts {
         let header = Header {
             format: self.format,
             generation: 0,
-            pid: 1,
+            pid: PID,
             pid_namespace: 2,
             start_time: 3,
             boot_id: [4; 16],
@@ -207,13 +223,16 @@ impl Parts {
         };
         let actions = Actions {
             actions: [Action::default(); SIGNALS],
-            pending: 0,
+            pending: self.pending.len() as u32,
         };
         append_own(to, Kind::Header, |to| to.put(&header)).unwrap();
         append_own(to, Kind::Cpu, |to| to.put(&cpu)).unwrap();
         append_own(to, Kind::Process, |to| to.put(&process)).unwrap();
         append_own(to, Kind::Credentials, |to| to.put(&credentials)).unwrap();
-        append_own(to, Kind::Context, |to| to.put(&self.context)).unwrap();
+        append_own(to, Kind::Context, |to| {
+            self.contexts.iter().try_for_each(|thread| to.put(thread))
+        })
+        .unwrap();
         append_own(to, Kind::Regions, |to| {
             self.regions.iter().try_for_each(|region| to.put(region))
         })
@@ -227,7 +246,11 @@ impl Parts {
         })
         .unwrap();
         append_own(to, Kind::Locks, |_| Ok(())).unwrap();
-        append_own(to, Kind::Signals, |to| to.put(&actions)).unwrap();
+        append_own(to, Kind::Signals, |to| {
+            to.put(&actions)?;
+            self.pending.iter().try_for_each(|pending| to.put(pending))
+        })
+        .unwrap();
         append_own(to, Kind::Owners, |to| {
             self.owners.iter().try_for_each(|word| to.put(word))
         })
@@ -344,26 +367,48 @@ fn what_makes_no_sense_is_refused_though_its_checksum_is_right() {
             parts.extents[1] = parts.extents[0]
         }),
         ("code outside of code", |parts| {
-            parts.context.registers.rip = STACK
+            parts.contexts[0].registers.rip = STACK
         }),
         ("code nowhere", |parts| {
-            parts.context.registers.rip = 8 * PAGE
+            parts.contexts[0].registers.rip = 8 * PAGE
         }),
         ("a stack that cannot be written", |parts| {
-            parts.context.registers.rsp = CODE + 64
+            parts.contexts[0].registers.rsp = CODE + 64
         }),
-        ("a stack at zero", |parts| parts.context.registers.rsp = 0),
+        ("a stack at zero", |parts| {
+            parts.contexts[0].registers.rsp = 0
+        }),
         ("a non-canonical instruction pointer", |parts| {
-            parts.context.registers.rip = 1 << 62
+            parts.contexts[0].registers.rip = 1 << 62
         }),
         ("a non-canonical thread pointer", |parts| {
-            parts.context.fs_base = 1 << 63
+            parts.contexts[0].fs_base = 1 << 63
         }),
         ("the trap and I/O flags", |parts| {
-            parts.context.registers.rflags |= 0x3000
+            parts.contexts[0].registers.rflags |= 0x3000
         }),
         ("a frame outside of memory", |parts| {
-            parts.context.frame = 8 * PAGE
+            parts.contexts[0].frame = 8 * PAGE
+        }),
+        ("a sibling's code outside of code", |parts| {
+            parts.contexts[2].registers.rip = STACK
+        }),
+        ("a sibling's stack that cannot be written", |parts| {
+            parts.contexts[3].registers.rsp = CODE + 64
+        }),
+        ("a sibling's thread pointer in the kernel", |parts| {
+            parts.contexts[1].fs_base = 0xffff_8000_0000_0000
+        }),
+        ("no thread", |parts| parts.contexts.clear()),
+        ("a process without its main thread", |parts| {
+            parts.contexts[0].tid = 1
+        }),
+        ("a thread twice", |parts| parts.contexts[2].tid = 3),
+        ("the main thread twice", |parts| parts.contexts[1].tid = PID),
+        ("threads out of order", |parts| parts.contexts.swap(1, 2)),
+        ("a signal for nobody", |parts| parts.pending[2].tid = 4),
+        ("a mutex in memory that cannot be written", |parts| {
+            parts.owners[0].address = CODE + 8
         }),
         ("a mutex outside of memory", |parts| {
             parts.owners[0].address = 8 * PAGE
@@ -391,6 +436,19 @@ fn what_makes_no_sense_is_refused_though_its_checksum_is_right() {
         let mut parts = Parts::tiny();
         change(&mut parts);
         assert!(parts.read().is_err(), "{what}");
+    }
+}
+
+#[test]
+fn all_of_a_thousand_threads_are_checked() {
+    let mut parts = Parts::tiny();
+    parts.contexts = (0..1000).map(|index| thread(PID + index)).collect();
+    parts.pending.clear();
+    assert_eq!(parts.read(), Ok(()));
+    for index in [0, 1, 254, 255, 256, 257, 511, 512, 999] {
+        let mut wild = parts.clone();
+        wild.contexts[index].registers.rip = 8 * PAGE;
+        assert!(wild.read().is_err(), "thread {index}");
     }
 }
 

@@ -48,13 +48,13 @@ pub struct PageTables {
 }
 
 impl PageTables {
-    /// Opens `/proc/self/pagemap`.
+    /// Opens `/proc/thread-self/pagemap`.
     ///
     /// # Errors
     /// [`Failure`] if that is not possible.
     pub fn open() -> Result<Self, Failure> {
-        let pagemap = calls::open(c"/proc/self/pagemap", n::O_RDONLY)
-            .doing(format_args!("/proc/self/pagemap"))?;
+        let pagemap = calls::open(c"/proc/thread-self/pagemap", n::O_RDONLY)
+            .doing(format_args!("/proc/thread-self/pagemap"))?;
         Ok(Self {
             pagemap,
             has_scan: true,

@@ -46,8 +46,8 @@ impl Descriptors {
     /// [`Failure`] names the first descriptor that cannot be restored.
     pub fn collect() -> Result<Self, Failure> {
         let mut all = Self::default();
-        let directory = calls::open(c"/proc/self/fd", n::O_RDONLY | n::O_DIRECTORY)
-            .doing(format_args!("/proc/self/fd"))?;
+        let directory = calls::open(c"/proc/thread-self/fd", n::O_RDONLY | n::O_DIRECTORY)
+            .doing(format_args!("/proc/thread-self/fd"))?;
         let mut result = Ok(());
         files::for_each_entry(&directory, |name| {
             let number = decimal(name.to_bytes()).unwrap_or(u64::MAX) as i32;
@@ -57,7 +57,7 @@ impl Descriptors {
             }
             result.is_ok()
         })
-        .doing(format_args!("/proc/self/fd"))?;
+        .doing(format_args!("/proc/thread-self/fd"))?;
         result?;
         all.found
             .sort_unstable_by_key(|found| found.descriptor.number);
@@ -87,7 +87,7 @@ impl Descriptors {
 
     fn add(&mut self, number: i32) -> Result<(), Failure> {
         let stat = calls::fstat(number).doing(format_args!("descriptor {number}"))?;
-        let link = Line::<64>::format(format_args!("/proc/self/fd/{number}"));
+        let link = Line::<64>::format(format_args!("/proc/thread-self/fd/{number}"));
         let path: Path =
             files::read_link(link.as_c_str()).doing(format_args!("descriptor {number}"))?;
         let kind = classify(number, &stat, &path)?;
@@ -190,7 +190,10 @@ impl Descriptors {
             if descriptor.kind() != Kind::File || descriptor.is_duplicate() {
                 continue;
             }
-            let path = Line::<64>::format(format_args!("/proc/self/fdinfo/{}", descriptor.number));
+            let path = Line::<64>::format(format_args!(
+                "/proc/thread-self/fdinfo/{}",
+                descriptor.number
+            ));
             let info: Line<4096> = files::read_small(path.as_c_str())
                 .doing(format_args!("descriptor {}", descriptor.number))?;
             if info.is_cut() {

@@ -9,3 +9,4 @@ pub mod process;
 pub mod regions;
 pub mod relatives;
 pub mod signals;
+pub mod thread;

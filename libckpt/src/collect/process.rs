@@ -5,9 +5,7 @@ use ckpt_sys::line::{Path, Text};
 use ckpt_sys::syscall::call;
 use ckpt_sys::{Line, calls, files, proc};
 use linux_raw_sys::general as n;
-use linux_raw_sys::prctl::{
-    PR_GET_CHILD_SUBREAPER, PR_GET_NAME, PR_GET_PDEATHSIG, PR_GET_TIMERSLACK,
-};
+use linux_raw_sys::prctl::{PR_GET_CHILD_SUBREAPER, PR_GET_PDEATHSIG, PR_GET_TIMERSLACK};
 
 use crate::failure::{Doing, Failure, failure};
 
@@ -25,17 +23,17 @@ impl Strings {
     /// # Errors
     /// [`Failure`] if the working directory cannot be found again by its name, or the root was changed.
     pub fn read() -> Result<Self, Failure> {
-        let root: Path =
-            files::read_link(c"/proc/self/root").doing(format_args!("the root directory"))?;
+        let root: Path = files::read_link(c"/proc/thread-self/root")
+            .doing(format_args!("the root directory"))?;
         if root.as_bytes() != b"/" {
             return Err(failure!(
                 "the program has changed its root directory to {root}: that is not supported"
             ));
         }
-        let directory: Path =
-            files::read_link(c"/proc/self/cwd").doing(format_args!("the working directory"))?;
+        let directory: Path = files::read_link(c"/proc/thread-self/cwd")
+            .doing(format_args!("the working directory"))?;
         let same_place = match (
-            calls::stat_at(calls::AT_FDCWD, c"/proc/self/cwd", 0),
+            calls::stat_at(calls::AT_FDCWD, c"/proc/thread-self/cwd", 0),
             calls::stat_at(calls::AT_FDCWD, directory.as_c_str(), 0),
         ) {
             (Ok(is), Ok(by_name)) => files::identity(&is).same_file(&files::identity(&by_name)),
@@ -47,10 +45,10 @@ impl Strings {
             ));
         }
         Ok(Self {
-            auxv: files::read_small(c"/proc/self/auxv")
+            auxv: files::read_small(c"/proc/thread-self/auxv")
                 .doing(format_args!("the auxiliary vector"))?,
             directory,
-            program: files::read_link(c"/proc/self/exe").unwrap_or_default(),
+            program: files::read_link(c"/proc/thread-self/exe").unwrap_or_default(),
         })
     }
 }
@@ -61,15 +59,13 @@ impl Strings {
 /// [`Failure`] if something cannot be read, or is of a kind that is not supported.
 pub fn collect<'s>(
     strings: &'s Strings,
-    stat: &proc::ProcessStat,
     umask: u32,
     dumpable: u32,
     limits: [[u64; 2]; LIMITS],
 ) -> Result<Process<'s>, Failure> {
     check_timers()?;
-    let mut name = [0u8; 16];
-    // SAFETY: the kernel writes 16 bytes.
-    let _ = unsafe { calls::prctl(PR_GET_NAME, [name.as_mut_ptr() as usize, 0, 0, 0]) };
+    let stat = proc::ProcessStat::of_this_thread().doing(format_args!("/proc/thread-self/stat"))?;
+    let name = main_name();
     // SAFETY: brk(0) changes nothing.
     let brk = unsafe { call(n::__NR_brk, [0]) }.doing(format_args!("the end of the heap"))?;
     let timer = |which| calls::interval_timer(which).unwrap_or_default();
@@ -105,6 +101,19 @@ pub fn collect<'s>(
         ],
         program: strings.program.as_bytes(),
     })
+}
+
+/// The name of the main thread, which need not be the caller.
+fn main_name() -> [u8; 16] {
+    let line = files::read_small::<17>(c"/proc/self/comm").unwrap_or_default();
+    let shown = line
+        .as_bytes()
+        .strip_suffix(b"\n")
+        .unwrap_or(line.as_bytes());
+    let mut name = [0; 16];
+    let length = shown.len().min(name.len() - 1);
+    name[..length].copy_from_slice(&shown[..length]);
+    name
 }
 
 /// An attribute that the call returns.

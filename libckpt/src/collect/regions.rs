@@ -1,4 +1,4 @@
-//! The address space: `/proc/self/maps`, and from `/proc/self/smaps` what maps does not say.
+//! The address space: `/proc/thread-self/maps`, and from `/proc/thread-self/smaps` what maps does not say.
 
 use core::ffi::CStr;
 
@@ -42,7 +42,9 @@ impl MapsText {
         let fd = open_maps()?;
         let mut chunk = [0; 4096];
         loop {
-            match files::read_up_to(&fd, &mut chunk).doing(format_args!("/proc/self/maps"))? {
+            match files::read_up_to(&fd, &mut chunk)
+                .doing(format_args!("/proc/thread-self/maps"))?
+            {
                 0 => break,
                 count => length += count,
             }
@@ -54,10 +56,10 @@ impl MapsText {
 
     fn read(&mut self) -> Result<(), Failure> {
         let length = files::read_up_to(&open_maps()?, &mut self.text)
-            .doing(format_args!("/proc/self/maps"))?;
+            .doing(format_args!("/proc/thread-self/maps"))?;
         if length == self.text.len() {
             return Err(failure!(
-                "/proc/self/maps: it grows while it is read; send the signal again"
+                "/proc/thread-self/maps: it grows while it is read; send the signal again"
             ));
         }
         self.text.truncate(length);
@@ -66,7 +68,8 @@ impl MapsText {
 }
 
 fn open_maps() -> Result<Fd, Failure> {
-    calls::open(c"/proc/self/maps", n::O_RDONLY).doing(format_args!("/proc/self/maps"))
+    calls::open(c"/proc/thread-self/maps", n::O_RDONLY)
+        .doing(format_args!("/proc/thread-self/maps"))
 }
 
 /// All regions of the program, and the memory that they refer to.
@@ -78,18 +81,18 @@ pub struct Regions {
 }
 
 impl Regions {
-    /// Reads them.
+    /// Reads them, without what lies in `not_programs`, which is mapped for the checkpoint.
     ///
     /// # Errors
     /// [`Failure`] if one is of a kind that cannot be restored.
-    pub fn collect() -> Result<Self, Failure> {
+    pub fn collect(not_programs: Span) -> Result<Self, Failure> {
         let mut maps = MapsText::allocate()?;
         let mut list = MapVec::<Mapped<'static>>::with_capacity(maps.text.len() / SHORTEST_LINE)
             .doing(format_args!("memory for the list of regions"))?;
         let mut smaps =
             MapVec::zeroed(SLACK).doing(format_args!("memory for the list of regions"))?;
         // From here to the end of the reading nothing is mapped: what is ours is known, and is left out.
-        let mut ours = [maps.text.span(), list.span(), smaps.span()];
+        let mut ours = [maps.text.span(), list.span(), smaps.span(), not_programs];
         ours.sort_unstable_by_key(|span| span.start);
         maps.read()?;
 
@@ -100,7 +103,7 @@ impl Regions {
         for line in lines(text) {
             let line = MapsLine::parse(line).ok_or_else(|| {
                 failure!(
-                    "/proc/self/maps: the line `{}` is of an unknown form",
+                    "/proc/thread-self/maps: the line `{}` is of an unknown form",
                     Text(line)
                 )
             })?;
@@ -274,7 +277,7 @@ const UNSUPPORTED: [(&[u8], &str); 6] = [
 
 /// Adds what smaps says to the regions.
 fn add_smaps(list: &mut [Mapped<'_>], buffer: &mut [u8]) -> Result<(), Failure> {
-    let mut reader = LineReader::open(c"/proc/self/smaps", buffer)?;
+    let mut reader = LineReader::open(c"/proc/thread-self/smaps", buffer)?;
     let mut span = Span::new(0, 0);
     // The regions that lie in the current entry; a mapping of ours may have been cut out of its middle.
     let (mut first, mut behind) = (0, 0);
@@ -422,7 +425,7 @@ impl<'b> LineReader<'b> {
             self.start = 0;
             let count = match calls::read(self.fd.number(), &mut self.buffer[self.end..]) {
                 Err(Errno::EINTR) => continue,
-                answer => answer.doing(format_args!("/proc/self/smaps"))?,
+                answer => answer.doing(format_args!("/proc/thread-self/smaps"))?,
             };
             if count == 0 {
                 return Ok(None);

@@ -1,24 +1,48 @@
-//! Threads and children: what an image of a single thread leaves out is not left out silently.
+//! Threads that are not like the others, and children: what an image leaves out is not left out silently.
 
+use ckpt_sys::bytes::fields;
 use ckpt_sys::syscall::call;
-use ckpt_sys::{Errno, Line, calls, files, proc};
+use ckpt_sys::{Errno, Line, calls, files};
 use linux_raw_sys::general as n;
 
 use crate::failure::{Doing, Failure, failure};
 use crate::settings::Children;
+use crate::threads::Thread;
+use crate::threads::stop::{Name, Stopped};
 
-/// Refuses a program that has more than one thread.
+/// `enum kcmp_type` (include/uapi/linux/kcmp.h): the table of descriptors; root, working directory and umask.
+const KCMP_FILES: u32 = 2;
+const KCMP_FS: u32 = 3;
+
+/// Refuses a program with a thread that differs from the others in what an image has only once, or that could not be made
+/// again.
 ///
 /// # Errors
-/// [`Failure`] with the number of threads.
-pub fn check_threads(status: &proc::Status) -> Result<(), Failure> {
-    match status.decimal("Threads") {
-        0 | 1 => Ok(()),
-        threads => Err(failure!(
-            "the program has {threads} threads: only programs with one thread are supported; send the signal when they \
-             have ended"
-        )),
+/// [`Failure`] names the thread.
+pub fn check_threads(initiator: &Thread, stopped: &Stopped) -> Result<(), Failure> {
+    let differs = |thread: &Thread, kind| {
+        matches!(calls::kcmp(initiator.tid, thread.tid, kind, 0, 0), Ok(1..))
+    };
+    for thread in stopped.threads().chain([initiator]) {
+        let why = if thread.foreign_rseq {
+            "it has an rseq area that is not libc's: that is not supported; start the program without its own rseq"
+        } else if thread.rights != initiator.rights {
+            "its ids or capabilities differ from those of other threads: that is not supported; send the signal when they \
+             are the same"
+        } else if differs(thread, KCMP_FILES) {
+            "it has descriptors of its own (unshare, CLONE_FILES): that is not supported"
+        } else if differs(thread, KCMP_FS) {
+            "it has a working directory of its own (unshare, CLONE_FS): that is not supported"
+        } else {
+            continue;
+        };
+        return Err(failure!(
+            "thread {} ({}): {why}",
+            thread.tid,
+            Name::of(thread.tid)
+        ));
     }
+    Ok(())
 }
 
 /// Refuses a program that has children, alive or not yet waited for, unless they are to be ignored.
@@ -29,10 +53,20 @@ pub fn check_children(setting: Children) -> Result<(), Failure> {
     if setting == Children::Ignore || !has_children()? {
         return Ok(());
     }
-    let path = Line::<64>::format(format_args!("/proc/self/task/{}/children", calls::tid()));
-    // The list needs CONFIG_PROC_CHILDREN; without it there is at least the fact.
-    let listed = files::read_small::<256>(path.as_c_str()).unwrap_or_default();
-    let pids = Line::<256>::format(format_args!("{listed}"));
+    // The lists need CONFIG_PROC_CHILDREN; without it there is at least the fact.
+    let mut pids = Line::<256>::new();
+    let tasks = calls::open(c"/proc/self/task", n::O_RDONLY | n::O_DIRECTORY)
+        .doing(format_args!("/proc/self/task"))?;
+    let _ = files::for_each_entry(&tasks, |tid| {
+        let tid = ckpt_sys::line::Text(tid.to_bytes());
+        let path = Line::<64>::format(format_args!("/proc/self/task/{tid}/children"));
+        let listed = files::read_small::<256>(path.as_c_str()).unwrap_or_default();
+        for pid in fields(listed.as_bytes()) {
+            pids.push(pid);
+            pids.push(b" ");
+        }
+        true
+    });
     let pids = pids.as_bytes().trim_ascii();
     let shown = if pids.is_empty() { b"some" } else { pids };
     Err(failure!(

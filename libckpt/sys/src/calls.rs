@@ -4,6 +4,7 @@
 //! A function is `unsafe` where the call can break memory safety: where it changes mappings or writes to an address.
 
 use core::ffi::CStr;
+use core::sync::atomic::AtomicU32;
 
 use linux_raw_sys::general as n;
 pub use linux_raw_sys::general::stat as Stat;
@@ -66,10 +67,14 @@ plain! {
     geteuid = __NR_geteuid();
     /// kill(2)
     kill = __NR_kill(pid: i32, signal: i32);
+    /// tgkill(2)
+    tgkill = __NR_tgkill(pid: i32, tid: i32, signal: i32);
     /// getpriority(2); 20 minus the nice value
     getpriority = __NR_getpriority(which: u32, who: u32);
     /// setpriority(2)
     setpriority = __NR_setpriority(which: u32, who: u32, nice: i32);
+    /// sched_yield(2)
+    yield_now = __NR_sched_yield();
     /// umask(2)
     umask = __NR_umask(mask: u32);
     /// setresuid(2)
@@ -452,13 +457,34 @@ pub unsafe fn advise(address: usize, length: usize, advice: u32) -> Done {
 pub fn copy_memory(address: u64, buffer: &mut [u8]) -> Result<usize, Errno> {
     let local = [buffer.as_mut_ptr() as usize, buffer.len()];
     let remote = [address as usize, buffer.len()];
+    // Not the process id: a main thread that has ended has no memory any more.
+    let (tid, local, remote) = (
+        tid() as usize,
+        local.as_ptr() as usize,
+        remote.as_ptr() as usize,
+    );
+    // SAFETY: the kernel reads two structs, each an address and a length, and writes into the buffer only.
+    unsafe { call(n::__NR_process_vm_readv, [tid, local, 1, remote, 1, 0]) }
+}
+
+/// process_vm_writev(2) of this process: writes to memory that may not be writable after all. The number of bytes written
+/// is smaller than asked for where that is so.
+///
+/// # Safety
+/// Nobody holds a reference to the memory.
+///
+/// # Errors
+/// Those of the system call; `EFAULT` if not even the first byte can be written.
+pub unsafe fn store_memory(address: u64, bytes: &[u8]) -> Result<usize, Errno> {
+    let local = [bytes.as_ptr() as usize, bytes.len()];
+    let remote = [address as usize, bytes.len()];
     let (pid, local, remote) = (
         pid() as usize,
         local.as_ptr() as usize,
         remote.as_ptr() as usize,
     );
-    // SAFETY: the kernel reads two structs, each an address and a length, and writes into the buffer only.
-    unsafe { call(n::__NR_process_vm_readv, [pid, local, 1, remote, 1, 0]) }
+    // SAFETY: the kernel reads two structs, each an address and a length, and the bytes; the caller answers for the rest.
+    unsafe { call(n::__NR_process_vm_writev, [pid, local, 1, remote, 1, 0]) }
 }
 
 /// mincore(2): one byte per page of `length` bytes, of which bit 0 says whether it is in memory.
@@ -608,26 +634,78 @@ pub fn pending() -> Result<SignalSet, Errno> {
     Ok(set)
 }
 
-/// rt_sigqueueinfo(2) to this process, or rt_tgsigqueueinfo(2) to this thread.
+/// rt_sigqueueinfo(2) to this process if `tid` is 0, else rt_tgsigqueueinfo(2) to that thread of it.
 ///
 /// # Errors
 /// Those of the system call.
-pub fn queue_signal(to_process: bool, signal: i32, info: &SignalInfo) -> Done {
+pub fn queue_signal(tid: i32, signal: i32, info: &SignalInfo) -> Done {
     let (pid, tid, signal, info) = (
         pid() as usize,
-        tid() as usize,
+        tid as usize,
         signal as usize,
         info.as_ptr() as usize,
     );
     // SAFETY: the kernel reads one struct.
     let sent = unsafe {
-        if to_process {
+        if tid == 0 {
             call(n::__NR_rt_sigqueueinfo, [pid, signal, info])
         } else {
             call(n::__NR_rt_tgsigqueueinfo, [pid, tid, signal, info])
         }
     };
     sent.map(drop)
+}
+
+/// futex(2), `FUTEX_WAIT`: sleeps while `word` is `expected`, at most `nanoseconds` if given. It can return for no reason.
+pub fn wait_while(word: &AtomicU32, expected: u32, nanoseconds: Option<u64>) {
+    let time = nanoseconds.map(|all| [all / 1_000_000_000, all % 1_000_000_000]);
+    let time_at = time.as_ref().map_or(0, |time| time.as_ptr() as usize);
+    let operation = n::FUTEX_WAIT | n::FUTEX_PRIVATE_FLAG;
+    // SAFETY: the kernel reads the word and, if it is given, the time.
+    let _ = unsafe {
+        call(
+            n::__NR_futex,
+            [
+                word.as_ptr() as usize,
+                operation as usize,
+                expected as usize,
+                time_at,
+            ],
+        )
+    };
+}
+
+/// futex(2), `FUTEX_WAKE`: wakes all who sleep on `word`.
+pub fn wake_all(word: &AtomicU32) {
+    let operation = n::FUTEX_WAKE | n::FUTEX_PRIVATE_FLAG;
+    // SAFETY: the kernel uses the word's address only.
+    let _ = unsafe {
+        call(
+            n::__NR_futex,
+            [
+                word.as_ptr() as usize,
+                operation as usize,
+                i32::MAX as usize,
+            ],
+        )
+    };
+}
+
+/// wait4(2) for a child that another than SIGCHLD tells of, or for a thread that is traced (`__WALL`): the status.
+///
+/// # Errors
+/// Those of the system call.
+pub fn wait_for(tid: i32) -> Result<u32, Errno> {
+    let mut status = 0u32;
+    let arguments = [
+        tid as usize,
+        &raw mut status as usize,
+        n::__WALL as usize,
+        0,
+    ];
+    // SAFETY: the kernel writes one number.
+    unsafe { call(n::__NR_wait4, arguments)? };
+    Ok(status)
 }
 
 /// sigaltstack(2): the alternate stack, after setting it if `new` is given.

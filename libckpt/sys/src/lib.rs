@@ -12,6 +12,7 @@ pub mod errno;
 pub mod fd;
 pub mod files;
 pub mod handover;
+pub mod in_progress;
 pub mod kernel;
 pub mod line;
 pub mod map_vec;

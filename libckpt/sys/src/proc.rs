@@ -6,7 +6,8 @@ use linux_raw_sys::general as n;
 use crate::bytes::{decimal, fields, hex, number, value_of};
 use crate::{Errno, Line, calls, files};
 
-/// `/proc/self/status`, which is a good kilobyte long, more on machines with many processors.
+/// `/proc/thread-self/status`: what it says about memory and descriptors of the process is true even when its main thread
+/// has ended, of which `/proc/self` then knows nothing. It is a good kilobyte long, more on machines with many processors.
 #[derive(Debug)]
 pub struct Status(Line<8192>);
 
@@ -16,7 +17,16 @@ impl Status {
     /// # Errors
     /// Those of open(2) and read(2).
     pub fn read() -> Result<Self, Errno> {
-        files::read_small(c"/proc/self/status").map(Self)
+        files::read_small(c"/proc/thread-self/status").map(Self)
+    }
+
+    /// Reads that of thread `tid` of this process.
+    ///
+    /// # Errors
+    /// `ENOENT` if there is no such thread.
+    pub fn of_thread(tid: i32) -> Result<Self, Errno> {
+        let path = Line::<64>::format(format_args!("/proc/self/task/{tid}/status"));
+        files::read_small(path.as_c_str()).map(Self)
     }
 
     /// The raw value behind `key`.
@@ -81,6 +91,23 @@ impl ProcessStat {
     /// `ENOENT` if there is no such process.
     pub fn of(pid: i32) -> Result<Self, Errno> {
         let path = Line::<64>::format(format_args!("/proc/{pid}/stat"));
+        files::read_small(path.as_c_str()).map(Self)
+    }
+
+    /// Reads that of the calling thread, whose numbers about memory are the process's.
+    ///
+    /// # Errors
+    /// Those of open(2) and read(2).
+    pub fn of_this_thread() -> Result<Self, Errno> {
+        files::read_small(c"/proc/thread-self/stat").map(Self)
+    }
+
+    /// Reads that of thread `tid` of this process.
+    ///
+    /// # Errors
+    /// `ENOENT` if there is no such thread.
+    pub fn of_thread(tid: i32) -> Result<Self, Errno> {
+        let path = Line::<64>::format(format_args!("/proc/self/task/{tid}/stat"));
         files::read_small(path.as_c_str()).map(Self)
     }
 
@@ -157,7 +184,7 @@ pub fn machine_id() -> [u8; 16] {
 #[must_use]
 pub fn namespaces() -> [u64; NAMESPACES] {
     NAMESPACE_NAMES.map(|name| {
-        let path = Line::<64>::format(format_args!("/proc/self/ns/{name}"));
+        let path = Line::<64>::format(format_args!("/proc/thread-self/ns/{name}"));
         calls::stat_at(calls::AT_FDCWD, path.as_c_str(), 0).map_or(0, |stat| stat.st_ino)
     })
 }
@@ -174,10 +201,21 @@ pub fn pid_namespace() -> u64 {
 /// Whether process `pid` exists, started at `start_time`, and is more than a zombie.
 #[must_use]
 pub fn is_alive(pid: i32, start_time: u64) -> bool {
-    match ProcessStat::of(pid) {
-        Ok(stat) => stat.start_time() == start_time && !matches!(stat.state(), b'Z' | b'X'),
-        Err(_) => false,
-    }
+    const NUMBER_OF_THREADS: usize = 20;
+    ProcessStat::of(pid).is_ok_and(|stat| {
+        // A process whose main thread has ended looks like a zombie as long as others live.
+        let ended = matches!(stat.state(), b'Z' | b'X') && stat.field(NUMBER_OF_THREADS) <= 1;
+        stat.start_time() == start_time && !ended
+    })
+}
+
+/// Whether the process uses its parent's memory, as a child of vfork(2) does until it executes another program.
+#[must_use]
+pub fn shares_memory_with_parent() -> bool {
+    /// `enum kcmp_type` (include/uapi/linux/kcmp.h).
+    const KCMP_VM: u32 = 1;
+    let parent = calls::getppid().unwrap_or(0) as i32;
+    calls::kcmp(calls::pid(), parent, KCMP_VM, 0, 0) == Ok(0)
 }
 
 /// The release of the running kernel.

@@ -33,6 +33,8 @@ fn situation() -> Situation<'static> {
         vdso_is_same: true,
         brk: 0x700_0000,
         stack_limit: 8 << 20,
+        siblings: 0,
+        signals: 0,
     }
 }
 
@@ -92,24 +94,28 @@ fn memory_without_content_is_mapped_with_its_own_protection() {
 }
 
 #[test]
-fn words_with_a_thread_id_are_set_while_memory_can_be_written() {
-    let memory = region(0x10_0000, 0x10_2000, Backing::Anonymous, PROT_READ);
-    let extents = [extent(0x10_1000, 1, 0)];
+fn words_with_a_thread_id_are_noted_where_memory_is_filled() {
+    let memory = region(0x500_0000, 0x500_2000, Backing::Anonymous, 3);
+    let extents = [extent(0x500_1000, 1, 0)];
     let all = steps_with_owners(
         &[memory],
         &extents,
         &[Content::Image],
         &situation(),
-        &[0x10_1008],
+        &[0x500_1008],
     );
-    assert_eq!(all[2], Step::SetOwner { at: 0x10_1008 });
-    assert!(matches!(all[3], Step::Protect { .. }));
+    let Step::Map { span, .. } = all[0] else {
+        panic!("{all:?}");
+    };
+    assert_ne!(span.start, memory.start, "staged");
+    let at = span.start + 0x1008;
+    assert_eq!(all[2..], [Step::NoteOwner { at }]);
     let all = steps_with_owners(
         &[memory],
         &[],
         &[Content::Image],
         &situation(),
-        &[0x10_1008],
+        &[0x500_1008],
     );
     assert_eq!(
         all.len(),

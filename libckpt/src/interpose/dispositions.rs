@@ -1,0 +1,146 @@
+//! Dispositions: the program's handler for the checkpoint signal is remembered, and no other handler blocks it.
+
+use core::ptr;
+use core::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
+
+use ckpt_sys::calls;
+use ckpt_sys::kernel::signal_bit;
+use libc::{c_int, sighandler_t};
+
+use super::masks::{is_blocked, set_blocked};
+use super::{bits, is_ours, our_bit, set_bits};
+
+/// Bit `n - 1`: the program's handler for signal `n` blocks the checkpoint signal, as far as the program knows.
+static MASKS_WITH_OURS: AtomicU64 = AtomicU64::new(0);
+
+/// The disposition that the program believes the checkpoint signal to have.
+struct ProgramAction {
+    handler: AtomicUsize,
+    flags: AtomicI32,
+    mask: AtomicU64,
+}
+
+static PROGRAM_ACTION: ProgramAction = ProgramAction {
+    handler: AtomicUsize::new(libc::SIG_DFL),
+    flags: AtomicI32::new(0),
+    mask: AtomicU64::new(0),
+};
+
+/// Reads which disposition of the checkpoint `signal` the program was started with.
+pub fn take_over(signal: i32) {
+    // SAFETY: the disposition is only read.
+    if unsafe { calls::signal_action(signal, None) }
+        .is_ok_and(|action| action.handler == libc::SIG_IGN as u64)
+    {
+        PROGRAM_ACTION
+            .handler
+            .store(libc::SIG_IGN, Ordering::Relaxed);
+    }
+}
+
+interposed! {
+    /// sigaction(2)
+    fn sigaction(signal: c_int, new: *const libc::sigaction, old: *mut libc::sigaction) -> c_int as next {
+        if !is_ours(signal) {
+            let bit = our_bit();
+            let mut copy = new.as_ref().copied();
+            let asks = copy.as_ref().is_some_and(|new| bits(&new.sa_mask) & bit != 0);
+            if let Some(copy) = &mut copy {
+                let kept = bits(&copy.sa_mask) & !bit;
+                set_bits(&mut copy.sa_mask, kept);
+            }
+            let copy_at = copy.as_ref().map_or(ptr::null(), ptr::from_ref);
+            let result = next()(signal, copy_at, old);
+            if result == 0 && bit != 0 {
+                let this = signal_bit(signal);
+                let had = match (copy.is_some(), asks) {
+                    (false, _) => MASKS_WITH_OURS.load(Ordering::Relaxed),
+                    (true, true) => MASKS_WITH_OURS.fetch_or(this, Ordering::Relaxed),
+                    (true, false) => MASKS_WITH_OURS.fetch_and(!this, Ordering::Relaxed),
+                };
+                if let Some(old) = old.as_mut().filter(|_| had & this != 0) {
+                    let shown = bits(&old.sa_mask) | bit;
+                    set_bits(&mut old.sa_mask, shown);
+                }
+            }
+            return result;
+        }
+        let before = (
+            PROGRAM_ACTION.handler.load(Ordering::Relaxed),
+            PROGRAM_ACTION.flags.load(Ordering::Relaxed),
+            PROGRAM_ACTION.mask.load(Ordering::Relaxed),
+        );
+        if let Some(new) = new.as_ref() {
+            PROGRAM_ACTION.handler.store(new.sa_sigaction, Ordering::Relaxed);
+            PROGRAM_ACTION.flags.store(new.sa_flags, Ordering::Relaxed);
+            PROGRAM_ACTION.mask.store(bits(&new.sa_mask), Ordering::Relaxed);
+        }
+        if let Some(old) = old.as_mut() {
+            ptr::write_bytes(old, 0, 1);
+            (old.sa_sigaction, old.sa_flags) = (before.0, before.1);
+            set_bits(&mut old.sa_mask, before.2);
+        }
+        0
+    }
+
+    /// signal(2)
+    fn signal(signal: c_int, handler: sighandler_t) -> sighandler_t as next {
+        if is_ours(signal) { set_program_handler(handler, libc::SA_RESTART) } else { next()(signal, handler) }
+    }
+
+    /// bsd_signal(3)
+    fn bsd_signal(signal: c_int, handler: sighandler_t) -> sighandler_t as next {
+        if is_ours(signal) { set_program_handler(handler, libc::SA_RESTART) } else { next()(signal, handler) }
+    }
+
+    /// ssignal(3)
+    fn ssignal(signal: c_int, handler: sighandler_t) -> sighandler_t as next {
+        if is_ours(signal) { set_program_handler(handler, libc::SA_RESTART) } else { next()(signal, handler) }
+    }
+
+    /// sysv_signal(3)
+    fn sysv_signal(signal: c_int, handler: sighandler_t) -> sighandler_t as next {
+        if is_ours(signal) { set_program_handler(handler, SYSV_FLAGS) } else { next()(signal, handler) }
+    }
+
+    /// What `signal` becomes in a program that is compiled with `_XOPEN_SOURCE` alone.
+    fn __sysv_signal(signal: c_int, handler: sighandler_t) -> sighandler_t as next {
+        if is_ours(signal) { set_program_handler(handler, SYSV_FLAGS) } else { next()(signal, handler) }
+    }
+
+    /// sigset(3)
+    fn sigset(signal: c_int, disposition: sighandler_t) -> sighandler_t as next {
+        /// `SIG_HOLD` (signal.h).
+        const HOLD: sighandler_t = 2;
+        if !is_ours(signal) {
+            return next()(signal, disposition);
+        }
+        let was_blocked = is_blocked();
+        set_blocked(disposition == HOLD);
+        let handler = if disposition == HOLD {
+            PROGRAM_ACTION.handler.load(Ordering::Relaxed)
+        } else {
+            set_program_handler(disposition, 0)
+        };
+        if was_blocked { HOLD } else { handler }
+    }
+
+    /// sigignore(3)
+    fn sigignore(signal: c_int) -> c_int as next {
+        if is_ours(signal) { set_program_handler(libc::SIG_IGN, 0); 0 } else { next()(signal) }
+    }
+
+    /// siginterrupt(3)
+    fn siginterrupt(signal: c_int, flag: c_int) -> c_int as next {
+        if is_ours(signal) { 0 } else { next()(signal, flag) }
+    }
+}
+
+/// Flags of a handler that was installed with System V semantics (sysv_signal(3)).
+const SYSV_FLAGS: c_int = libc::SA_RESETHAND | libc::SA_NODEFER;
+
+fn set_program_handler(handler: sighandler_t, flags: c_int) -> sighandler_t {
+    PROGRAM_ACTION.flags.store(flags, Ordering::Relaxed);
+    PROGRAM_ACTION.mask.store(0, Ordering::Relaxed);
+    PROGRAM_ACTION.handler.swap(handler, Ordering::Relaxed)
+}

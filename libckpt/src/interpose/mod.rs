@@ -1,0 +1,129 @@
+//! Functions of libc that libckpt stands in front of, so that a program that installs a handler of its own for the
+//! checkpoint signal, blocks it, or waits for it, does not take it away, and does not notice.
+//!
+//! What the program asked for is remembered and shown to it; the kernel is told the rest. This covers the program's calls
+//! through libc. A raw system call, or libc's own inner calls, go past it.
+
+/// Defines functions that stand in front of libc's. Inside, `next` is libc's function.
+macro_rules! interposed {
+    ($($(#[$meta:meta])* fn $name:ident($($argument:ident: $type:ty),*) -> $result:ty as $next:ident $body:block)*) => {$(
+        $(#[$meta])*
+        ///
+        /// # Safety
+        /// As for the function of libc.
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn $name($($argument: $type),*) -> $result {
+            static NEXT: $crate::interpose::Next = $crate::interpose::Next::new(
+                match core::ffi::CStr::from_bytes_with_nul(concat!(stringify!($name), "\0").as_bytes()) {
+                    Ok(name) => name,
+                    Err(_) => panic!(),
+                },
+            );
+            // SAFETY: the type is the function's own.
+            let $next = || unsafe { NEXT.get::<unsafe extern "C" fn($($type),*) -> $result>() };
+            // SAFETY: the caller keeps to the contract of libc's function, which is all that is relied on.
+            unsafe { $body }
+        }
+    )*};
+}
+
+mod dispositions;
+mod masks;
+mod stacks;
+mod threads;
+mod waits;
+
+use core::ffi::{CStr, c_char, c_int, c_void};
+use core::mem::transmute_copy;
+use core::ptr;
+use core::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
+
+use ckpt_sys::calls;
+use ckpt_sys::kernel::{SignalSet, SignalStack, signal_bit};
+use libc::sigset_t;
+
+/// The checkpoint signal, or 0 while libckpt is off and everything goes straight through.
+static SIGNAL: AtomicI32 = AtomicI32::new(0);
+
+/// Begins to keep `signal` from the program, and gives this thread the alternate `stack` if it has none.
+pub fn take_over(signal: i32, stack: SignalStack) {
+    masks::take_over(signal);
+    dispositions::take_over(signal);
+    stacks::take_over(stack);
+    SIGNAL.store(signal, Ordering::Release);
+}
+
+/// Whether `signal` is the checkpoint signal.
+fn is_ours(signal: c_int) -> bool {
+    signal != 0 && signal == SIGNAL.load(Ordering::Acquire)
+}
+
+fn our_bit() -> SignalSet {
+    match SIGNAL.load(Ordering::Acquire) {
+        0 => 0,
+        signal => signal_bit(signal),
+    }
+}
+
+/// The signals 1 to 64 of a libc set.
+fn bits(set: &sigset_t) -> SignalSet {
+    // SAFETY: a sigset_t begins with the kernel's 64 bits (bits/types/__sigset_t.h).
+    unsafe { *ptr::from_ref(set).cast::<u64>() }
+}
+
+fn set_bits(set: &mut sigset_t, bits: SignalSet) {
+    // SAFETY: as in `bits`.
+    unsafe { *ptr::from_mut(set).cast::<u64>() = bits };
+}
+
+/// A copy of `*set` without the checkpoint signal.
+///
+/// # Safety
+/// `set` is null or points to a set.
+unsafe fn without_ours(set: *const sigset_t) -> Option<sigset_t> {
+    // SAFETY: the caller answers for the pointer.
+    let mut copy = unsafe { set.as_ref() }.copied()?;
+    let kept = bits(&copy) & !our_bit();
+    set_bits(&mut copy, kept);
+    Some(copy)
+}
+
+fn pointer_to(set: &Option<sigset_t>) -> *const sigset_t {
+    set.as_ref().map_or(ptr::null(), ptr::from_ref)
+}
+
+/// A function further down the search order, looked up when it is first needed: a library's constructor may call it
+/// before ours has run.
+struct Next {
+    name: &'static CStr,
+    address: AtomicPtr<c_void>,
+}
+
+impl Next {
+    const fn new(name: &'static CStr) -> Self {
+        Self {
+            name,
+            address: AtomicPtr::new(ptr::null_mut()),
+        }
+    }
+
+    /// The function as one of type `F`.
+    ///
+    /// # Safety
+    /// `F` is the type of a C function of this name.
+    unsafe fn get<F: Copy>(&self) -> F {
+        const { assert!(size_of::<F>() == size_of::<*mut c_void>()) };
+        let mut address = self.address.load(Ordering::Relaxed);
+        if address.is_null() {
+            // SAFETY: the name is a string.
+            address = unsafe { libc::dlsym(libc::RTLD_NEXT, self.name.as_ptr().cast::<c_char>()) };
+            if address.is_null() {
+                // The program would not have started with a libc that lacks a function it calls.
+                calls::exit(127);
+            }
+            self.address.store(address, Ordering::Relaxed);
+        }
+        // SAFETY: (1) the sizes are equal; (2) the caller answers for the type.
+        unsafe { transmute_copy(&address) }
+    }
+}

@@ -1,0 +1,177 @@
+//! The threads of the program: which one takes a checkpoint (`role`), where the others wait meanwhile (`park`), how they are
+//! made to (`stop`, `unblock`), and what is kept of each.
+//!
+//! Async-signal-safe: see `signal`.
+
+pub mod park;
+pub mod role;
+pub mod stop;
+pub mod unblock;
+
+use core::ptr;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use ckpt_image::context::Registers;
+use ckpt_sys::calls;
+use ckpt_sys::in_progress::{InProgress, Interrupting};
+use ckpt_sys::kernel::{SignalSet, UserContext};
+use ckpt_sys::syscall::call;
+use linux_raw_sys::general as n;
+
+use crate::collect::thread::{Attributes, Rights};
+use crate::resume::Registered;
+use crate::signal::{self, checkpoint_signal};
+use crate::thread_local;
+
+/// Signals for the process that a thread will take which leaves the handler; see [`Interrupting::now`].
+static CLAIMED: AtomicU64 = AtomicU64::new(0);
+
+/// Called at the beginning of each checkpoint, before any thread leaves the handler again.
+pub fn forget_claims() {
+    CLAIMED.store(0, Ordering::Relaxed);
+}
+
+/// A thread has registered an rseq area that is not libc's, and could not be given it again.
+#[derive(Clone, Copy, Debug)]
+pub struct ForeignRseq;
+
+/// A thread that the signal has stopped. The record is filled in by the thread itself, which alone can ask the kernel
+/// for most of it, and is where a restored thread finds it again.
+#[derive(Clone, Copy, Debug)]
+pub struct Thread {
+    /// The record of the thread that parked before.
+    next: *mut Thread,
+    /// The epoch in which it parked.
+    epoch: u16,
+    /// Thread id.
+    pub tid: i32,
+    /// Whether it gives libckpt's stack back in the restored process, for a main thread that had ended.
+    pub finishes: bool,
+    /// The signal frame through which it goes back.
+    pub frame: *mut UserContext,
+    /// Base address of FS: the thread pointer.
+    pub fs_base: u64,
+    /// Base address of GS.
+    pub gs_base: u64,
+    /// Where it begins in a restored process.
+    pub start: Registers,
+    /// What it has registered with the kernel.
+    pub registered: Registered,
+    /// What the kernel keeps of it alone.
+    pub attributes: Attributes,
+    /// Who it is.
+    pub rights: Rights,
+    /// The call that the signal has interrupted.
+    pub call: InProgress,
+    /// Whether it has an rseq area that is not libc's.
+    pub foreign_rseq: bool,
+}
+
+impl Thread {
+    /// A record that says nothing.
+    pub const EMPTY: Self = Self {
+        next: ptr::null_mut(),
+        epoch: 0,
+        tid: 0,
+        finishes: false,
+        frame: ptr::null_mut(),
+        fs_base: 0,
+        gs_base: 0,
+        start: Registers::ZERO,
+        registered: Registered::NOTHING,
+        attributes: Attributes::UNKNOWN,
+        rights: Rights::NONE,
+        call: InProgress::NOTHING,
+        foreign_rseq: false,
+    };
+
+    /// The calling thread, which the signal has stopped and given `frame`.
+    ///
+    /// # Safety
+    /// The frame is the one that the kernel made for the caller.
+    pub unsafe fn of_caller(frame: *mut UserContext) -> Self {
+        let (fs_base, gs_base) = bases();
+        let registered = Registered::of_caller(fs_base);
+        // SAFETY: (1) the caller answers for the frame; (2) the thread has a thread pointer.
+        let call = unsafe {
+            let frame = &*frame;
+            let note = (fs_base != 0)
+                .then(|| thread_local::note(frame.registers.rsp))
+                .flatten();
+            InProgress::at_arrival(frame, note.as_ref(), now())
+        };
+        Self {
+            tid: calls::tid(),
+            frame,
+            fs_base,
+            gs_base,
+            registered: registered.unwrap_or(Registered::NOTHING),
+            foreign_rseq: registered.is_err(),
+            attributes: Attributes::of_caller(),
+            rights: Rights::of_caller(),
+            call,
+            ..Self::EMPTY
+        }
+    }
+
+    /// The signals that the program blocks in it.
+    pub fn mask(&self) -> SignalSet {
+        // SAFETY: the thread is in its handler, and the frame its own.
+        unsafe { (*self.frame).mask }
+    }
+
+    /// Makes a restored thread wait like those that have parked now.
+    pub fn enter_epoch(&mut self) {
+        self.epoch = park::epoch();
+    }
+
+    /// Whether libc, or something like it, has made the thread, so that there is what is thread-local.
+    pub fn has_thread_pointer(&self) -> bool {
+        self.fs_base != 0
+    }
+
+    /// Puts the interrupted call in order. The thread itself calls this right before it leaves the handler.
+    pub fn go_on(&mut self) {
+        self.settle(Some(now()));
+    }
+
+    /// The same in a restored process, for which no time has passed; leaves through the signal frame.
+    pub fn leave_restored(&mut self) -> ! {
+        self.settle(None);
+        signal::leave(self.frame)
+    }
+
+    /// [`InProgress::settle`]
+    pub fn settle(&mut self, now: Option<u64>) {
+        let scratch = if self.has_thread_pointer() {
+            // SAFETY: the thread has one.
+            unsafe { thread_local::scratch() }
+        } else {
+            ptr::null_mut()
+        };
+        let interrupting = Interrupting::now(self.mask(), checkpoint_signal(), &CLAIMED);
+        // SAFETY: (1) the frame is the caller's own, and it leaves through it; (2) the scratch is the thread's own and for
+        // this purpose.
+        unsafe {
+            self.call
+                .settle(&mut *self.frame, scratch, interrupting, now)
+        };
+    }
+}
+
+fn now() -> u64 {
+    calls::clock(n::CLOCK_MONOTONIC)
+}
+
+/// Base addresses of FS and GS of the caller.
+fn bases() -> (u64, u64) {
+    /// `ARCH_GET_FS`, `ARCH_GET_GS` (arch/x86/include/uapi/asm/prctl.h).
+    const GET: [u32; 2] = [0x1003, 0x1004];
+    let [fs, gs] = GET.map(|code| {
+        let mut base = 0u64;
+        // SAFETY: the kernel writes one number.
+        let _ = unsafe { call(n::__NR_arch_prctl, [code as usize, &raw mut base as usize]) };
+        base
+    });
+    (fs, gs)
+}

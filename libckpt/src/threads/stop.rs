@@ -1,0 +1,329 @@
+//! Makes all other threads park.
+//!
+//! Async-signal-safe: see `signal`.
+
+use ckpt_image::segments::Span;
+use ckpt_sys::bytes::decimal;
+use ckpt_sys::in_progress::Observed;
+use ckpt_sys::kernel::signal_bit;
+use ckpt_sys::line::Text;
+use ckpt_sys::{Errno, Fd, Line, MapVec, calls, files, proc};
+use linux_raw_sys::general as n;
+
+use super::{Thread, park, unblock};
+use crate::failure::{Doing, Failure, failure};
+use crate::signal::checkpoint_signal;
+
+/// One millisecond, in nanoseconds.
+const MILLISECOND: u64 = 1_000_000;
+/// A thread that has not arrived by then is looked at: it may have ended, or block the signal.
+const PATIENCE: u64 = 5 * MILLISECOND;
+/// After this time the signal is sent again: another thread's sigwait may have taken it.
+const AGAIN: u64 = 100 * MILLISECOND;
+/// The longest sleep between two looks at those who are missing.
+const LONGEST_NAP: u64 = 20 * MILLISECOND;
+
+/// Where a thread is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Where {
+    /// On its way.
+    Signalled,
+    /// Parked.
+    Parked,
+    /// It has ended.
+    Gone,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    tid: i32,
+    place: Where,
+    /// When it was sent the signal, `CLOCK_MONOTONIC` in nanoseconds.
+    signalled: u64,
+    /// The call in which it was before.
+    observed: Option<Observed>,
+    /// The round of the list in which it was seen last.
+    round: u32,
+    thread: *mut Thread,
+}
+
+impl Entry {
+    /// The thread has ended before it came.
+    fn is_gone(&mut self) {
+        self.place = Where::Gone;
+        // Or a later thread with this id would get its mask.
+        let _ = unblock::take_mask(self.tid);
+    }
+}
+
+/// All other threads, parked until this is dropped.
+#[derive(Debug)]
+pub struct Stopped {
+    entries: MapVec<Entry>,
+    /// Whether the main thread has ended.
+    main_ended: bool,
+}
+
+impl Stopped {
+    /// Stops all threads but the caller within `limit` nanoseconds.
+    ///
+    /// # Errors
+    /// [`Failure`] names the thread that did not stop; all go on then.
+    pub fn all_others(limit: u64) -> Result<Self, Failure> {
+        let tasks = calls::open(c"/proc/self/task", n::O_RDONLY | n::O_DIRECTORY)
+            .doing(format_args!("/proc/self/task"))?;
+        let mut stopped = Self {
+            entries: MapVec::new(),
+            main_ended: false,
+        };
+        park::open();
+        stopped.collect(&tasks, limit)?;
+        Ok(stopped)
+    }
+
+    fn collect(&mut self, tasks: &Fd, limit: u64) -> Result<(), Failure> {
+        let began = now();
+        let mut nap = MILLISECOND;
+        for round in 1.. {
+            let found_new = self.signal_new(tasks, round)?;
+            self.match_arrivals();
+            let missing = self.missing().count() as u32;
+            if missing == 0 && !found_new {
+                break;
+            }
+            if missing == 0 {
+                continue;
+            }
+            if now() - began > limit {
+                return Err(self.complain(limit));
+            }
+            park::wait_for_arrivals(park::arrived() + missing, nap);
+            self.match_arrivals();
+            nap = LONGEST_NAP.min(nap * 2);
+            self.look_after_the_missing(began + limit)?;
+        }
+        self.entries.sort_unstable_by_key(|entry| entry.tid);
+        for entry in self.entries.iter() {
+            if let (Some(observed), Where::Parked) = (&entry.observed, entry.place) {
+                // SAFETY: the thread is parked, and nobody else uses its record.
+                unsafe { (*entry.thread).call.observe(observed) };
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends the signal to threads that were not known before; whether there were any.
+    fn signal_new(&mut self, tasks: &Fd, round: u32) -> Result<bool, Failure> {
+        let (own, pid) = (calls::tid(), calls::pid());
+        self.entries.sort_unstable_by_key(|entry| entry.tid);
+        let known = self.entries.len();
+        let mut result = Ok(());
+        let _ = calls::lseek(tasks.number(), 0, n::SEEK_SET);
+        let listed = files::for_each_entry(tasks, |name| {
+            let tid = decimal(name.to_bytes()).unwrap_or(0) as i32;
+            if tid == own || tid == 0 {
+                return true;
+            }
+            if let Ok(at) = self.entries[..known].binary_search_by_key(&tid, |entry| entry.tid) {
+                self.entries[at].round = round;
+                return true;
+            }
+            let ended = tid == pid && has_ended(tid);
+            self.main_ended |= ended;
+            let mut entry = Entry {
+                tid,
+                place: if ended { Where::Gone } else { Where::Signalled },
+                signalled: now(),
+                // It is only known before the signal interrupts the call.
+                observed: if ended { None } else { observe(tid) },
+                round,
+                thread: core::ptr::null_mut(),
+            };
+            if !ended && ask(tid) == Err(Errno::ESRCH) {
+                entry.place = Where::Gone;
+            }
+            result = self.entries.push(entry);
+            result.is_ok()
+        });
+        listed.doing(format_args!("/proc/self/task"))?;
+        result.doing(format_args!("memory for the list of threads"))?;
+        for entry in self.entries[..known].iter_mut() {
+            if entry.place == Where::Signalled && entry.round != round {
+                entry.is_gone();
+            }
+        }
+        Ok(self.entries.len() > known)
+    }
+
+    /// Enters what the list of parked threads says.
+    fn match_arrivals(&mut self) {
+        self.entries.sort_unstable_by_key(|entry| entry.tid);
+        // SAFETY: we are the initiator, and the list is open until `self` is dropped.
+        for thread in unsafe { park::parked() } {
+            // SAFETY: as above; the id is not written any more.
+            let tid = unsafe { (*thread).tid };
+            if let Ok(at) = self.entries.binary_search_by_key(&tid, |entry| entry.tid) {
+                self.entries[at].place = Where::Parked;
+                self.entries[at].thread = thread;
+            }
+        }
+    }
+
+    fn missing(&self) -> impl Iterator<Item = &Entry> {
+        self.entries
+            .iter()
+            .filter(|entry| entry.place == Where::Signalled)
+    }
+
+    /// Finds out why threads do not come, and does something about it.
+    fn look_after_the_missing(&mut self, deadline: u64) -> Result<(), Failure> {
+        let ours = signal_bit(checkpoint_signal());
+        let mut blocking = MapVec::new();
+        for entry in self.entries.iter_mut() {
+            let late = now().saturating_sub(entry.signalled);
+            if entry.place != Where::Signalled || late < PATIENCE {
+                continue;
+            }
+            let stat = proc::ProcessStat::of_thread(entry.tid);
+            let Some(stat) = stat
+                .ok()
+                .filter(|stat| !matches!(stat.state(), b'Z' | b'X'))
+            else {
+                entry.is_gone();
+                continue;
+            };
+            if is_kernel_worker(&stat) {
+                return Err(failure!(
+                    "thread {} ({}): the kernel works in it for the program (io_uring, vhost): that is not supported; \
+                     start the program without",
+                    entry.tid,
+                    Name::of(entry.tid)
+                ));
+            }
+            let blocks = proc::Status::of_thread(entry.tid)
+                .is_ok_and(|status| status.hex("SigBlk") & ours != 0);
+            if blocks {
+                blocking
+                    .push(entry.tid)
+                    .doing(format_args!("memory for the list of threads"))?;
+            }
+            if late > AGAIN {
+                entry.signalled = now();
+                let _ = ask(entry.tid);
+            }
+        }
+        if blocking.is_empty() {
+            Ok(())
+        } else {
+            unblock::unblock(&blocking, ours, deadline)
+        }
+    }
+
+    /// Says which thread did not stop, and why.
+    fn complain(&self, limit: u64) -> Failure {
+        let ours = signal_bit(checkpoint_signal());
+        let Some(entry) = self.missing().next() else {
+            return failure!("internal error: a thread is missing, and none is");
+        };
+        let status = proc::Status::of_thread(entry.tid);
+        let blocks = status
+            .as_ref()
+            .is_ok_and(|status| status.hex("SigBlk") & ours != 0);
+        let state = status.as_ref().map_or(b' ', |status| {
+            status.value("State").first().copied().unwrap_or(b' ')
+        });
+        let why = match (state, blocks) {
+            (b'D', _) => {
+                "it is in a call that cannot be interrupted, such as vfork or waiting for a file server"
+            }
+            (_, true) => {
+                "it blocks all signals by a system call of its own, and nobody may trace it (kernel.yama.ptrace_scope, or a \
+                 debugger does)"
+            }
+            _ => "it may wait for the signal itself (sigwait by a system call of its own)",
+        };
+        failure!(
+            "thread {} ({}) did not stop within {} ms: {why}; send the signal later, or set CKPT_TIMEOUT to more seconds",
+            entry.tid,
+            Name::of(entry.tid),
+            limit / MILLISECOND
+        )
+    }
+
+    /// The parked threads, in ascending order of their ids.
+    pub fn threads(&self) -> impl Iterator<Item = &Thread> + Clone {
+        self.entries
+            .iter()
+            .filter(|entry| entry.place == Where::Parked)
+            // SAFETY: the record stays until `self` is dropped, and its thread does not write to it.
+            .map(|entry| unsafe { &*entry.thread })
+    }
+
+    /// The same, to be changed.
+    pub fn threads_mut(&mut self) -> impl Iterator<Item = &mut Thread> {
+        self.entries
+            .iter()
+            .filter(|entry| entry.place == Where::Parked)
+            // SAFETY: as for `threads`; each record is a thread's own, and `self` is borrowed for as long.
+            .map(|entry| unsafe { &mut *entry.thread })
+    }
+
+    /// Whether the main thread has ended.
+    pub fn main_ended(&self) -> bool {
+        self.main_ended
+    }
+
+    /// Memory of ours that is not the program's.
+    pub fn span(&self) -> Span {
+        self.entries.span()
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        park::close();
+    }
+}
+
+fn now() -> u64 {
+    calls::clock(n::CLOCK_MONOTONIC)
+}
+
+fn ask(tid: i32) -> Result<(), Errno> {
+    calls::queue_signal(tid, checkpoint_signal(), &park::stop_request())
+}
+
+fn has_ended(tid: i32) -> bool {
+    proc::ProcessStat::of_thread(tid).is_ok_and(|stat| matches!(stat.state(), b'Z' | b'X'))
+}
+
+/// Whether it is one of the kernel's own threads that serve the program (`PF_IO_WORKER`, `PF_USER_WORKER`,
+/// include/linux/sched.h), which take no signals.
+fn is_kernel_worker(stat: &proc::ProcessStat) -> bool {
+    const FLAGS: usize = 9;
+    stat.field(FLAGS) & 0x4010 != 0
+}
+
+/// The call in which a thread is blocked.
+fn observe(tid: i32) -> Option<Observed> {
+    let path = Line::<64>::format(format_args!("/proc/self/task/{tid}/syscall"));
+    let line = files::read_small::<256>(path.as_c_str()).ok()?;
+    Observed::parse(line.as_bytes())
+}
+
+/// The name of a thread, for messages.
+pub struct Name(Line<32>);
+
+impl Name {
+    /// That of thread `tid` of this process.
+    pub fn of(tid: i32) -> Self {
+        let path = Line::<64>::format(format_args!("/proc/self/task/{tid}/comm"));
+        Self(files::read_small(path.as_c_str()).unwrap_or_default())
+    }
+}
+
+impl core::fmt::Display for Name {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        core::fmt::Display::fmt(&Text(self.0.as_bytes().trim_ascii_end()), f)
+    }
+}

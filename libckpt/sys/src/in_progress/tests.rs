@@ -1,0 +1,323 @@
+use core::mem::MaybeUninit;
+use core::ptr;
+
+use super::*;
+
+/// `nop; mov eax, NUMBER; syscall; nop`: the address behind the `syscall` instruction is [`BEHIND`] bytes into it.
+const fn code(number: u8) -> [u8; 24] {
+    let mut code = [0x90; 24];
+    code[8] = 0xb8;
+    (code[9], code[10], code[11], code[12]) = (number, 0, 0, 0);
+    (code[13], code[14]) = (0x0f, 0x05);
+    code
+}
+const BEHIND: usize = 15;
+
+static SLEEP: [u8; 24] = code(n::__NR_nanosleep as u8);
+static POLL: [u8; 24] = code(n::__NR_poll as u8);
+static READ: [u8; 24] = code(n::__NR_read as u8);
+static WRITE: [u8; 24] = code(n::__NR_write as u8);
+static CLOSE: [u8; 24] = code(n::__NR_close as u8);
+/// The number is put into r8d.
+static UNKNOWN: [u8; 24] = {
+    let mut code = code(n::__NR_poll as u8);
+    code[7] = 0x41;
+    code
+};
+
+/// A frame of a thread right behind the call, in a stack of its own.
+fn behind(code: &'static [u8; 24], result: i64, arguments: [u64; 6]) -> UserContext {
+    let stack = Box::leak(Box::new([0u64; 512]));
+    // SAFETY: zeros are a valid context.
+    let mut frame: UserContext = unsafe { MaybeUninit::zeroed().assume_init() };
+    let registers = &mut frame.registers;
+    registers.rip = code.as_ptr() as u64 + BEHIND as u64;
+    registers.rcx = registers.rip;
+    registers.rsp = &raw mut stack[256] as u64;
+    registers.rax = result as u64;
+    for (index, value) in arguments.into_iter().enumerate() {
+        *argument(registers, index) = value;
+    }
+    frame
+}
+
+/// A frame of a thread for which the kernel has arranged that it makes the call again.
+fn again(code: &'static [u8; 24], number: u32, arguments: [u64; 6]) -> UserContext {
+    let mut frame = behind(code, i64::from(number), arguments);
+    frame.registers.rip -= 2;
+    frame
+}
+
+fn observed(frame: &UserContext, number: u32, instruction: u64) -> Observed {
+    Observed {
+        number,
+        arguments: arguments(&frame.registers),
+        stack: frame.registers.rsp,
+        instruction,
+    }
+}
+
+/// A note that ends at 110 seconds, `distance` bytes above the frame's stack pointer.
+fn note_at(
+    frame: &UserContext,
+    distance: u64,
+    number: u32,
+    limit: Noted,
+    scratch: &[u64; 2],
+) -> Option<NoteInFrame> {
+    let note = CallNote::new(number, limit, 10 * SECOND, 100 * SECOND, scratch);
+    let address = frame.registers.rsp.wrapping_add(distance);
+    if distance < FRAMES {
+        // SAFETY: that is in the stack that the frame was made with.
+        unsafe { (address as *mut CallNote).write(note) };
+    }
+    CallNote::read(address, frame.registers.rsp)
+}
+
+fn note(frame: &UserContext, number: u32, limit: Noted, scratch: &[u64; 2]) -> NoteInFrame {
+    note_at(frame, 64, number, limit, scratch).expect("the note is near")
+}
+
+fn settle(
+    call: &InProgress,
+    frame: &mut UserContext,
+    scratch: &mut [u64; 2],
+    interrupting: Interrupting,
+    now: Option<u64>,
+) {
+    // SAFETY: nobody runs with the frame.
+    unsafe { call.settle(frame, scratch, interrupting, now) };
+}
+
+const EINTR: i64 = -4;
+const NOTHING: Interrupting = Interrupting::Nothing;
+
+#[test]
+fn a_sleep_goes_on_with_what_the_kernel_says_is_left() {
+    let (request, remainder) = ([5u64, 0], [2u64, 500_000_000]);
+    let (request_at, remainder_at) = (&raw const request as u64, &raw const remainder as u64);
+    let arguments = [request_at, remainder_at, 0, 0, 0, 0];
+    let mut scratch = [0; 2];
+
+    let mut frame = behind(&SLEEP, EINTR, arguments);
+    let rip = frame.registers.rip;
+    let call = InProgress::at_arrival(&frame, None, 100 * SECOND);
+    settle(&call, &mut frame, &mut scratch, NOTHING, Some(101 * SECOND));
+    assert_eq!(frame.registers.rip, rip - 2);
+    assert_eq!(frame.registers.rax, u64::from(n::__NR_nanosleep));
+    assert_eq!(frame.registers.rdi, &raw const scratch as u64);
+    assert_eq!(scratch, [1, 500_000_000]);
+
+    // In a restored process no time has passed.
+    let mut frame = behind(&SLEEP, EINTR, arguments);
+    settle(&call, &mut frame, &mut scratch, NOTHING, None);
+    assert_eq!(scratch, [2, 500_000_000]);
+
+    // A thread without thread-local storage.
+    let mut frame = behind(&SLEEP, EINTR, arguments);
+    // SAFETY: nobody runs with the frame.
+    unsafe { call.settle(&mut frame, ptr::null_mut(), NOTHING, None) };
+    assert_eq!(frame.registers.rdi, remainder_at);
+    assert_eq!(frame.registers.rip, rip - 2);
+}
+
+#[test]
+fn a_call_ends_if_a_handler_is_about_to_run() {
+    for interrupting in [Interrupting::AndEnds, Interrupting::AndRestarts] {
+        let mut frame = behind(&POLL, EINTR, [0, 0, 1000, 0, 0, 0]);
+        let before = frame.registers;
+        let call = InProgress::at_arrival(&frame, None, 0);
+        settle(&call, &mut frame, &mut [0; 2], interrupting, None);
+        assert_eq!(frame.registers, before);
+    }
+}
+
+#[test]
+fn a_poll_goes_on_with_what_its_note_says_is_left() {
+    let mut scratch = [0; 2];
+    let mut frame = behind(&POLL, EINTR, [0, 0, 10_000, 0, 0, 0]);
+    let noted = note(&frame, n::__NR_poll, Noted::Milliseconds(10_000), &scratch);
+    let call = InProgress::at_arrival(&frame, Some(&noted), 104 * SECOND);
+    settle(
+        &call,
+        &mut frame,
+        &mut scratch,
+        NOTHING,
+        Some(105 * SECOND + 1),
+    );
+    assert_eq!(frame.registers.rdx, 5000);
+    assert_eq!(frame.registers.rax, u64::from(n::__NR_poll));
+
+    // The next checkpoint finds it before it has made the call.
+    let call = InProgress::at_arrival(&frame, Some(&noted), 106 * SECOND);
+    settle(&call, &mut frame, &mut scratch, NOTHING, None);
+    assert_eq!(frame.registers.rdx, 4000);
+
+    // The deadline has passed.
+    let call = InProgress::at_arrival(&frame, Some(&noted), 120 * SECOND);
+    settle(&call, &mut frame, &mut scratch, NOTHING, None);
+    assert_eq!(frame.registers.rdx, 0);
+}
+
+#[test]
+fn a_note_that_was_left_behind_is_not_trusted() {
+    let mut scratch = [0; 2];
+    for (limit, distance, argument) in [
+        (Noted::Milliseconds(10_000), 64, u64::MAX),
+        (Noted::Milliseconds(10_000), 64, 10_001),
+        (Noted::Milliseconds(10_000), 4096, 10_000),
+        (Noted::Milliseconds(10_000), u64::MAX - 63, 10_000),
+        (Noted::At(10_000), 64, 10_000),
+    ] {
+        let mut frame = behind(&POLL, EINTR, [0, 0, argument, 0, 0, 0]);
+        let noted = note_at(&frame, distance, n::__NR_poll, limit, &scratch);
+        let call = InProgress::at_arrival(&frame, noted.as_ref(), 104 * SECOND);
+        settle(&call, &mut frame, &mut scratch, NOTHING, None);
+        assert_eq!(frame.registers.rdx, argument);
+        assert_eq!(frame.registers.rax, u64::from(n::__NR_poll));
+    }
+}
+
+#[test]
+fn a_struct_in_the_frame_of_libc_is_recognised() {
+    let mut scratch = [0; 2];
+    let mut frame = behind(&SLEEP, EINTR, [0; 6]);
+    frame.registers.rdi = frame.registers.rsp + 16;
+    let noted = note(&frame, n::__NR_clock_nanosleep, Noted::Inside, &scratch);
+    let call = InProgress::at_arrival(&frame, Some(&noted), 107 * SECOND);
+    settle(&call, &mut frame, &mut scratch, NOTHING, None);
+    assert_eq!(frame.registers.rdi, &raw const scratch as u64);
+    assert_eq!(scratch, [3, 0]);
+
+    // The next checkpoint finds the scratch in its place, wherever the first one has stopped it.
+    let call = InProgress::at_arrival(&frame, Some(&noted), 108 * SECOND);
+    settle(&call, &mut frame, &mut scratch, NOTHING, None);
+    assert_eq!(scratch, [2, 0]);
+}
+
+#[test]
+fn without_a_number_nothing_is_done() {
+    let mut frame = behind(&UNKNOWN, EINTR, [0, 0, 1000, 0, 0, 0]);
+    let before = frame.registers;
+    let call = InProgress::at_arrival(&frame, None, 0);
+    settle(&call, &mut frame, &mut [0; 2], NOTHING, None);
+    assert_eq!(frame.registers, before);
+}
+
+#[test]
+fn the_number_is_what_the_kernel_told_or_the_note() {
+    let mut scratch = [0; 2];
+    let fresh = || behind(&UNKNOWN, EINTR, [0, 0, 1000, 0, 0, 0]);
+    let poll = u64::from(n::__NR_poll);
+
+    let mut frame = fresh();
+    let mut call = InProgress::at_arrival(&frame, None, 0);
+    call.observe(&observed(&frame, n::__NR_poll, frame.registers.rip));
+    settle(&call, &mut frame, &mut scratch, NOTHING, None);
+    assert_eq!(frame.registers.rax, poll);
+
+    let mut frame = fresh();
+    let noted = note(&frame, n::__NR_poll, Noted::Milliseconds(1000), &scratch);
+    let call = InProgress::at_arrival(&frame, Some(&noted), 0);
+    settle(&call, &mut frame, &mut scratch, NOTHING, None);
+    assert_eq!(frame.registers.rax, poll);
+
+    // Another call, or one that the kernel has made again itself.
+    let mut frame = fresh();
+    let mut elsewhere = observed(&frame, n::__NR_poll, frame.registers.rip);
+    elsewhere.stack += 8;
+    let again = observed(&frame, n::__NR_restart_syscall, frame.registers.rip);
+    for observed in [elsewhere, again] {
+        let mut call = InProgress::at_arrival(&frame, None, 0);
+        call.observe(&observed);
+        settle(&call, &mut frame, &mut scratch, NOTHING, None);
+        assert_eq!(frame.registers.rax, EINTR as u64);
+    }
+}
+
+#[test]
+fn what_libc_puts_between_number_and_call_is_understood() {
+    let mut bytes = [0x90; BEFORE];
+    bytes[1] = 0xb8;
+    bytes[2..6].copy_from_slice(&270u32.to_le_bytes());
+    bytes[6..].copy_from_slice(&[0x8b, 0x7c, 0x24, 0x1c, 0x0f, 0x05]);
+    assert_eq!(number_in(&bytes), Some(270));
+    bytes[0] = 0x49;
+    assert_eq!(number_in(&bytes), None);
+    bytes[0] = 0x90;
+    bytes[4] = 1;
+    assert_eq!(number_in(&bytes), None);
+}
+
+#[test]
+fn close_is_never_made_again() {
+    let mut frame = behind(&CLOSE, EINTR, [3, 0, 0, 0, 0, 0]);
+    let before = frame.registers;
+    let call = InProgress::at_arrival(&frame, None, 0);
+    settle(&call, &mut frame, &mut [0; 2], NOTHING, None);
+    assert_eq!(frame.registers, before);
+}
+
+#[test]
+fn a_call_that_the_kernel_makes_again_ends_for_a_handler_that_wants_it() {
+    let fresh = || again(&READ, n::__NR_read, [0, 0x1000, 10, 0, 0, 0]);
+    for (interrupting, ends) in [
+        (NOTHING, false),
+        (Interrupting::AndRestarts, false),
+        (Interrupting::AndEnds, true),
+    ] {
+        let mut frame = fresh();
+        let rip = frame.registers.rip;
+        let call = InProgress::at_arrival(&frame, None, 0);
+        settle(&call, &mut frame, &mut [0; 2], interrupting, None);
+        assert_eq!(frame.registers.rip == rip + 2, ends);
+        assert_eq!(frame.registers.rax == EINTR as u64, ends);
+    }
+    // A thread that has not been in the call.
+    let mut frame = fresh();
+    frame.registers.rcx = 0;
+    let mut call = InProgress::at_arrival(&frame, None, 0);
+    settle(&call, &mut frame, &mut [0; 2], Interrupting::AndEnds, None);
+    assert_eq!(frame.registers.rax, u64::from(n::__NR_read));
+    // Unless it was seen there.
+    call.observe(&observed(&frame, n::__NR_read, frame.registers.rip + 2));
+    settle(&call, &mut frame, &mut [0; 2], Interrupting::AndEnds, None);
+    assert_eq!(frame.registers.rax, EINTR as u64);
+}
+
+#[test]
+fn the_rest_of_a_short_write_is_written() {
+    let (reader, writer) = calls::pipe(0).unwrap();
+    let buffer = 0x1000;
+    let fd = writer.number() as u64;
+    let mut frame = behind(&WRITE, 100, [fd, buffer, 1000, 0, 0, 0]);
+    let before = frame.registers;
+    for (round, transferred) in [100, 200].into_iter().enumerate() {
+        frame.registers.rax = transferred;
+        let call = InProgress::at_arrival(&frame, None, 0);
+        assert_eq!(call.number(&frame.registers), Some(n::__NR_write));
+        settle(&call, &mut frame, &mut [0; 2], NOTHING, None);
+        let registers = &mut frame.registers;
+        assert_eq!(registers.rax, u64::from(n::__NR_write));
+        assert_eq!(registers.rdi, fd);
+        assert_eq!(registers.rsi, buffer + [100, 300][round]);
+        assert_eq!(registers.rdx, [900, 700][round]);
+        assert_eq!(before.rsp - registers.rsp, 128 + 40);
+        // As the stub's call leaves it.
+        registers.rip += 2;
+        registers.rcx = registers.rip;
+    }
+
+    for (fd, result, interrupting) in [
+        (fd, 1000, NOTHING),
+        (fd, 100, Interrupting::AndRestarts),
+        (u64::MAX, 100, NOTHING),
+    ] {
+        let mut frame = behind(&WRITE, result, [fd, buffer, 1000, 0, 0, 0]);
+        let before = frame.registers;
+        let call = InProgress::at_arrival(&frame, None, 0);
+        settle(&call, &mut frame, &mut [0; 2], interrupting, None);
+        assert_eq!(frame.registers, before);
+    }
+    drop(reader);
+}

@@ -1,0 +1,170 @@
+//! Creates the threads beside the main one. They wait in the pad.
+
+use core::arch::global_asm;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use ckpt_image::context::Context;
+use ckpt_image::reader::Image;
+use ckpt_sys::{Errno, MapVec, calls};
+use linux_raw_sys::general as n;
+use restart::operations::Slot;
+use restart::report::{Cause, Error, Exit, Object, compose};
+use restart::threads::Renamed;
+
+use crate::Result;
+use crate::pad::Pad;
+
+global_asm!(include_str!("../../asm/clone.S"));
+
+unsafe extern "C" {
+    /// See `asm/clone.S`.
+    fn create_thread(number: u32, arguments: &[u64; 5], begin: u64) -> isize;
+}
+
+/// What pthread_create(3) has the kernel do, but for what libc registers with it: the thread does that itself.
+const FLAGS: u32 = n::CLONE_VM
+    | n::CLONE_FS
+    | n::CLONE_FILES
+    | n::CLONE_SIGHAND
+    | n::CLONE_THREAD
+    | n::CLONE_SYSVSEM
+    | n::CLONE_SETTLS;
+
+const WHAT: Object<'static> = Object::Thing("the program's threads");
+
+/// Old and new ids of the threads.
+pub struct Threads {
+    ids: MapVec<Renamed>,
+}
+
+impl Threads {
+    /// Room for the threads of the image.
+    pub fn with_room_for(image: &Image<'static>) -> Result<Self> {
+        let ids = MapVec::with_capacity(image.threads.len()).map_err(|errno| {
+            Error::new(
+                Exit::Host,
+                WHAT,
+                Cause::Failed("no memory for a list of them", errno),
+                "free memory or raise `ulimit -v`",
+            )
+        })?;
+        Ok(Self { ids })
+    }
+
+    /// Creates them, and waits until all are in the pad and have sent their pending signals.
+    pub fn create(&mut self, image: &Image<'static>, pad: &Pad) -> Result<()> {
+        let pid = calls::pid();
+        // A process that has its old id is meant to be the old one as far as that is possible.
+        let wants_old_ids = pid == image.header.pid;
+        self.note(&image.context, pid);
+        for (index, sibling) in image.contexts().skip(1).enumerate() {
+            let wanted = wants_old_ids.then_some(sibling.tid);
+            // SAFETY: the slot is this thread's, and its code needs nothing but the pad.
+            let tid = unsafe { clone(pad, pad.slot(index), sibling.fs_base, wanted) }
+                .map_err(|errno| cannot_create(image.threads.len(), index, errno))?;
+            self.note(&sibling, tid);
+        }
+        self.ids.sort_unstable_by_key(|thread| thread.old);
+        wait_for_all(pad.arrived(), image.threads.len() as u32 - 1);
+        for index in 0..image.threads.len() - 1 {
+            let slot = pad.slot(index);
+            // SAFETY: the slot is in the pad; its thread has written to it before it arrived, and does not write again.
+            let error = unsafe { (*slot).error };
+            if error != 0 {
+                return Err(Error::new(
+                    Exit::Host,
+                    WHAT,
+                    Cause::Failed(
+                        "cannot send their pending signals again",
+                        Errno(error.unsigned_abs() as u16),
+                    ),
+                    "check your limits (ulimit -i)",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// All threads, ascending by their old ids.
+    pub fn ids(&self) -> &[Renamed] {
+        &self.ids
+    }
+
+    fn note(&mut self, thread: &Context, new: i32) {
+        // There is room for every thread of the image, so this does not fail.
+        let _ = self.ids.push(Renamed {
+            old: thread.tid as u32,
+            new: new as u32,
+        });
+    }
+}
+
+fn cannot_create(threads: usize, created: usize, errno: Errno) -> Error<'static> {
+    let why = compose(format_args!(
+        "there were {threads}, and only {} can be created: {errno}",
+        created + 1
+    ));
+    Error::new(
+        Exit::Host,
+        WHAT,
+        Cause::Composed(why),
+        "raise what limits them (ulimit -u, pids.max of the cgroup, kernel.threads-max), or free memory",
+    )
+}
+
+/// Waits until `wanted` threads have arrived. Only the last of them wakes us.
+fn wait_for_all(arrived: &AtomicU32, wanted: u32) {
+    loop {
+        let count = arrived.load(Ordering::Acquire);
+        if count == wanted {
+            return;
+        }
+        // Whatever it returns for, the number decides.
+        calls::wait_while(arrived, count, None);
+    }
+}
+
+/// Creates a thread with the thread pointer `fs_base`, which begins in the pad with `slot`; its id. With `wanted` it gets
+/// this id if the kernel lets us choose.
+///
+/// # Safety
+/// The slot is ready, and no other thread's.
+unsafe fn clone(
+    pad: &Pad,
+    slot: *const Slot,
+    fs_base: u64,
+    wanted: Option<i32>,
+) -> core::result::Result<i32, Errno> {
+    let begin = pad.thread_entry();
+    let flags = u64::from(FLAGS);
+    if let Some(tid) = wanted {
+        let arguments = n::clone_args {
+            flags,
+            pidfd: 0,
+            child_tid: 0,
+            parent_tid: 0,
+            exit_signal: 0,
+            // The stack pointer is their sum, and the kernel wants neither to be zero.
+            stack: begin,
+            stack_size: slot as u64 - begin,
+            tls: fs_base,
+            set_tid: &raw const tid as u64,
+            set_tid_size: 1,
+            cgroup: 0,
+        };
+        let size = size_of_val(&arguments) as u64;
+        let arguments = [&raw const arguments as u64, size, 0, 0, 0];
+        // SAFETY: the caller answers for the slot; the code of the pad uses no other memory of its thread.
+        let created = unsafe { create_thread(n::__NR_clone3, &arguments, begin) };
+        match Errno::check(created) {
+            // No privilege (CAP_CHECKPOINT_RESTORE); the id is taken, or too large; kernels before 5.5 and 5.3, and filters
+            // that do not let clone3 through.
+            Err(Errno::EPERM | Errno::EEXIST | Errno::EINVAL | Errno::E2BIG | Errno::ENOSYS) => {}
+            created => return created.map(|tid| tid as i32),
+        }
+    }
+    let arguments = [flags, slot as u64, 0, 0, fs_base];
+    // SAFETY: as above.
+    let created = unsafe { create_thread(n::__NR_clone, &arguments, begin) };
+    Errno::check(created).map(|tid| tid as i32)
+}
