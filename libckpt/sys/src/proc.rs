@@ -249,6 +249,6 @@ mod tests {
         assert!(!is_alive(pid, stat.start_time() + 1));
         assert_eq!(stat.field(4), std::os::unix::process::parent_id().into());
         assert_ne!(boot_id(), [0; 16]);
-        assert_eq!(Status::read().unwrap().decimal("Pid"), pid as u64);
+        assert_eq!(Status::read().unwrap().decimal("Tgid"), pid as u64);
     }
 }
