@@ -27,6 +27,8 @@ pub enum Source {
     ControllingTerminal,
     /// The read end of a pipe that nobody writes to.
     EmptyPipe,
+    /// An event counter is made.
+    EventCounter,
     /// The write end of a pipe that nobody reads from.
     BrokenPipe,
 }
@@ -57,6 +59,7 @@ pub fn source(descriptor: &Descriptor<'_>, here: &Inherited) -> Source {
         Kind::Terminal => (0..3)
             .find(|&number| here.terminal[number as usize])
             .map_or(Source::ControllingTerminal, Source::Inherited),
+        Kind::EventCounter => Source::EventCounter,
         Kind::OutsidePipe if descriptor.flags & n::O_ACCMODE == n::O_RDONLY => Source::EmptyPipe,
         Kind::OutsidePipe => Source::BrokenPipe,
     }

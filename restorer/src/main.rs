@@ -10,10 +10,8 @@ mod clone;
 mod contents;
 mod host;
 mod image_file;
-mod locks;
 mod memory;
 mod open_files;
-mod opener;
 mod output;
 mod owners;
 mod pad;
@@ -71,7 +69,7 @@ fn restore(mut file: ImageFile, options: Options) -> Result<Infallible> {
     memory.fill(&file, &mut owners)?;
 
     process::restore(&image)?;
-    locks::take(&image)?;
+    open_files::locks::take(&image)?;
     rights.assume(&image)?;
     let pad = Pad::build(&image, &memory)?;
     threads.create(&image, &pad)?;

@@ -20,6 +20,8 @@ pub enum Kind {
     Terminal = 5,
     /// A pipe on another number whose other end is outside: a pipe whose other end is closed.
     OutsidePipe = 6,
+    /// An event counter, see [`crate::objects::event_counters`].
+    EventCounter = 7,
 }
 
 impl Kind {
@@ -31,6 +33,7 @@ impl Kind {
             Self::Standard,
             Self::Terminal,
             Self::OutsidePipe,
+            Self::EventCounter,
         ]
         .into_iter()
         .find(|&known| known as u32 == number)

@@ -18,6 +18,7 @@ pub mod elf;
 pub mod extents;
 pub mod header;
 pub mod note;
+pub mod objects;
 pub mod owners;
 pub mod process;
 pub mod reader;

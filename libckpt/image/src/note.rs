@@ -39,13 +39,15 @@ pub enum Kind {
     Signals = 0x434B_0009,
     /// [`crate::owners::OwnerWord`], repeated.
     Owners = 0x434B_000A,
+    /// [`crate::objects::event_counters::EventCounter`], repeated.
+    EventCounters = 0x434B_0010,
     /// [`crate::header::Checksums`], always the last note.
     Checksums = 0x434B_00FF,
 }
 
 impl Kind {
     /// Every kind, in the order in which they stand in an image.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Header,
         Self::Cpu,
         Self::Process,
@@ -57,8 +59,16 @@ impl Kind {
         Self::Locks,
         Self::Signals,
         Self::Owners,
+        Self::EventCounters,
         Self::Checksums,
     ];
+
+    /// Its place in [`Self::ALL`].
+    #[must_use]
+    pub fn index(self) -> usize {
+        let index = Self::ALL.iter().position(|&known| known == self);
+        index.unwrap_or_default()
+    }
 
     fn from_type(kind: u32) -> Option<Self> {
         Self::ALL.into_iter().find(|&known| known as u32 == kind)

@@ -14,6 +14,8 @@ use crate::elf::{
 use crate::extents::Extent;
 use crate::header::{Checksums, FORMAT, Header};
 use crate::note::{Kind, Meaning, Note};
+use crate::objects::Object;
+use crate::objects::event_counters::EventCounter;
 use crate::owners::OwnerWord;
 use crate::process::Process;
 use crate::regions::{PROT_EXEC, PROT_READ, PROT_WRITE, Region};
@@ -192,9 +194,11 @@ pub struct Image<'a> {
     locks: List<'a>,
     pending: List<'a>,
     owners: List<'a>,
+    notes: Found<'a>,
 }
 
 /// Notes of ours, as found.
+#[derive(Clone, Copy, Debug)]
 struct Found<'a> {
     contents: [Option<Decoder<'a>>; Kind::ALL.len()],
 }
@@ -204,24 +208,28 @@ impl<'a> Found<'a> {
         let mut contents = [None; Kind::ALL.len()];
         let mut rest = Decoder::new(notes);
         while !rest.is_empty() {
-            if let Meaning::Ours(kind, content) = Note::take(&mut rest)?.meaning()? {
-                let index = Kind::ALL
-                    .iter()
-                    .position(|&known| known == kind)
-                    .unwrap_or_default();
-                if contents[index].replace(content).is_some() {
-                    return Err(Malformed::Field("a note that stands there twice").into());
-                }
+            if let Meaning::Ours(kind, content) = Note::take(&mut rest)?.meaning()?
+                && contents[kind.index()].replace(content).is_some()
+            {
+                return Err(Malformed::Field("a note that stands there twice").into());
             }
         }
         Ok(Self { contents })
     }
 
     fn get(&self, kind: Kind) -> Result<Decoder<'a>, BadImage> {
-        let index = Kind::ALL.iter().position(|&known| known == kind);
-        index
-            .and_then(|index| self.contents[index])
-            .ok_or(BadImage::Missing(kind))
+        self.contents[kind.index()].ok_or(BadImage::Missing(kind))
+    }
+
+    /// The objects of one kind, of which there may be none.
+    fn objects<T: Object<'a>>(&self) -> List<'a> {
+        List {
+            content: self.get(T::NOTE).unwrap_or(Decoder::new(&[])),
+        }
+    }
+
+    fn check_objects<T: Object<'a>>(&self) -> Result<(), Malformed> {
+        List::checked(self.objects::<T>().content, |object: T| object.check()).map(drop)
     }
 
     fn whole<T: Wire<'a>>(&self, kind: Kind) -> Result<T, BadImage> {
@@ -321,7 +329,9 @@ impl<'a> Image<'a> {
                 }
             })?,
             owners: List::checked(found.get(Kind::Owners)?, |_: OwnerWord| Ok(()))?,
+            notes: found,
         };
+        found.check_objects::<EventCounter>()?;
         image.check_memory(file_size)?;
         image.check_contexts()?;
         image.check_owners()?;
@@ -364,6 +374,11 @@ impl<'a> Image<'a> {
     /// The descriptors, in ascending order of their numbers.
     pub fn descriptors(&self) -> impl Iterator<Item = Descriptor<'a>> + Clone + use<'a> {
         self.descriptors.iter()
+    }
+
+    /// The objects of one kind.
+    pub fn objects<T: Object<'a>>(&self) -> impl Iterator<Item = T> + Clone + use<'a, T> {
+        self.notes.objects::<T>().iter()
     }
 
     /// The locks.

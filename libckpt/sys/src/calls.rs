@@ -313,6 +313,16 @@ pub fn pipe(flags: u32) -> Result<(Fd, Fd), Errno> {
     Ok((Fd::owning(ends[0]), Fd::owning(ends[1])))
 }
 
+/// eventfd2(2)
+///
+/// # Errors
+/// Those of the system call.
+pub fn event_counter(count: u32, flags: u32) -> Result<Fd, Errno> {
+    // SAFETY: the call takes numbers.
+    let number = unsafe { call(n::__NR_eventfd2, [count as usize, flags as usize])? };
+    Ok(Fd::owning(number as i32))
+}
+
 /// poll(2) of one descriptor, without waiting; the events that are there.
 ///
 /// # Errors

@@ -141,6 +141,23 @@ impl MapVec<u8> {
     }
 }
 
+impl MapVec<u8> {
+    /// Appends `count` zero bytes.
+    ///
+    /// # Errors
+    /// As for [`Self::reserve`].
+    pub fn extend_zeroed(&mut self, count: usize) -> Result<(), Errno> {
+        let needed = self.length + count;
+        if needed > self.capacity() {
+            self.reserve(needed.max(2 * self.capacity()))?;
+        }
+        // SAFETY: there is room behind the first `length` values.
+        unsafe { ptr::write_bytes(self.memory.as_ptr().add(self.length), 0, count) };
+        self.length = needed;
+        Ok(())
+    }
+}
+
 impl<T: Copy> Default for MapVec<T> {
     fn default() -> Self {
         Self::new()

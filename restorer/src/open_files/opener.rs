@@ -3,20 +3,23 @@
 use core::fmt;
 
 use ckpt_image::descriptors::{Descriptor, Kind};
+use ckpt_image::reader::Image;
 use ckpt_sys::line::Text;
 use ckpt_sys::{Errno, Fd, Line, calls, files};
 use linux_raw_sys::general as n;
 use restart::descriptors::{Inherited, Source, open_flags, source, status_flags};
 use restart::files::{Access, Place, Verdict, judge};
 
+use super::{event_counters, move_up};
 use crate::image_file::kernel_path;
-use crate::open_files::move_up;
 use crate::output;
 
 /// Why a file cannot be opened again.
 pub enum Problem {
     /// A system call failed.
     Failed(&'static str, Errno),
+    /// The image has no state for it.
+    NoState,
     /// It is something else now.
     OtherKind,
     /// It has changed in a way that could damage data.
@@ -27,18 +30,21 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Failed(step, errno) => write!(f, "{step}: {errno}"),
+            Self::NoState => f.write_str("has no state in the image"),
             Self::OtherKind => f.write_str("is not the same kind of file any more"),
             Self::Changed(why) => f.write_str(why),
         }
     }
 }
 
-fn failed(step: &'static str) -> impl Fn(Errno) -> Problem {
+pub fn failed(step: &'static str) -> impl Fn(Errno) -> Problem {
     move |errno| Problem::Failed(step, errno)
 }
 
 /// What opening depends on.
-pub struct Opener {
+pub struct Opener<'i> {
+    /// The image.
+    pub image: Image<'i>,
     /// What the restorer has on the numbers 0 to 2.
     pub inherited: Inherited,
     /// How far this machine is the one where the image was written.
@@ -49,7 +55,7 @@ pub struct Opener {
     pub above: u32,
 }
 
-impl Opener {
+impl Opener<'_> {
     /// Opens what `descriptor` refers to; the number from which it is to be duplicated.
     pub fn open(&self, descriptor: &Descriptor<'_>) -> Result<i32, Problem> {
         let fd = match source(descriptor, &self.inherited) {
@@ -59,6 +65,7 @@ impl Opener {
             Source::Null => open_null(descriptor)?,
             Source::ControllingTerminal => open_terminal(descriptor)?,
             Source::EmptyPipe => open_pipe(descriptor, false)?,
+            Source::EventCounter => event_counters::make(descriptor, &self.image)?,
             Source::BrokenPipe => open_pipe(descriptor, true)?,
         };
         move_up(&fd, self.above)
@@ -118,7 +125,7 @@ impl Opener {
     }
 }
 
-fn set_status(fd: &Fd, descriptor: &Descriptor<'_>) -> Result<(), Problem> {
+pub fn set_status(fd: &Fd, descriptor: &Descriptor<'_>) -> Result<(), Problem> {
     match status_flags(descriptor.flags) {
         Some(flags) => calls::fcntl(fd.number(), n::F_SETFL, flags as usize)
             .map(drop)

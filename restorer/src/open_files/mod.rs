@@ -1,5 +1,9 @@
 //! Opens the program's files and puts them on their numbers.
 
+mod event_counters;
+pub mod locks;
+mod opener;
+
 use core::fmt::Write;
 
 use ckpt_image::reader::Image;
@@ -12,8 +16,8 @@ use restart::files::Place;
 use restart::report::{Cause, Composer, Error, Exit, Object, compose};
 
 use crate::image_file::{ImageFile, kernel_path};
-use crate::opener::{Opener, Problem};
 use crate::{Result, output};
+use opener::{Opener, Problem};
 
 /// One descriptor of the program.
 #[derive(Clone, Copy)]
@@ -49,6 +53,7 @@ impl OpenFiles {
     pub fn open(file: &mut ImageFile, options: Options) -> Result<Self> {
         let image = file.image;
         let opener = Opener {
+            image,
             inherited: inherited(),
             place: Place::of(&image.header, proc::boot_id(), proc::machine_id()),
             allow_changed: options.allow_changed,
@@ -208,7 +213,7 @@ fn move_own(file: &mut ImageFile, above: u32) -> Result<()> {
 }
 
 /// A duplicate of `fd` on a number that is at least `above`.
-pub fn move_up(fd: &Fd, above: u32) -> core::result::Result<Fd, Errno> {
+fn move_up(fd: &Fd, above: u32) -> core::result::Result<Fd, Errno> {
     calls::fcntl(fd.number(), n::F_DUPFD_CLOEXEC, above as usize)
         .map(|number| Fd::owning(number as i32))
 }

@@ -1,0 +1,19 @@
+//! Kernel objects behind descriptors that have a state of their own, one module and one note per kind. An image has the
+//! note of a kind only if the program has such objects.
+
+pub mod event_counters;
+
+use crate::note::Kind;
+use crate::wire::{Malformed, Wire};
+
+/// What an image keeps of one object.
+pub trait Object<'a>: Wire<'a> {
+    /// The note in which objects of this kind stand one after the other.
+    const NOTE: Kind;
+
+    /// Checks what can be wrong with the object by itself.
+    ///
+    /// # Errors
+    /// [`Malformed`] names the field.
+    fn check(&self) -> Result<(), Malformed>;
+}

@@ -1,0 +1,66 @@
+//! Sorts descriptors out.
+
+use ckpt_image::descriptors::Kind;
+use ckpt_sys::line::Path;
+use ckpt_sys::{calls, files};
+use linux_raw_sys::general as n;
+
+use crate::failure::{Failure, failure};
+
+/// Major numbers of character devices (Documentation/admin-guide/devices.txt).
+const MEMORY_DEVICES: u64 = 1;
+const TERMINALS: u64 = 4;
+const TERMINAL_AND_CONSOLE: u64 = 5;
+const PSEUDO_TERMINALS: core::ops::RangeInclusive<u64> = 136..=143;
+
+/// `/dev/null`, `/dev/zero`, `/dev/full`, `/dev/random`, `/dev/urandom`: devices without a state of their own.
+const STATELESS: [u64; 5] = [3, 5, 7, 8, 9];
+
+/// What the descriptor `number` refers to.
+///
+/// # Errors
+/// [`Failure`] if that cannot be restored.
+pub fn classify(number: i32, stat: &calls::Stat, path: &Path) -> Result<Kind, Failure> {
+    if path.as_bytes() == b"anon_inode:[eventfd]" {
+        return Ok(Kind::EventCounter);
+    }
+    let standard = (0..=2).contains(&number);
+    let refuse = |what: &str| {
+        Err(failure!(
+            "descriptor {number} ({path}): {what}; close it first"
+        ))
+    };
+    match stat.st_mode & n::S_IFMT {
+        n::S_IFREG if path.as_bytes().starts_with(b"/memfd:") => {
+            refuse("a memfd is not supported yet")
+        }
+        n::S_IFREG | n::S_IFDIR if stat.st_nlink == 0 => {
+            refuse("a deleted file is not supported yet")
+        }
+        kind @ (n::S_IFREG | n::S_IFDIR) => {
+            let by_name = calls::stat_at(calls::AT_FDCWD, path.as_c_str(), 0);
+            if !by_name.is_ok_and(|found| files::identity(&found).same_file(&files::identity(stat)))
+            {
+                return refuse("the file cannot be reached by this name any more");
+            }
+            Ok(if kind == n::S_IFREG {
+                Kind::File
+            } else {
+                Kind::Directory
+            })
+        }
+        n::S_IFCHR => match (calls::major(stat.st_rdev), calls::minor(stat.st_rdev)) {
+            (MEMORY_DEVICES, minor) if STATELESS.contains(&minor) => Ok(Kind::Device),
+            _ if standard => Ok(Kind::Standard),
+            (TERMINALS, _) | (TERMINAL_AND_CONSOLE, 0 | 1) => Ok(Kind::Terminal),
+            (major, _) if PSEUDO_TERMINALS.contains(&major) => Ok(Kind::Terminal),
+            _ => refuse("a device is not supported"),
+        },
+        _ if standard => Ok(Kind::Standard),
+        n::S_IFIFO if path.as_bytes().starts_with(b"pipe:[") => Ok(Kind::OutsidePipe),
+        n::S_IFIFO => refuse("a named pipe is not supported yet"),
+        n::S_IFSOCK => refuse("a socket is not supported yet"),
+        n::S_IFBLK => refuse("a block device is not supported"),
+        _ => refuse("this kind of descriptor is not supported yet"),
+    }
+}

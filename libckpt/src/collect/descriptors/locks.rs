@@ -1,0 +1,63 @@
+//! The locks held on files.
+
+use ckpt_image::descriptors::{Descriptor, Kind, Lock, LockKind};
+use ckpt_sys::MapVec;
+use ckpt_sys::bytes::{decimal, fields};
+use ckpt_sys::line::Text;
+
+use super::info::Info;
+use crate::failure::{Doing, Failure, failure};
+
+/// The locks on the files behind `descriptors`.
+pub fn find<'d>(
+    descriptors: impl Iterator<Item = Descriptor<'d>>,
+) -> Result<MapVec<Lock>, Failure> {
+    let mut locks = MapVec::new();
+    for descriptor in descriptors {
+        if descriptor.kind() != Kind::File || descriptor.is_duplicate() {
+            continue;
+        }
+        for line in Info::read(descriptor.number)?.all(b"lock:") {
+            locks
+                .push(parse(descriptor.number, line)?)
+                .doing(format_args!("memory for the list of locks"))?;
+        }
+    }
+    Ok(locks)
+}
+
+/// One `lock:` line, such as `1: POSIX  ADVISORY  WRITE 4711 fe:00:2634 0 EOF`.
+fn parse(descriptor: u32, line: &[u8]) -> Result<Lock, Failure> {
+    let mut fields = fields(line);
+    let mut next = || fields.next().unwrap_or_default();
+    let (_, kind, _, mode, _, _, start, end) = (
+        next(),
+        next(),
+        next(),
+        next(),
+        next(),
+        next(),
+        next(),
+        next(),
+    );
+    let kind = match kind {
+        b"POSIX" => LockKind::Posix,
+        b"FLOCK" => LockKind::Flock,
+        b"OFDLCK" => LockKind::OpenFileDescription,
+        other => {
+            let other = Text(other);
+            return Err(failure!(
+                "descriptor {descriptor}: a lock of the kind {other} is not supported; release it first"
+            ));
+        }
+    };
+    let start = decimal(start).unwrap_or(0);
+    let length = decimal(end).map_or(0, |last| last + 1 - start);
+    Ok(Lock {
+        descriptor,
+        kind_number: kind as u32,
+        exclusive: u32::from(mode == b"WRITE"),
+        start,
+        length,
+    })
+}

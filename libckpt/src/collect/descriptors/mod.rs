@@ -1,0 +1,138 @@
+//! Descriptors, the objects behind them that have a state of their own, and the locks held on files. One module per kind
+//! of object.
+
+mod event_counters;
+mod info;
+mod kinds;
+mod locks;
+mod objects;
+mod pipes;
+mod sharing;
+
+use ckpt_image::descriptors::{Descriptor, Kind, Lock};
+use ckpt_image::regions::FileIdentity;
+use ckpt_sys::bytes::decimal;
+use ckpt_sys::line::Path;
+use ckpt_sys::{Line, MapVec, calls, files};
+use linux_raw_sys::general as n;
+
+use crate::failure::{Doing, Failure};
+use objects::Objects;
+
+/// One descriptor, with its path kept elsewhere.
+#[derive(Clone, Copy, Debug)]
+struct Found {
+    descriptor: Descriptor<'static>,
+    path_at: usize,
+    path_length: usize,
+}
+
+/// All descriptors of the program and the locks on its files.
+#[derive(Debug, Default)]
+pub struct Descriptors {
+    found: MapVec<Found>,
+    paths: MapVec<u8>,
+    locks: MapVec<Lock>,
+    objects: Objects,
+}
+
+impl Descriptors {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// [`Failure`] names the first descriptor that cannot be restored.
+    pub fn collect() -> Result<Self, Failure> {
+        let mut all = Self::default();
+        let directory = calls::open(c"/proc/thread-self/fd", n::O_RDONLY | n::O_DIRECTORY)
+            .doing(format_args!("/proc/thread-self/fd"))?;
+        let mut result = Ok(());
+        files::for_each_entry(&directory, |name| {
+            let number = decimal(name.to_bytes()).unwrap_or(u64::MAX) as i32;
+            // The directory itself is ours.
+            if number != directory.number() {
+                result = all.add(number);
+            }
+            result.is_ok()
+        })
+        .doing(format_args!("/proc/thread-self/fd"))?;
+        result?;
+        all.found
+            .sort_unstable_by_key(|found| found.descriptor.number);
+        sharing::find(&mut all.found)?;
+        pipes::check(&all)?;
+        all.locks = locks::find(all.iter())?;
+        all.objects = objects::collect(&all)?;
+        Ok(all)
+    }
+
+    /// The descriptors, in ascending order of their numbers.
+    pub fn iter(&self) -> impl Iterator<Item = Descriptor<'_>> + Clone {
+        self.found.iter().map(|found| Descriptor {
+            path: &self.paths[found.path_at..found.path_at + found.path_length],
+            ..found.descriptor
+        })
+    }
+
+    /// The locks.
+    pub fn locks(&self) -> &[Lock] {
+        &self.locks
+    }
+
+    /// The objects that have a state of their own.
+    pub fn objects(&self) -> &Objects {
+        &self.objects
+    }
+
+    /// An upper bound of the bytes that they take up in the image.
+    pub fn encoded_bound(&self) -> usize {
+        self.found.len() * 128
+            + self.paths.len()
+            + self.locks.len() * 64
+            + self.objects.encoded_bound()
+    }
+
+    fn add(&mut self, number: i32) -> Result<(), Failure> {
+        let stat = calls::fstat(number).doing(format_args!("descriptor {number}"))?;
+        let link = Line::<64>::format(format_args!("/proc/thread-self/fd/{number}"));
+        let path: Path =
+            files::read_link(link.as_c_str()).doing(format_args!("descriptor {number}"))?;
+        let kind = kinds::classify(number, &stat, &path)?;
+        let flags = calls::fcntl(number, n::F_GETFL, 0).unwrap_or(0) as u32;
+        let seekable = matches!(kind, Kind::File | Kind::Directory) && flags & n::O_PATH == 0;
+        let offset = if seekable {
+            calls::lseek(number, 0, n::SEEK_CUR).unwrap_or(0)
+        } else {
+            0
+        };
+        let identity = files::identity(&stat);
+        let descriptor = Descriptor {
+            number: number as u32,
+            description: number as u32,
+            kind_number: kind as u32,
+            flags,
+            close_on_exec: calls::fcntl(number, n::F_GETFD, 0).unwrap_or(0) as u32 & n::FD_CLOEXEC,
+            offset: offset as u64,
+            file: match kind {
+                Kind::File => identity,
+                _ => FileIdentity {
+                    device: identity.device,
+                    inode: identity.inode,
+                    ..FileIdentity::default()
+                },
+            },
+            device: stat.st_rdev,
+            path: b"",
+        };
+        let (path_at, path_length) = (self.paths.len(), path.as_bytes().len());
+        self.paths
+            .extend(path.as_bytes())
+            .and_then(|()| {
+                self.found.push(Found {
+                    descriptor,
+                    path_at,
+                    path_length,
+                })
+            })
+            .doing(format_args!("memory for the list of descriptors"))
+    }
+}

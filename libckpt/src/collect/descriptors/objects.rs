@@ -1,0 +1,77 @@
+//! The notes about objects that have a state of their own.
+
+use ckpt_image::descriptors::Kind;
+use ckpt_image::note;
+use ckpt_image::objects::Object;
+use ckpt_image::wire::Encoder;
+use ckpt_sys::MapVec;
+
+use super::{Descriptors, event_counters};
+use crate::failure::{Doing, Failure};
+
+/// Bytes that an object has room for at first.
+const ROOM: usize = 256;
+
+/// Objects as they will stand in the image, by note.
+#[derive(Debug)]
+pub struct Objects {
+    notes: [MapVec<u8>; note::Kind::ALL.len()],
+}
+
+impl Default for Objects {
+    fn default() -> Self {
+        Self {
+            notes: [const { MapVec::new() }; note::Kind::ALL.len()],
+        }
+    }
+}
+
+impl Objects {
+    /// Adds one.
+    ///
+    /// # Errors
+    /// [`Failure`] if there is no memory for it.
+    pub fn add<'o, T: Object<'o>>(&mut self, object: &T) -> Result<(), Failure> {
+        let note = &mut self.notes[T::NOTE.index()];
+        let start = note.len();
+        let mut room = ROOM;
+        loop {
+            note.extend_zeroed(room)
+                .doing(format_args!("memory for the list of descriptors"))?;
+            let mut to = Encoder::new(&mut note[start..]);
+            if to.put(object).is_ok() {
+                let end = start + to.len();
+                note.truncate(end);
+                return Ok(());
+            }
+            note.truncate(start);
+            room *= 4;
+        }
+    }
+
+    /// The content of the notes that there are.
+    pub fn notes(&self) -> impl Iterator<Item = (note::Kind, &[u8])> {
+        let all = note::Kind::ALL.into_iter().zip(&self.notes);
+        all.filter(|(_, note)| !note.is_empty())
+            .map(|(kind, note)| (kind, &note[..]))
+    }
+
+    /// An upper bound of the bytes that they take up in the image.
+    pub fn encoded_bound(&self) -> usize {
+        self.notes().map(|(_, note)| note.len() + 64).sum()
+    }
+}
+
+/// Reads the state of everything that `descriptors` refer to.
+///
+/// # Errors
+/// [`Failure`] names the first object that cannot be saved.
+pub fn collect(descriptors: &Descriptors) -> Result<Objects, Failure> {
+    let mut objects = Objects::default();
+    for descriptor in descriptors.iter().filter(|one| !one.is_duplicate()) {
+        if descriptor.kind() == Kind::EventCounter {
+            objects.add(&event_counters::read(descriptor.number)?)?;
+        }
+    }
+    Ok(objects)
+}
