@@ -508,16 +508,13 @@ fn encode_notes(
             .iter()
             .try_for_each(|lock| to.put(lock))
     })?;
-    state
-        .descriptors
-        .objects()
-        .notes()
-        .try_for_each(|(kind, content)| append_own(to, kind, |to| to.bytes(content)))?;
     append_own(to, Kind::Signals, |to| {
         to.put(state.actions)?;
         state.pending.iter().try_for_each(|pending| to.put(pending))
     })?;
     append_own(to, Kind::Owners, |to| {
         found.owners.iter().try_for_each(|word| to.put(word))
-    })
+    })?;
+    let mut objects = state.descriptors.objects().notes();
+    objects.try_for_each(|(kind, content)| append_own(to, kind, |to| to.bytes(content)))
 }

@@ -1,8 +1,8 @@
 //! `docs/IMAGE.md` is true: its tables are read, and a real image is walked with them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use ckpt_tests::{Place, Program};
+use ckpt_tests::{Place, Process, Program};
 
 /// How many bytes a field takes.
 #[derive(Clone, Copy)]
@@ -112,21 +112,36 @@ fn notes(file: &[u8]) -> Vec<(u32, &[u8])> {
     found
 }
 
-#[test]
-fn the_document_describes_a_real_image() {
-    let tables = tables();
-    let place = Place::new("image_format");
-    let mut process = Program::compile("plain.c").start(&place);
-    process.checkpoint();
-    let file = place.bytes("myckpt");
-    let notes = notes(&file);
+/// Programs in whose images all notes occur, taken together.
+const PROGRAMS: &[&str] = &["plain.c", "event_counter.c"];
 
-    let kinds: Vec<u32> = notes.iter().map(|&(kind, _)| kind).collect();
-    assert_eq!(
-        kinds,
-        tables.keys().copied().collect::<Vec<_>>(),
-        "each note once, in the order of the document"
+#[test]
+fn the_document_describes_real_images() {
+    let tables = tables();
+    let mut seen = BTreeSet::new();
+    for program in PROGRAMS {
+        let place = Place::new("image_format");
+        let mut process = Program::compile(program).start(&place);
+        process.checkpoint();
+        let file = place.bytes("myckpt");
+        let kinds = walk(&file, &tables, &process, &place);
+        assert!(
+            kinds.is_sorted_by(|first, second| first < second),
+            "each note once, in the order of the document: {kinds:x?}"
+        );
+        seen.extend(kinds);
+    }
+    assert!(
+        tables.keys().eq(&seen),
+        "described: {:x?}, seen: {seen:x?}",
+        tables.keys()
     );
+}
+
+/// Takes the notes of an image apart; their types.
+fn walk(file: &[u8], tables: &BTreeMap<u32, Table>, process: &Process, place: &Place) -> Vec<u32> {
+    let notes = notes(file);
+    let kinds = notes.iter().map(|&(kind, _)| kind).collect();
     for (kind, content) in notes {
         let (version_and_flags, mut rest) = content.split_at(4);
         assert_eq!(
@@ -134,7 +149,9 @@ fn the_document_describes_a_real_image() {
             [1, 0, 0, 0],
             "version and flags of {kind:#x}"
         );
-        let table = &tables[&kind];
+        let table = tables
+            .get(&kind)
+            .unwrap_or_else(|| panic!("{kind:#x} is not described"));
         let values = take(&mut rest, &table.fixed);
         while !rest.is_empty() {
             assert!(
@@ -163,4 +180,5 @@ fn the_document_describes_a_real_image() {
             _ => {}
         }
     }
+    kinds
 }
