@@ -10,7 +10,7 @@ use ckpt_image::header::{FORMAT, Header};
 use ckpt_sys::kernel::{UserContext, XSAVE_MAGIC, XSAVE_NOTE_AT, XsaveNote};
 use ckpt_sys::{Line, MapVec, calls, cpuid, files, proc};
 use linux_raw_sys::general as n;
-use linux_raw_sys::prctl::{PR_GET_DUMPABLE, PR_SET_DUMPABLE};
+use linux_raw_sys::prctl::{PR_GET_CHILD_SUBREAPER, PR_GET_DUMPABLE, PR_SET_DUMPABLE};
 
 use crate::collect::descriptors::Descriptors;
 use crate::collect::regions::Regions;
@@ -20,8 +20,9 @@ use crate::collect::{credentials, process, relatives};
 use crate::failure::{Doing, Failure};
 use crate::report::{self, Milliseconds, Size};
 use crate::resume::RESUME;
-use crate::settings::{After, EXIT_STATUS};
+use crate::settings::{After, EXIT_STATUS, Mode};
 use crate::signal::{self, Interrupted, Owned};
+use crate::snapshot::{self, Kept, Pause};
 use crate::start::{START, Start};
 use crate::target::{Published, Target};
 use crate::threads::stop::Stopped;
@@ -37,37 +38,73 @@ const DESCRIPTORS_NEEDED: u64 = 8;
 /// The record of the thread that takes the checkpoint. Not on libckpt's stack, since a restored process needs it.
 static INITIATOR: Owned<Thread> = Owned::new(Thread::EMPTY);
 
-/// Whether a checkpoint is being taken, which a panic ends.
-static IN_PROGRESS: Owned<bool> = Owned::new(false);
+/// What a panic ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum InProgress {
+    /// The constructor.
+    Start,
+    /// A checkpoint.
+    Checkpoint,
+    /// The process that writes an image.
+    Writer,
+}
+
+/// See [`InProgress`].
+static IN_PROGRESS: Owned<InProgress> = Owned::new(InProgress::Start);
 
 /// Takes a checkpoint and says how it went.
 pub fn take(interrupted: &Interrupted<'_>) {
     // SAFETY: we run on libckpt's stack; the settings are not written any more; the frame is ours.
     let (start, initiator): (&Start, &mut Thread) = unsafe {
         *INITIATOR.get() = Thread::of_caller(interrupted.frame);
-        *IN_PROGRESS.get() = true;
+        *IN_PROGRESS.get() = InProgress::Checkpoint;
         (START.get(), INITIATOR.get())
     };
     forget_claims();
     let began = calls::clock(n::CLOCK_MONOTONIC);
-    match attempt(interrupted, initiator, start) {
-        Ok((published, size, stopped)) => {
-            let pause = calls::clock(n::CLOCK_MONOTONIC).saturating_sub(began);
+    match attempt(interrupted, initiator, start, began) {
+        Ok((Taken::ByWriter(pause), stopped)) => {
+            drop(stopped);
+            pause.is(since(began));
+        }
+        Ok((Taken::InPlace(written), stopped)) => {
+            let pause = since(began);
             if start.settings.after == After::Exit {
                 // Nothing that the image does not have may happen any more, so the others stay where they are.
-                announce(&published, size, pause);
+                announce(&written, pause, pause);
                 calls::exit(EXIT_STATUS);
             }
             // Nobody has to wait for the line.
             drop(stopped);
-            announce(&published, size, pause);
+            announce(&written, pause, pause);
         }
         Err(failure) => report::line(format_args!("no checkpoint: {failure}")),
     }
     initiator.go_on();
 }
 
-fn announce(published: &Published, size: u64, pause: u64) {
+/// An image that is complete.
+struct Written {
+    published: Published,
+    /// Its size in bytes, without holes.
+    size: u64,
+}
+
+/// What has become of a checkpoint.
+#[expect(clippy::large_enum_variant, reason = "there is no heap")]
+enum Taken {
+    /// The image is written.
+    InPlace(Written),
+    /// A process of its own is writing the image, and wants to know how long the program stood still.
+    ByWriter(Pause),
+}
+
+/// Nanoseconds since `began`.
+fn since(began: u64) -> u64 {
+    calls::clock(n::CLOCK_MONOTONIC).saturating_sub(began)
+}
+
+fn announce(Written { published, size }: &Written, pause: u64, total: u64) {
     let mut remark = Line::<512>::new();
     if let Some((wanted, owner)) = &published.taken {
         remark = Line::format(format_args!(
@@ -76,9 +113,10 @@ fn announce(published: &Published, size: u64, pause: u64) {
     } else if published.replaced_foreign {
         remark = Line::format(format_args!("; it replaced an image of another machine"));
     }
-    let (path, size, pause) = (&published.path, Size(size), Milliseconds(pause));
+    let (path, size) = (&published.path, Size(*size));
+    let (pause, total) = (Milliseconds(pause), Milliseconds(total));
     report::line(format_args!(
-        "wrote {path} ({size}, pause {pause}, total {pause}){remark}"
+        "wrote {path} ({size}, pause {pause}, total {total}){remark}"
     ));
 }
 
@@ -93,7 +131,7 @@ pub fn abandon(info: &PanicInfo<'_>) -> ! {
         "no checkpoint: internal error at {}:{}; please report it, the program goes on",
         place.0, place.1
     ));
-    if !in_progress {
+    if in_progress != InProgress::Checkpoint {
         calls::exit(125);
     }
     park::close();
@@ -147,7 +185,8 @@ fn attempt(
     interrupted: &Interrupted<'_>,
     initiator: &mut Thread,
     start: &Start,
-) -> Result<(Published, u64, Stopped), Failure> {
+    began: u64,
+) -> Result<(Taken, Stopped), Failure> {
     let limits = process::limits();
     let prepared = Prepared::new();
     let pid = calls::pid();
@@ -212,17 +251,63 @@ fn attempt(
         siginfo: interrupted.info,
     };
 
-    let target = Target::create(&start.settings)?;
-    let size = write::image(
-        &state,
-        &regions,
-        target.file(),
-        &target.path(),
-        limits[n::RLIMIT_FSIZE as usize][0],
-    )?;
-    let published = target.publish()?;
+    let write = |kept: &Kept| {
+        let target = Target::create(&start.settings, pid)?;
+        let limit = limits[n::RLIMIT_FSIZE as usize][0];
+        let size = write::image(&state, &regions, kept, target.file(), &target.path(), limit)?;
+        let published = target.publish()?;
+        Ok(Written { published, size })
+    };
+    let beside = if may_fork(start) {
+        write_beside(&write, &regions, began).ok()
+    } else {
+        None
+    };
+    // Where there is no memory for a copy, or no process is permitted, the program stands still.
+    let taken = match beside {
+        Some(pause) => Taken::ByWriter(pause),
+        None => Taken::InPlace(write(&Kept::default())?),
+    };
     drop(threads);
-    Ok((published, size, stopped))
+    Ok((taken, stopped))
+}
+
+/// Whether the image may be written while the program goes on.
+fn may_fork(start: &Start) -> bool {
+    let adopts = || {
+        let mut subreaper = 0u32;
+        // SAFETY: the option takes an address to which the kernel writes a number.
+        let result = unsafe {
+            calls::prctl(
+                PR_GET_CHILD_SUBREAPER,
+                [&raw mut subreaper as usize, 0, 0, 0],
+            )
+        };
+        result.is_err() || subreaper != 0 || calls::pid() == 1
+    };
+    // A program that ends has nothing to gain, and one that adopts orphans would adopt the writer.
+    start.settings.mode == Mode::Fork && start.settings.after == After::Continue && !adopts()
+}
+
+/// Hands `write` to a process of its own.
+fn write_beside(
+    write: &dyn Fn(&Kept) -> Result<Written, Failure>,
+    regions: &Regions,
+    began: u64,
+) -> Result<Pause, Failure> {
+    let kept = Kept::copy(regions.list())?;
+    let pause = Pause::unknown()?;
+    snapshot::fork(&|predecessor| {
+        // SAFETY: this is the writer's copy, and it runs alone.
+        unsafe { *IN_PROGRESS.get() = InProgress::Writer };
+        let forked = since(began);
+        predecessor.wait();
+        match write(&kept) {
+            Ok(written) => announce(&written, pause.get().unwrap_or(forked), since(began)),
+            Err(failure) => report::line(format_args!("no checkpoint: {failure}")),
+        }
+    })?;
+    Ok(pause)
 }
 
 /// Leaves word for the restored process, and says where its threads begin: the main thread's context first, the others

@@ -15,6 +15,7 @@ mod report;
 mod resume;
 mod settings;
 mod signal;
+mod snapshot;
 mod start;
 mod target;
 mod thread_local;

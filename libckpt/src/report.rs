@@ -41,11 +41,16 @@ pub fn stderr_is_ours() -> bool {
     at_start.is_some() && at_start == stderr_now()
 }
 
-/// Writes one line, unless descriptor 2 has become something else or does not take it at once.
-pub fn line(text: fmt::Arguments<'_>) {
+/// Whether lines are written at all.
+pub fn speaks() -> bool {
     // SAFETY: the caller runs on libckpt's stack; nobody writes the settings any more.
     let quiet = unsafe { START.get() }.settings.quiet;
-    if quiet || !stderr_is_ours() {
+    !quiet && stderr_is_ours()
+}
+
+/// Writes one line, unless descriptor 2 has become something else or does not take it at once.
+pub fn line(text: fmt::Arguments<'_>) {
+    if !speaks() {
         return;
     }
     let ready = calls::poll_now(STDERR, n::POLLOUT).unwrap_or(0);

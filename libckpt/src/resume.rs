@@ -14,7 +14,7 @@ use linux_raw_sys::prctl::PR_GET_TID_ADDRESS;
 
 use crate::signal::Owned;
 use crate::threads::{ForeignRseq, Thread, park, role, unblock};
-use crate::{alternate, report, signal};
+use crate::{alternate, report, signal, snapshot};
 
 /// What a restored process has to know. It is filled in at a checkpoint and reaches the restored process as part of its
 /// memory.
@@ -274,6 +274,7 @@ pub extern "C" fn restored(handover: &Handover) -> ! {
     role::settle_in();
     role::stay_owner();
     unblock::forget();
+    snapshot::forget_writers();
     // SAFETY: the record is on the main thread's signal stack, or in a static, and nobody else uses it.
     let mut main = unsafe { resume.main.as_mut() };
     if let Some(main) = &mut main {

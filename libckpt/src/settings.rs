@@ -19,6 +19,15 @@ pub enum After {
 /// Status with which `CKPT_AFTER=exit` ends the program.
 pub const EXIT_STATUS: i32 = 85;
 
+/// Who writes the image (`CKPT_MODE`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// A copy of the process, while the program goes on.
+    Fork,
+    /// The program itself, which stands still meanwhile.
+    Stop,
+}
+
 /// What happens with a program that has children (`CKPT_CHILDREN`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Children {
@@ -39,6 +48,8 @@ pub struct Settings {
     pub quiet: bool,
     /// `CKPT_AFTER`.
     pub after: After,
+    /// `CKPT_MODE`.
+    pub mode: Mode,
     /// `CKPT_CHILDREN`.
     pub children: Children,
     /// How long threads may take to stop, in nanoseconds (`CKPT_TIMEOUT`, in seconds).
@@ -106,6 +117,7 @@ impl Settings {
             signal: n::SIGUSR2 as i32,
             quiet: false,
             after: After::Continue,
+            mode: Mode::Fork,
             children: Children::Refuse,
             timeout: TIMEOUT * SECOND,
         }
@@ -152,6 +164,18 @@ impl Settings {
                     return Err(Invalid {
                         name: c"CKPT_AFTER",
                         why: "it is `continue` or `exit`",
+                    });
+                }
+            };
+        }
+        if let Some(value) = variable(c"CKPT_MODE") {
+            settings.mode = match value {
+                b"fork" => Mode::Fork,
+                b"stop" => Mode::Stop,
+                _ => {
+                    return Err(Invalid {
+                        name: c"CKPT_MODE",
+                        why: "it is `fork` or `stop`",
                     });
                 }
             };

@@ -31,6 +31,8 @@ pub struct Target {
     name: Name,
     temporary: Name,
     file: Fd,
+    /// The process whose image it is.
+    pid: i32,
     published: bool,
 }
 
@@ -46,12 +48,11 @@ pub struct Published {
 }
 
 impl Target {
-    /// Creates the temporary file, and removes those of dead processes.
+    /// Creates the temporary file for an image of process `pid`, and removes those of dead processes.
     ///
     /// # Errors
     /// [`Failure`] if the directory cannot be opened or written to.
-    pub fn create(settings: &Settings) -> Result<Self, Failure> {
-        let pid = calls::pid();
+    pub fn create(settings: &Settings, pid: i32) -> Result<Self, Failure> {
         let path = settings.path_for(pid);
         let (directory, name) = split(path.as_bytes());
         let directory_line = Path::format(format_args!("{}", ckpt_sys::line::Text(directory)));
@@ -64,21 +65,19 @@ impl Target {
             .doing(format_args!("the directory {directory_line}"))?;
 
         let template = split(settings.file.as_bytes()).1;
-        remove_leftovers(&directory, template);
+        remove_leftovers(&directory, template, pid);
         let mut this = Name::new();
         this.push(name);
         let temporary = temporary_name(name, pid);
-        let flags = n::O_RDWR | n::O_CREAT | n::O_EXCL | n::O_NOFOLLOW;
-        let file = calls::open_at(directory.number(), temporary.as_c_str(), flags, 0o600)
+        let file = create_locked(&directory, &temporary)
             .doing(format_args!("{directory_path}/{temporary}"))?;
-        // A lock on it says that its owner lives; it also holds across machines that share the directory.
-        let _ = calls::flock(file.number(), n::LOCK_EX | n::LOCK_NB);
         Ok(Self {
             directory,
             directory_path,
             name: this,
             temporary,
             file,
+            pid,
             published: false,
         })
     }
@@ -110,7 +109,7 @@ impl Target {
         let path = self.path();
         calls::fsync(self.file.number()).doing(format_args!("{path}"))?;
         self.lock_directory()?;
-        let pid = calls::pid();
+        let pid = self.pid;
         let mut published = Published {
             path,
             taken: None,
@@ -189,12 +188,30 @@ fn temporary_name(name: &[u8], pid: i32) -> Name {
     temporary
 }
 
+/// Creates a file with a lock on it, which says that its owner lives; the lock also holds across machines that share the
+/// directory.
+fn create_locked(directory: &Fd, name: &Name) -> Result<Fd, Errno> {
+    loop {
+        let flags = n::O_RDWR | n::O_CREAT | n::O_EXCL | n::O_NOFOLLOW;
+        let file = calls::open_at(directory.number(), name.as_c_str(), flags, 0o600)?;
+        let _ = calls::flock(file.number(), n::LOCK_EX | n::LOCK_NB);
+        let of_file = files::identity(&calls::fstat(file.number())?);
+        // Somebody who came between may have taken it for a leftover.
+        match calls::stat_at(directory.number(), name.as_c_str(), 0) {
+            Ok(stat) if files::identity(&stat).same_file(&of_file) => return Ok(file),
+            Ok(_) => return Err(Errno::EEXIST),
+            Err(Errno::ENOENT) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
 /// Removes the temporary files of processes that died while they wrote an image of the same name.
-fn remove_leftovers(directory: &Fd, template: &[u8]) {
+fn remove_leftovers(directory: &Fd, template: &[u8], own: i32) {
     // What cannot be read or removed stays; the checkpoint does not depend on it.
     let _ = files::for_each_entry(directory, |entry| {
         // The lock alone would not do: an owner that has just created its file has not locked it yet.
-        let dead = |pid| pid == calls::pid() || calls::kill(pid, 0) == Err(Errno::ESRCH);
+        let dead = |pid| pid == own || calls::kill(pid, 0) == Err(Errno::ESRCH);
         if owner_of_temporary(entry.to_bytes(), template).is_some_and(dead) {
             let flags = n::O_RDONLY | n::O_NOFOLLOW | n::O_NONBLOCK;
             if let Ok(file) = calls::open_at(directory.number(), entry, flags, 0)

@@ -19,13 +19,14 @@ use ckpt_image::{
     PAGE, checksum, context::Context, cpu::Cpu, credentials::Credentials, page_up, process::Process,
 };
 use ckpt_sys::crc::crc32c;
-use ckpt_sys::{Errno, Fd, MapVec, calls, files};
-use linux_raw_sys::general as n;
+use ckpt_sys::{Fd, MapVec, files};
 
 use crate::collect::content::{PageTables, Run};
 use crate::collect::descriptors::Descriptors;
+use crate::collect::memory::Memory;
 use crate::collect::regions::{Mapped, Regions};
 use crate::failure::{Doing, Failure, failure};
+use crate::snapshot::Kept;
 
 /// Everything that goes into an image but memory.
 #[derive(Debug)]
@@ -98,6 +99,7 @@ impl Output<'_> {
 pub fn image(
     state: &State<'_>,
     regions: &Regions,
+    kept: &Kept,
     file: &Fd,
     path: &dyn core::fmt::Display,
     file_size_limit: u64,
@@ -108,9 +110,14 @@ pub fn image(
         path,
         written: 0,
     };
-    let layout = Layout::plan(regions.list())?;
+    let layout = Layout::plan(regions.list(), kept)?;
     output.check_limit(layout.data_end)?;
-    let found = layout.write_data(regions.list(), owners_of(state.contexts)?, &mut output)?;
+    let found = layout.write_data(
+        regions.list(),
+        kept,
+        owners_of(state.contexts)?,
+        &mut output,
+    )?;
     layout.write_notes_and_head(state, regions.list(), &found, &mut output)?;
     Ok(output.written)
 }
@@ -136,11 +143,16 @@ struct Layout {
 }
 
 impl Layout {
-    fn plan(regions: &[Mapped<'_>]) -> Result<Self, Failure> {
+    fn plan(regions: &[Mapped<'_>], kept: &Kept) -> Result<Self, Failure> {
         let mut runs = MapVec::new();
         let mut page_tables = PageTables::open()?;
         for mapped in regions {
-            page_tables.runs_of(mapped, &mut runs)?;
+            match kept.runs_of(&mapped.region) {
+                Some(known) => runs
+                    .extend(known)
+                    .doing(format_args!("memory for the list of pages"))?,
+                None => page_tables.runs_of(mapped, &mut runs)?,
+            }
         }
         let gap = choose_gap(regions.len(), |gap| {
             let mut pieces = 0;
@@ -192,12 +204,13 @@ impl Layout {
     fn write_data(
         &self,
         regions: &[Mapped<'_>],
+        kept: &Kept,
         tids: MapVec<u32>,
         output: &mut Output<'_>,
     ) -> Result<Found, Failure> {
         let mut writer = DataWriter {
-            memory: calls::open(c"/proc/thread-self/mem", n::O_RDONLY)
-                .doing(format_args!("/proc/thread-self/mem"))?,
+            memory: Memory::open()?,
+            kept,
             buffer: MapVec::zeroed(CARRIED + CHUNK).doing(format_args!("memory for a buffer"))?,
             carried_to: 0,
             tids,
@@ -309,8 +322,10 @@ fn for_each_piece(
 }
 
 /// Copies memory into the file.
-struct DataWriter {
-    memory: Fd,
+struct DataWriter<'k> {
+    memory: Memory,
+    /// What was copied before.
+    kept: &'k Kept,
     /// Memory is copied before it is summed and written: our own memory changes while we write, and others may write to
     /// shared memory at any time. In front of it stand the last bytes of the run before, for what lies across both.
     buffer: MapVec<u8>,
@@ -331,7 +346,7 @@ struct Found {
 /// Bytes that are kept of the run before.
 const CARRIED: usize = owners::OVERLAP;
 
-impl DataWriter {
+impl DataWriter<'_> {
     /// Writes `run`, which is at most one chunk, to `offset`.
     fn write(
         &mut self,
@@ -401,26 +416,15 @@ impl DataWriter {
         result.doing(format_args!("memory for the list of mutexes"))
     }
 
-    /// Copies a run into the buffer, without touching it: a page that cannot be read (without read permission, a guard,
-    /// behind the end of a file that has become shorter) must not cost the program its life. The number of bytes that
-    /// were there, in whole pages.
+    /// Copies a run into the buffer; the number of bytes that were there, in whole pages.
     fn copy(&mut self, run: Run) -> Result<usize, Failure> {
         let to = &mut self.buffer[CARRIED..CARRIED + run.span.len() as usize];
-        if calls::copy_memory(run.span.start, to) == Ok(to.len()) {
-            return Ok(to.len());
-        }
-        // This way is slower, and minds no protection.
-        match files::read_at(&self.memory, to, run.span.start) {
-            Ok(count) if count == to.len() => Ok(count),
-            // Behind the end of a file there is nothing.
-            Ok(count) if run.same_as_file => Ok(count & !(PAGE as usize - 1)),
-            Err(Errno::EIO | Errno::EFAULT) if run.same_as_file => Ok(0),
-            Ok(_) | Err(Errno::EIO | Errno::EFAULT) => Err(failure!(
-                "memory at {:#x}: some of it cannot be read: guard pages (MADV_GUARD_INSTALL) are not supported yet; remove \
-                 them first",
-                run.span.start
-            )),
-            Err(errno) => Err(errno).doing(format_args!("memory at {:#x}", run.span.start)),
+        match self.kept.bytes_of(run.span) {
+            Some(bytes) => {
+                to[..bytes.len()].copy_from_slice(bytes);
+                Ok(bytes.len())
+            }
+            None => self.memory.copy(run, to),
         }
     }
 }

@@ -1,5 +1,6 @@
 // C++: std::thread, std::async, futures, mutexes, conditions, latches, stop tokens, and a static that is being made.
 //# cflags: -pthread -std=c++20
+//# memory: changes
 #include "thread.h"
 #include <barrier>
 #include <condition_variable>

@@ -2,7 +2,7 @@
 
 use std::os::unix::process::ExitStatusExt;
 
-use ckpt_tests::{Launch, Place, Portrait, Program, restorer};
+use ckpt_tests::{Launch, Place, Portrait, Program, restorer, until};
 
 /// Runs the restorer: exit code, standard output, standard error.
 fn run(place: &Place, args: &[&str]) -> (Option<i32>, String, String) {
@@ -136,6 +136,8 @@ fn a_signal_that_ends_the_program_during_a_checkpoint_is_not_in_the_image() {
     process.signal(libc::SIGTERM);
     process.signal(libc::SIGCONT);
     assert_eq!(process.wait().signal(), Some(libc::SIGTERM));
+    // It may be written to its end after the program's.
+    until("the image", || place.file("myckpt").exists().then_some(()));
     place.release();
     let mut restored = Launch::restorer(["myckpt"]).start(&place);
     assert_eq!(

@@ -1,6 +1,6 @@
 //! The variables of the environment that libckpt knows.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 
@@ -186,6 +186,7 @@ fn an_invalid_value_is_named_and_libckpt_is_off() {
         ("CKPT_QUIET", "yes"),
         ("CKPT_AFTER", "sleep"),
         ("CKPT_CHILDREN", "kill"),
+        ("CKPT_MODE", "quick"),
         ("CKPT_TIMEOUT", "0"),
         ("CKPT_TIMEOUT", "soon"),
         ("CKPT_FILE", ""),
@@ -297,5 +298,87 @@ fn programs_that_the_program_starts_inherit_the_preload() {
         .start(&place);
     process.wait_until_ready();
     process.checkpoint();
+    assert_unharmed(process, &place);
+}
+
+/// The lines about images that were written.
+fn written(place: &Place) -> usize {
+    let lines = place.text("err");
+    lines.lines().filter(|line| line.contains("wrote")).count()
+}
+
+/// Keeps images in `place` from being published as long as it lives.
+fn hold_back(place: &Place) -> File {
+    let directory = File::open(place.path()).expect("the directory is there");
+    directory.lock().expect("nobody else has locked it");
+    directory
+}
+
+#[test]
+fn the_program_goes_on_while_its_image_is_written() {
+    let place = Place::new("goes-on");
+    let mut process = start(&place, &[]);
+    process.wait_until_armed();
+    let held = hold_back(&place);
+    process.signal(CHECKPOINT_SIGNAL);
+    until("the temporary file", || place.leftovers().first().map(drop));
+    process.wait_for_a_sign_of_life();
+    assert!(!place.file("myckpt").exists());
+    drop(held);
+    until("the line", || (written(&place) == 1).then_some(()));
+    assert_unharmed(process, &place);
+}
+
+#[test]
+fn a_program_may_end_before_its_image_is_written() {
+    let place = Place::new("ends");
+    let mut process = start(&place, &[]);
+    process.wait_until_armed();
+    let held = hold_back(&place);
+    process.signal(CHECKPOINT_SIGNAL);
+    until("the temporary file", || place.leftovers().first().map(drop));
+    process.kill();
+    drop(held);
+    until("the line", || (written(&place) == 1).then_some(()));
+    place.release();
+    let status = Launch::restorer(["myckpt"]).start(&place).wait();
+    assert_eq!(status.code(), Some(42), "{}", place.text("restorer.err"));
+}
+
+#[test]
+fn a_checkpoint_during_another_ones_writing_is_written_behind_it() {
+    let place = Place::new("behind");
+    let mut process = start(&place, &[]);
+    process.wait_until_armed();
+    let held = hold_back(&place);
+    process.signal(CHECKPOINT_SIGNAL);
+    until("the temporary file", || place.leftovers().first().map(drop));
+    process.wait_for_a_sign_of_life();
+    process.signal(CHECKPOINT_SIGNAL);
+    process.wait_for_a_sign_of_life();
+    drop(held);
+    until("both lines", || (written(&place) == 2).then_some(()));
+    assert_eq!(place.leftovers(), [""; 0]);
+    assert_unharmed(process, &place);
+}
+
+#[test]
+fn ckpt_mode_stop_lets_the_program_write_its_image_itself() {
+    let place = Place::new("stop");
+    let mut process = start(&place, &[("CKPT_MODE", "stop")]);
+    process.wait_until_armed();
+    let held = hold_back(&place);
+    process.signal(CHECKPOINT_SIGNAL);
+    until("the temporary file", || place.leftovers().first().map(drop));
+    let file = place.leftovers().remove(0);
+    assert_eq!(file, format!(".myckpt.{}.tmp", process.pid()));
+    let holders = format!("/proc/{}/fd", process.pid());
+    let holds = fs::read_dir(holders).expect("it lives").any(|entry| {
+        let link = entry.and_then(|entry| fs::read_link(entry.path()));
+        link.is_ok_and(|link| link == place.file(&file))
+    });
+    assert!(holds, "the program itself has the file open");
+    drop(held);
+    until("the line", || (written(&place) == 1).then_some(()));
     assert_unharmed(process, &place);
 }

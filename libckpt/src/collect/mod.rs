@@ -5,6 +5,7 @@
 pub mod content;
 pub mod credentials;
 pub mod descriptors;
+pub mod memory;
 pub mod process;
 pub mod regions;
 pub mod relatives;

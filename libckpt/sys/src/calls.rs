@@ -73,6 +73,8 @@ plain! {
     getpriority = __NR_getpriority(which: u32, who: u32);
     /// setpriority(2)
     setpriority = __NR_setpriority(which: u32, who: u32, nice: i32);
+    /// sched_getscheduler(2)
+    scheduler = __NR_sched_getscheduler(pid: i32);
     /// sched_yield(2)
     yield_now = __NR_sched_yield();
     /// umask(2)
@@ -566,6 +568,52 @@ pub fn sleep(nanoseconds: u64) {
     let time = [nanoseconds / 1_000_000_000, nanoseconds % 1_000_000_000];
     // SAFETY: the kernel reads two numbers. An interrupted sleep is a short one.
     let _ = unsafe { call(n::__NR_nanosleep, [time.as_ptr() as usize, 0]) };
+}
+
+/// fork(2) without a signal to the parent at its end, and unseen by tracers: 0 in the child, its id in the parent.
+///
+/// # Safety
+/// The caller is the only thread of its process, or the child uses nothing that another thread may have been changing.
+///
+/// # Errors
+/// Those of clone(2).
+pub unsafe fn fork_quietly() -> Result<i32, Errno> {
+    // SAFETY: without CLONE_VM the child goes on with a copy of the stack.
+    let pid = unsafe { call(n::__NR_clone, [n::CLONE_UNTRACED as usize, 0, 0, 0, 0])? };
+    Ok(pid as i32)
+}
+
+/// Waits until process `pid` has ended, if the kernel can (since 5.3).
+///
+/// # Errors
+/// Those of pidfd_open(2) and poll(2).
+pub fn wait_for_end_of(pid: i32) -> Done {
+    // SAFETY: the call takes numbers.
+    let process = unsafe { call(n::__NR_pidfd_open, [pid as usize, 0])? };
+    let process = Fd::owning(process as i32);
+    let mut entry = n::pollfd {
+        fd: process.number(),
+        events: n::POLLIN as i16,
+        revents: 0,
+    };
+    // SAFETY: the kernel reads and writes one struct.
+    unsafe { call(n::__NR_poll, [&raw mut entry as usize, 1, usize::MAX]) }.map(drop)
+}
+
+/// sched_setscheduler(2): the caller becomes an ordinary process.
+///
+/// # Errors
+/// Those of the system call.
+pub fn schedule_ordinarily() -> Done {
+    let priority = 0u32;
+    // SAFETY: the kernel reads one struct, which is a number.
+    unsafe {
+        call(
+            n::__NR_sched_setscheduler,
+            [0, n::SCHED_NORMAL as usize, &raw const priority as usize],
+        )
+    }
+    .map(drop)
 }
 
 /// rt_sigaction(2): the disposition, after setting it if `new` is given.

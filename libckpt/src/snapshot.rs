@@ -1,0 +1,260 @@
+//! A process of its own that holds the program's memory as it was at one instant, and writes the image beside the program.
+//!
+//! Async-signal-safe: see `signal`. What fork(2) does not freeze, or does not copy, is copied before.
+
+use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+
+use ckpt_image::PAGE;
+use ckpt_image::regions::{Backing, Region, vm_flags};
+use ckpt_image::segments::Span;
+use ckpt_sys::{Errno, MapVec, calls, proc};
+use linux_raw_sys::general as n;
+use linux_raw_sys::prctl as p;
+
+use crate::collect::content::{PageTables, Run};
+use crate::collect::memory::Memory;
+use crate::collect::regions::Mapped;
+use crate::failure::{Doing, Failure};
+use crate::report;
+use crate::signal::{self, Owned};
+
+/// Memory that a forked process does not have as it was: shared with others who go on writing to it, not handed down
+/// (`MADV_DONTFORK`), or handed down empty (`MADV_WIPEONFORK`).
+fn fork_loses(region: &Region<'_>) -> bool {
+    region.backing() == Backing::SharedAnonymous
+        || region.flags & (vm_flags::DONT_FORK | vm_flags::WIPE_ON_FORK) != 0
+}
+
+/// Copies of such memory.
+#[derive(Debug, Default)]
+pub struct Kept {
+    /// What was found, in ascending order.
+    runs: MapVec<Run>,
+    /// The bytes of all runs, one after the other.
+    bytes: MapVec<u8>,
+    /// For each run, where its bytes begin and how many of them were there.
+    places: MapVec<(usize, usize)>,
+    /// Whether anything was copied at all; otherwise the program stands still, and its own memory is read.
+    complete: bool,
+}
+
+impl Kept {
+    /// Copies all of it.
+    ///
+    /// # Errors
+    /// [`Failure`] if it cannot be read, or there is no memory for it.
+    pub fn copy(regions: &[Mapped<'_>]) -> Result<Self, Failure> {
+        let mut kept = Self {
+            complete: true,
+            ..Self::default()
+        };
+        let memory = Memory::open()?;
+        let mut page_tables = PageTables::open()?;
+        for mapped in regions.iter().filter(|mapped| fork_loses(&mapped.region)) {
+            page_tables.runs_of(mapped, &mut kept.runs)?;
+        }
+        let mut places = MapVec::new();
+        for run in kept.runs.iter() {
+            let (start, length) = (kept.bytes.len(), run.span.len() as usize);
+            kept.bytes
+                .extend_zeroed(length)
+                .doing(format_args!("memory for a copy of what is shared"))?;
+            let copied = memory.copy(*run, &mut kept.bytes[start..])?;
+            places
+                .push((start, copied))
+                .doing(format_args!("memory for a copy of what is shared"))?;
+        }
+        kept.places = places;
+        Ok(kept)
+    }
+
+    /// The runs of a region, if they were looked for before.
+    pub fn runs_of(&self, region: &Region<'_>) -> Option<&[Run]> {
+        if !self.complete || !fork_loses(region) {
+            return None;
+        }
+        let first = self
+            .runs
+            .partition_point(|run| run.span.start < region.start);
+        let end = self.runs.partition_point(|run| run.span.start < region.end);
+        Some(&self.runs[first..end])
+    }
+
+    /// The bytes of `span`, a part of one run, if they were copied before; fewer where there were fewer.
+    pub fn bytes_of(&self, span: Span) -> Option<&[u8]> {
+        let index = self.runs.partition_point(|run| run.span.end <= span.start);
+        let run = self
+            .runs
+            .get(index)
+            .filter(|run| run.span.start <= span.start)?;
+        let (start, length) = self.places[index];
+        let from = (span.start - run.span.start) as usize;
+        let end = (from + span.len() as usize).min(length);
+        Some(&self.bytes[start + from.min(end)..start + end])
+    }
+}
+
+/// Size of the stack on which the writer works, in bytes: as large as libckpt's own.
+const STACK: usize = 1 << 20;
+
+/// Something that the program tells the writer after the fork: how long it stood still, in nanoseconds.
+#[derive(Debug)]
+pub struct Pause {
+    page: usize,
+}
+
+impl Pause {
+    /// Before it is known.
+    ///
+    /// # Errors
+    /// [`Failure`] if there is no memory for it.
+    pub fn unknown() -> Result<Self, Failure> {
+        let flags = n::MAP_SHARED | n::MAP_ANONYMOUS;
+        // SAFETY: nothing that exists is changed.
+        let page =
+            unsafe { calls::map(0, PAGE as usize, n::PROT_READ | n::PROT_WRITE, flags, -1, 0) };
+        page.map(|page| Self { page })
+            .doing(format_args!("memory that is shared with the writer"))
+    }
+
+    fn word(&self) -> &AtomicU64 {
+        // SAFETY: the page is ours as long as `self` lives, aligned, and used for nothing else.
+        unsafe { &*(self.page as *const AtomicU64) }
+    }
+
+    /// Makes it known.
+    pub fn is(&self, nanoseconds: u64) {
+        self.word().store(nanoseconds, Ordering::Relaxed);
+    }
+
+    /// What is known, unless the program has not come so far.
+    pub fn get(&self) -> Option<u64> {
+        Some(self.word().load(Ordering::Relaxed)).filter(|&pause| pause != 0)
+    }
+}
+
+impl Drop for Pause {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours alone.
+        let _ = unsafe { calls::unmap(self.page, PAGE as usize) };
+    }
+}
+
+/// A process that writes an image.
+#[derive(Clone, Copy, Debug)]
+pub struct Writer {
+    pid: i32,
+    /// Since a process id may belong to somebody else by now: when it was started, in clock ticks since boot.
+    start_time: u64,
+}
+
+impl Writer {
+    const NOBODY: Self = Self {
+        pid: 0,
+        start_time: 0,
+    };
+
+    /// Waits until it has ended.
+    pub fn wait(self) {
+        while self.pid != 0 && proc::is_alive(self.pid, self.start_time) {
+            if calls::wait_for_end_of(self.pid).is_err() {
+                calls::sleep(MILLISECOND);
+            }
+        }
+    }
+}
+
+const MILLISECOND: u64 = 1_000_000;
+
+/// The last two writers, the newer one last. One may wait for the other, so that the newest image wins; before a third
+/// is made, the program waits, or a program that is signalled all the time would pile up copies of its memory.
+static WRITERS: Owned<[Writer; 2]> = Owned::new([Writer::NOBODY; 2]);
+
+/// Forgets the writers: a restored process has none.
+pub fn forget_writers() {
+    // SAFETY: we run on libckpt's stack.
+    unsafe { *WRITERS.get() = [Writer::NOBODY; 2] };
+}
+
+/// What the writer does, and what came of making it.
+struct Order<'o> {
+    write: &'o dyn Fn(),
+    /// Its id, or a negative error number.
+    writer: AtomicI32,
+}
+
+/// Makes a process that calls `write` and ends. When this returns, the process has a copy of all memory and none of the
+/// program's descriptors but standard error, where it is still libckpt's.
+///
+/// # Errors
+/// [`Failure`] if there is no memory for a copy, or no process is permitted.
+pub fn fork(write: &dyn Fn(Writer)) -> Result<(), Failure> {
+    let doing = || format_args!("a process that writes the image");
+    let stack = MapVec::zeroed(STACK).doing(doing())?;
+    // SAFETY: we run on libckpt's stack.
+    let writers = unsafe { WRITERS.get() };
+    let [before, predecessor] = *writers;
+    before.wait();
+    let order = Order {
+        write: &|| write(predecessor),
+        writer: AtomicI32::new(0),
+    };
+    // The writer's parent is a process that ends at once, so that the writer is init's child and no zombie of the program's.
+    let flags = n::CLONE_VM | n::CLONE_VFORK | n::CLONE_UNTRACED;
+    // SAFETY: (1) stack and order stay until the child has ended, since the kernel lets us go on only then; (2) it uses
+    // nothing else of ours.
+    let child = unsafe { signal::clone_child(flags, stack.span().end, make_writer, &order) };
+    let child = child.doing(doing())? as i32;
+    while calls::wait_for(child) == Err(Errno::EINTR) {}
+    match order.writer.into_inner() {
+        error @ ..=0 => Err(Errno(error.unsigned_abs() as u16)).doing(doing()),
+        pid => {
+            let start_time = proc::ProcessStat::of(pid).map_or(0, |stat| stat.start_time());
+            *writers = [predecessor, Writer { pid, start_time }];
+            Ok(())
+        }
+    }
+}
+
+/// Runs in a process that shares our memory, but not our descriptors.
+extern "C" fn make_writer(order: &Order<'_>) {
+    // SAFETY: it is the only thread of its process; the others of the program are parked.
+    let forked = close_descriptors().and_then(|()| unsafe { calls::fork_quietly() });
+    if forked == Ok(0) {
+        become_writer();
+        (order.write)();
+        calls::exit(0);
+    }
+    let result = forked.unwrap_or_else(|errno| -i32::from(errno.0));
+    order.writer.store(result, Ordering::Relaxed);
+}
+
+/// Before the program goes on: a descriptor that stays open elsewhere keeps locks held, and pipes from ending.
+fn close_descriptors() -> Result<(), Errno> {
+    const STDERR: u32 = 2;
+    if report::speaks() {
+        calls::close_range(0, STDERR - 1, 0)?;
+        calls::close_range(STDERR + 1, u32::MAX, 0)?;
+    } else {
+        calls::close_range(0, u32::MAX, 0)?;
+    }
+    Ok(())
+}
+
+/// What the writer may do without gets in nobody's way. None of it matters if it fails.
+fn become_writer() {
+    let name = c"ckpt-writer";
+    // SAFETY: the option takes the address of a string.
+    let _ = unsafe { calls::prctl(p::PR_SET_NAME, [name.as_ptr() as usize, 0, 0, 0]) };
+    // A process that must not wait would keep others waiting.
+    if matches!(
+        calls::scheduler(0).map(|policy| policy as u32),
+        Ok(n::SCHED_FIFO | n::SCHED_RR)
+    ) {
+        let _ = calls::schedule_ordinarily();
+    }
+    // Where memory runs out it is the copy that goes, and not the program.
+    if let Ok(file) = calls::open(c"/proc/thread-self/oom_score_adj", n::O_WRONLY) {
+        let _ = calls::write(file.number(), b"1000");
+    }
+}
