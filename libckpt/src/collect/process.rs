@@ -130,9 +130,9 @@ fn written_by(option: u32) -> u32 {
     value
 }
 
-/// The nice value; the system call returns 20 minus it, so that it is never negative.
+/// The nice value of the main thread, whoever takes the checkpoint; the system call returns 20 minus it, so that it is never negative.
 fn nice() -> i32 {
-    20 - calls::getpriority(n::PRIO_PROCESS, 0).unwrap_or(20) as i32
+    20 - calls::getpriority(n::PRIO_PROCESS, calls::pid() as u32).unwrap_or(20) as i32
 }
 
 /// Reads all resource limits.

@@ -149,8 +149,12 @@ impl Scheduling {
         if self.size == 0 || Self::of_caller() == *self {
             return true;
         }
+        // Below, the kernel minds the nice value with SCHED_OTHER and SCHED_BATCH only (`__setscheduler_params`,
+        // kernel/sched/syscalls.c).
+        let nice = calls::setpriority(n::PRIO_PROCESS, 0, self.nice).is_ok();
         // SAFETY: the kernel reads the struct, which says how long it is.
-        unsafe { call(n::__NR_sched_setattr, [0, &raw const *self as usize, 0]) }.is_ok()
+        let all = unsafe { call(n::__NR_sched_setattr, [0, &raw const *self as usize, 0]) };
+        nice && all.is_ok()
     }
 }
 
