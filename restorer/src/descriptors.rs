@@ -25,12 +25,10 @@ pub enum Source {
     Null,
     /// The controlling terminal.
     ControllingTerminal,
-    /// The read end of a pipe that nobody writes to.
-    EmptyPipe,
     /// An event counter is made.
     EventCounter,
-    /// The write end of a pipe that nobody reads from.
-    BrokenPipe,
+    /// A pipe is made, unless that was done for another of its ends.
+    Pipe,
 }
 
 /// Decides where `descriptor` comes from.
@@ -60,8 +58,7 @@ pub fn source(descriptor: &Descriptor<'_>, here: &Inherited) -> Source {
             .find(|&number| here.terminal[number as usize])
             .map_or(Source::ControllingTerminal, Source::Inherited),
         Kind::EventCounter => Source::EventCounter,
-        Kind::OutsidePipe if descriptor.flags & n::O_ACCMODE == n::O_RDONLY => Source::EmptyPipe,
-        Kind::OutsidePipe => Source::BrokenPipe,
+        Kind::Pipe | Kind::OutsidePipe => Source::Pipe,
     }
 }
 
@@ -157,18 +154,6 @@ mod tests {
         assert_eq!(source(&terminal, &here), Source::Inherited(1));
         here.terminal = [false; 3];
         assert_eq!(source(&terminal, &here), Source::ControllingTerminal);
-    }
-
-    #[test]
-    fn pipes_keep_their_direction() {
-        let here = Inherited {
-            files: [None; 3],
-            terminal: [false; 3],
-        };
-        let read = descriptor(5, 5, Kind::OutsidePipe, n::O_RDONLY);
-        let write = descriptor(6, 6, Kind::OutsidePipe, n::O_WRONLY | n::O_NONBLOCK);
-        assert_eq!(source(&read, &here), Source::EmptyPipe);
-        assert_eq!(source(&write, &here), Source::BrokenPipe);
     }
 
     #[test]

@@ -69,7 +69,7 @@ fn restore(mut file: ImageFile, options: Options) -> Result<Infallible> {
     memory.fill(&file, &mut owners)?;
 
     process::restore(&image)?;
-    open_files::locks::take(&image)?;
+    open_files::complete(&image)?;
     rights.assume(&image)?;
     let pad = Pad::build(&image, &memory)?;
     threads.create(&image, &pad)?;

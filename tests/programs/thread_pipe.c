@@ -1,6 +1,5 @@
 /* Threads in read, readv, poll, select and splice of a pipe. */
 //# cflags: -pthread
-//# refused: a pipe within the program
 #include "thread.h"
 #include <poll.h>
 #include <sys/select.h>

@@ -1,6 +1,5 @@
 /* Threads that write more than a pipe holds: at once, and in small pieces. Nothing is lost, repeated or cut short. */
 //# cflags: -pthread
-//# refused: a pipe within the program
 #include "thread.h"
 
 enum { SIZE = 1 << 20, COUNT = 2, PIECE = 4080 };

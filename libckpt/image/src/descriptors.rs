@@ -18,10 +18,12 @@ pub enum Kind {
     Standard = 4,
     /// A terminal on another number: the restorer's.
     Terminal = 5,
-    /// A pipe on another number whose other end is outside: a pipe whose other end is closed.
+    /// A pipe on another number whose other end is outside: it is closed then.
     OutsidePipe = 6,
     /// An event counter, see [`crate::objects::event_counters`].
     EventCounter = 7,
+    /// A pipe whose other end the program has, too, or nobody, see [`crate::objects::pipes`].
+    Pipe = 8,
 }
 
 impl Kind {
@@ -34,6 +36,7 @@ impl Kind {
             Self::Terminal,
             Self::OutsidePipe,
             Self::EventCounter,
+            Self::Pipe,
         ]
         .into_iter()
         .find(|&known| known as u32 == number)

@@ -41,13 +41,15 @@ pub enum Kind {
     Owners = 0x434B_000A,
     /// [`crate::objects::event_counters::EventCounter`], repeated.
     EventCounters = 0x434B_0010,
+    /// [`crate::objects::pipes::Pipe`], repeated.
+    Pipes = 0x434B_0011,
     /// [`crate::header::Checksums`], always the last note.
     Checksums = 0x434B_00FF,
 }
 
 impl Kind {
     /// Every kind, in the order in which they stand in an image.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Header,
         Self::Cpu,
         Self::Process,
@@ -60,6 +62,7 @@ impl Kind {
         Self::Signals,
         Self::Owners,
         Self::EventCounters,
+        Self::Pipes,
         Self::Checksums,
     ];
 

@@ -16,6 +16,7 @@ use crate::header::{Checksums, FORMAT, Header};
 use crate::note::{Kind, Meaning, Note};
 use crate::objects::Object;
 use crate::objects::event_counters::EventCounter;
+use crate::objects::pipes::Pipe;
 use crate::owners::OwnerWord;
 use crate::process::Process;
 use crate::regions::{PROT_EXEC, PROT_READ, PROT_WRITE, Region};
@@ -332,6 +333,7 @@ impl<'a> Image<'a> {
             notes: found,
         };
         found.check_objects::<EventCounter>()?;
+        found.check_objects::<Pipe<'_>>()?;
         image.check_memory(file_size)?;
         image.check_contexts()?;
         image.check_owners()?;

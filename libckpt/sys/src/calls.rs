@@ -315,6 +315,32 @@ pub fn pipe(flags: u32) -> Result<(Fd, Fd), Errno> {
     Ok((Fd::owning(ends[0]), Fd::owning(ends[1])))
 }
 
+/// tee(2) of as much as there is and fits, without waiting; the number of bytes.
+///
+/// # Errors
+/// Those of the system call; `EAGAIN` if there is nothing or no room.
+pub fn tee(from: i32, to: i32, length: usize) -> Result<usize, Errno> {
+    let flags = n::SPLICE_F_NONBLOCK as usize;
+    // SAFETY: the call takes numbers.
+    unsafe { call(n::__NR_tee, [from as usize, to as usize, length, flags]) }
+}
+
+/// vmsplice(2) of the memory of `bytes` into a pipe, without waiting. The bytes must not change any more.
+///
+/// # Errors
+/// Those of the system call.
+pub fn splice_memory(to: i32, bytes: &[u8]) -> Result<usize, Errno> {
+    let vector = [bytes.as_ptr() as usize, bytes.len()];
+    let flags = n::SPLICE_F_NONBLOCK as usize;
+    // SAFETY: the kernel reads one struct, an address and a length.
+    unsafe {
+        call(
+            n::__NR_vmsplice,
+            [to as usize, vector.as_ptr() as usize, 1, flags],
+        )
+    }
+}
+
 /// eventfd2(2)
 ///
 /// # Errors

@@ -1,14 +1,17 @@
 //! Opens the program's files and puts them on their numbers.
 
 mod event_counters;
-pub mod locks;
+mod locks;
+mod made;
 mod opener;
+mod pipes;
 
 use core::fmt::Write;
 
+use ckpt_image::descriptors::{Descriptor, Kind};
 use ckpt_image::reader::Image;
 use ckpt_sys::line::Text;
-use ckpt_sys::{Errno, Fd, MapVec, calls, proc};
+use ckpt_sys::{Errno, MapVec, calls, proc};
 use linux_raw_sys::general as n;
 use restart::arguments::Options;
 use restart::descriptors::{Inherited, gaps};
@@ -17,6 +20,7 @@ use restart::report::{Cause, Composer, Error, Exit, Object, compose};
 
 use crate::image_file::{ImageFile, kernel_path};
 use crate::{Result, output};
+use made::Made;
 use opener::{Opener, Problem};
 
 /// One descriptor of the program.
@@ -52,14 +56,15 @@ impl OpenFiles {
     /// one line.
     pub fn open(file: &mut ImageFile, options: Options) -> Result<Self> {
         let image = file.image;
-        let opener = Opener {
+        let above = make_room(&image)?;
+        let mut opener = Opener {
             image,
             inherited: inherited(),
             place: Place::of(&image.header, proc::boot_id(), proc::machine_id()),
             allow_changed: options.allow_changed,
-            above: make_room(&image)?,
+            made: Made::above(above),
         };
-        move_own(file, opener.above)?;
+        move_own(file, above)?;
 
         let count = image.descriptors().count();
         let no_memory = failed("no memory for their list", "free memory");
@@ -142,6 +147,11 @@ impl OpenFiles {
     }
 }
 
+/// What can only be done when everything is on its number, and no descriptor is closed any more.
+pub fn complete(image: &Image<'static>) -> Result<()> {
+    locks::take(image)
+}
+
 /// What the restorer has on the numbers 0 to 2.
 fn inherited() -> Inherited {
     let mut here = Inherited {
@@ -170,6 +180,15 @@ fn is_terminal(fd: i32) -> bool {
     .is_ok()
 }
 
+/// How many descriptors we need at most for one of the program's, until it is on its number.
+fn staged_for(descriptor: Descriptor<'_>) -> u64 {
+    match descriptor.kind() {
+        // The other end is made along, and may not be among the program's.
+        Kind::Pipe | Kind::OutsidePipe => 2,
+        _ => 1,
+    }
+}
+
 /// Raises the limit of descriptors as far as needed; the lowest number that is above all of the program's and above 2.
 fn make_room(image: &Image<'_>) -> Result<u32> {
     let highest = image
@@ -177,7 +196,8 @@ fn make_room(image: &Image<'_>) -> Result<u32> {
         .map(|descriptor| descriptor.number)
         .max();
     let above = highest.unwrap_or(0).max(2) + 1;
-    let needed = u64::from(above) + image.descriptors().count() as u64 + OWN_DESCRIPTORS;
+    let needed =
+        u64::from(above) + image.descriptors().map(staged_for).sum::<u64>() + OWN_DESCRIPTORS;
     let resource = n::RLIMIT_NOFILE as usize;
     let unknown = failed("cannot read the limit of descriptors", "check `ulimit -n`");
     let [soft, hard] = calls::limit(resource, None).map_err(unknown)?;
@@ -204,16 +224,10 @@ fn make_room(image: &Image<'_>) -> Result<u32> {
 
 /// Moves our own descriptors out of the way of the program's.
 fn move_own(file: &mut ImageFile, above: u32) -> Result<()> {
-    file.fd = move_up(&file.fd, above)
+    file.fd = made::duplicate(file.fd.number(), above)
         .map_err(failed("cannot duplicate the image's", "raise `ulimit -n`"))?;
     // If standard error is closed there is nobody to tell.
     let errors = calls::fcntl(2, n::F_DUPFD_CLOEXEC, above as usize);
     output::set_error_fd(errors.map_or(-1, |fd| fd as i32));
     Ok(())
-}
-
-/// A duplicate of `fd` on a number that is at least `above`.
-fn move_up(fd: &Fd, above: u32) -> core::result::Result<Fd, Errno> {
-    calls::fcntl(fd.number(), n::F_DUPFD_CLOEXEC, above as usize)
-        .map(|number| Fd::owning(number as i32))
 }

@@ -10,7 +10,8 @@ use linux_raw_sys::general as n;
 use restart::descriptors::{Inherited, Source, open_flags, source, status_flags};
 use restart::files::{Access, Place, Verdict, judge};
 
-use super::{event_counters, move_up};
+use super::made::Made;
+use super::{event_counters, pipes};
 use crate::image_file::kernel_path;
 use crate::output;
 
@@ -51,24 +52,24 @@ pub struct Opener<'i> {
     pub place: Place,
     /// Takes files that were changed in place.
     pub allow_changed: bool,
-    /// Lowest number that the program does not have.
-    pub above: u32,
+    /// What was made for earlier descriptors.
+    pub made: Made,
 }
 
 impl Opener<'_> {
     /// Opens what `descriptor` refers to; the number from which it is to be duplicated.
-    pub fn open(&self, descriptor: &Descriptor<'_>) -> Result<i32, Problem> {
+    pub fn open(&mut self, descriptor: &Descriptor<'_>) -> Result<i32, Problem> {
         let fd = match source(descriptor, &self.inherited) {
             Source::DuplicateOf(number) => return Ok(number as i32),
             Source::Path => self.open_path(descriptor)?,
             Source::Inherited(number) => self.duplicate_inherited(descriptor, number)?,
             Source::Null => open_null(descriptor)?,
             Source::ControllingTerminal => open_terminal(descriptor)?,
-            Source::EmptyPipe => open_pipe(descriptor, false)?,
             Source::EventCounter => event_counters::make(descriptor, &self.image)?,
-            Source::BrokenPipe => open_pipe(descriptor, true)?,
+            Source::Pipe => pipes::open(descriptor, &self.image, &mut self.made)?,
         };
-        move_up(&fd, self.above)
+        self.made
+            .out_of_the_way(fd)
             .map(Fd::into_number)
             .map_err(failed("cannot be moved above the program's descriptors"))
     }
@@ -119,8 +120,8 @@ impl Opener<'_> {
                 return Ok(fd);
             }
         }
-        calls::fcntl(number as i32, n::F_DUPFD_CLOEXEC, self.above as usize)
-            .map(|number| Fd::owning(number as i32))
+        self.made
+            .duplicate(number as i32)
             .map_err(failed("cannot be taken over from the restorer"))
     }
 }
@@ -149,17 +150,4 @@ fn open_terminal(descriptor: &Descriptor<'_>) -> Result<Fd, Problem> {
         descriptor.number
     ));
     open_null(descriptor)
-}
-
-/// One end of a pipe whose other end is closed.
-fn open_pipe(descriptor: &Descriptor<'_>, writes: bool) -> Result<Fd, Problem> {
-    let (read, write) =
-        calls::pipe(n::O_CLOEXEC).map_err(failed("cannot be replaced by a pipe"))?;
-    let end = if writes { write } else { read };
-    set_status(&end, descriptor)?;
-    output::warn(format_args!(
-        "descriptor {}: was a pipe to another process; its other end is closed now",
-        descriptor.number
-    ));
-    Ok(end)
 }

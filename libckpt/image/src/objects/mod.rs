@@ -2,6 +2,7 @@
 //! note of a kind only if the program has such objects.
 
 pub mod event_counters;
+pub mod pipes;
 
 use crate::note::Kind;
 use crate::wire::{Malformed, Wire};

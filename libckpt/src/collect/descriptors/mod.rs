@@ -59,7 +59,7 @@ impl Descriptors {
         all.found
             .sort_unstable_by_key(|found| found.descriptor.number);
         sharing::find(&mut all.found)?;
-        pipes::check(&all)?;
+        pipes::find(&mut all)?;
         all.locks = locks::find(all.iter())?;
         all.objects = objects::collect(&all)?;
         Ok(all)

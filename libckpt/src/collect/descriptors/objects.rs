@@ -6,7 +6,7 @@ use ckpt_image::objects::Object;
 use ckpt_image::wire::Encoder;
 use ckpt_sys::MapVec;
 
-use super::{Descriptors, event_counters};
+use super::{Descriptors, event_counters, pipes};
 use crate::failure::{Doing, Failure};
 
 /// Bytes that an object has room for at first.
@@ -68,6 +68,7 @@ impl Objects {
 /// [`Failure`] names the first object that cannot be saved.
 pub fn collect(descriptors: &Descriptors) -> Result<Objects, Failure> {
     let mut objects = Objects::default();
+    pipes::collect(descriptors, &mut objects)?;
     for descriptor in descriptors.iter().filter(|one| !one.is_duplicate()) {
         if descriptor.kind() == Kind::EventCounter {
             objects.add(&event_counters::read(descriptor.number)?)?;
