@@ -29,6 +29,14 @@ pub enum Source {
     EventCounter,
     /// A pipe is made, unless that was done for another of its ends.
     Pipe,
+    /// An epoll instance is made; it gets its entries when everything is on its number.
+    Epoll,
+    /// A timer is made; it is set at the end, since it runs.
+    Timer,
+    /// A descriptor is made through which signals are read.
+    Signals,
+    /// One that refers to this process.
+    Itself,
 }
 
 /// Decides where `descriptor` comes from.
@@ -59,6 +67,10 @@ pub fn source(descriptor: &Descriptor<'_>, here: &Inherited) -> Source {
             .map_or(Source::ControllingTerminal, Source::Inherited),
         Kind::EventCounter => Source::EventCounter,
         Kind::Pipe | Kind::OutsidePipe => Source::Pipe,
+        Kind::Epoll => Source::Epoll,
+        Kind::Timer => Source::Timer,
+        Kind::Signals => Source::Signals,
+        Kind::Itself => Source::Itself,
     }
 }
 

@@ -113,7 +113,14 @@ fn notes(file: &[u8]) -> Vec<(u32, &[u8])> {
 }
 
 /// Programs in whose images all notes occur, taken together.
-const PROGRAMS: &[&str] = &["plain.c", "event_counter.c", "pipe.c"];
+const PROGRAMS: &[&str] = &[
+    "plain.c",
+    "event_counter.c",
+    "pipe.c",
+    "epoll.c",
+    "timerfd.c",
+    "signalfd.c",
+];
 
 #[test]
 fn the_document_describes_real_images() {

@@ -24,6 +24,14 @@ pub enum Kind {
     EventCounter = 7,
     /// A pipe whose other end the program has, too, or nobody, see [`crate::objects::pipes`].
     Pipe = 8,
+    /// An epoll instance, see [`crate::objects::epoll_entries`].
+    Epoll = 9,
+    /// A timer, see [`crate::objects::timer_descriptors`].
+    Timer = 10,
+    /// A descriptor through which signals are read, see [`crate::objects::signal_descriptors`].
+    Signals = 11,
+    /// What refers to the process itself (`pidfd_open(2)`): it refers to the new one.
+    Itself = 23,
 }
 
 impl Kind {
@@ -37,6 +45,10 @@ impl Kind {
             Self::OutsidePipe,
             Self::EventCounter,
             Self::Pipe,
+            Self::Epoll,
+            Self::Timer,
+            Self::Signals,
+            Self::Itself,
         ]
         .into_iter()
         .find(|&known| known as u32 == number)

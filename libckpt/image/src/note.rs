@@ -43,13 +43,19 @@ pub enum Kind {
     EventCounters = 0x434B_0010,
     /// [`crate::objects::pipes::Pipe`], repeated.
     Pipes = 0x434B_0011,
+    /// [`crate::objects::epoll_entries::EpollEntry`], repeated.
+    EpollEntries = 0x434B_0012,
+    /// [`crate::objects::timer_descriptors::TimerDescriptor`], repeated.
+    TimerDescriptors = 0x434B_0013,
+    /// [`crate::objects::signal_descriptors::SignalDescriptor`], repeated.
+    SignalDescriptors = 0x434B_0014,
     /// [`crate::header::Checksums`], always the last note.
     Checksums = 0x434B_00FF,
 }
 
 impl Kind {
     /// Every kind, in the order in which they stand in an image.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::Header,
         Self::Cpu,
         Self::Process,
@@ -63,6 +69,9 @@ impl Kind {
         Self::Owners,
         Self::EventCounters,
         Self::Pipes,
+        Self::EpollEntries,
+        Self::TimerDescriptors,
+        Self::SignalDescriptors,
         Self::Checksums,
     ];
 

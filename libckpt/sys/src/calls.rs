@@ -341,6 +341,116 @@ pub fn splice_memory(to: i32, bytes: &[u8]) -> Result<usize, Errno> {
     }
 }
 
+/// epoll_create1(2)
+///
+/// # Errors
+/// Those of the system call.
+pub fn epoll() -> Result<Fd, Errno> {
+    // SAFETY: the call takes numbers.
+    let number = unsafe { call(n::__NR_epoll_create1, [n::EPOLL_CLOEXEC as usize])? };
+    Ok(Fd::owning(number as i32))
+}
+
+/// epoll_ctl(2), `EPOLL_CTL_ADD` or `EPOLL_CTL_MOD`.
+///
+/// # Errors
+/// Those of the system call.
+pub fn epoll_watch(epoll: i32, operation: u32, fd: i32, events: u32, data: u64) -> Done {
+    let event = n::epoll_event { events, data };
+    let arguments = [
+        epoll as usize,
+        operation as usize,
+        fd as usize,
+        &raw const event as usize,
+    ];
+    // SAFETY: the kernel reads one struct.
+    unsafe { call(n::__NR_epoll_ctl, arguments).map(drop) }
+}
+
+/// epoll_wait(2) without waiting: takes one event, whichever; whether there was one.
+///
+/// # Errors
+/// Those of the system call.
+pub fn epoll_take(epoll: i32) -> Result<bool, Errno> {
+    let mut event = n::epoll_event { events: 0, data: 0 };
+    let arguments = [epoll as usize, &raw mut event as usize, 1, 0];
+    // SAFETY: the kernel writes at most one struct.
+    unsafe { call(n::__NR_epoll_wait, arguments).map(|count| count != 0) }
+}
+
+/// timerfd_create(2)
+///
+/// # Errors
+/// Those of the system call.
+pub fn timer_descriptor(clock: u32) -> Result<Fd, Errno> {
+    let flags = n::TFD_CLOEXEC as usize;
+    // SAFETY: the call takes numbers.
+    let number = unsafe { call(n::__NR_timerfd_create, [clock as usize, flags])? };
+    Ok(Fd::owning(number as i32))
+}
+
+/// timerfd_gettime(2): interval and time left, in nanoseconds.
+///
+/// # Errors
+/// Those of the system call.
+pub fn timer_of_descriptor(fd: i32) -> Result<[u64; 2], Errno> {
+    let mut timer = [0u64; 4];
+    // SAFETY: `struct itimerspec` is four numbers, which the kernel writes.
+    unsafe {
+        call(
+            n::__NR_timerfd_gettime,
+            [fd as usize, timer.as_mut_ptr() as usize],
+        )?
+    };
+    let [interval_s, interval, left_s, left] = timer;
+    let nanoseconds =
+        |seconds: u64, rest: u64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
+    Ok([nanoseconds(interval_s, interval), nanoseconds(left_s, left)])
+}
+
+/// timerfd_settime(2): interval and first expiration, in nanoseconds.
+///
+/// # Errors
+/// Those of the system call.
+pub fn set_timer_of_descriptor(fd: i32, flags: u32, [interval, first]: [u64; 2]) -> Done {
+    const SECOND: u64 = 1_000_000_000;
+    let timer = [
+        interval / SECOND,
+        interval % SECOND,
+        first / SECOND,
+        first % SECOND,
+    ];
+    let arguments = [fd as usize, flags as usize, timer.as_ptr() as usize, 0];
+    // SAFETY: `struct itimerspec` is four numbers, which the kernel reads.
+    unsafe { call(n::__NR_timerfd_settime, arguments).map(drop) }
+}
+
+/// signalfd4(2)
+///
+/// # Errors
+/// Those of the system call.
+pub fn signal_descriptor(mask: SignalSet) -> Result<Fd, Errno> {
+    let arguments = [
+        usize::MAX,
+        &raw const mask as usize,
+        size_of::<SignalSet>(),
+        n::O_CLOEXEC as usize,
+    ];
+    // SAFETY: the kernel reads one number.
+    let number = unsafe { call(n::__NR_signalfd4, arguments)? };
+    Ok(Fd::owning(number as i32))
+}
+
+/// pidfd_open(2)
+///
+/// # Errors
+/// Those of the system call.
+pub fn pid_descriptor(pid: i32, flags: u32) -> Result<Fd, Errno> {
+    // SAFETY: the call takes numbers.
+    let number = unsafe { call(n::__NR_pidfd_open, [pid as usize, flags as usize])? };
+    Ok(Fd::owning(number as i32))
+}
+
 /// eventfd2(2)
 ///
 /// # Errors

@@ -1,14 +1,18 @@
 //! Opens the program's files and puts them on their numbers.
 
+mod epoll;
 mod event_counters;
 mod locks;
 mod made;
 mod opener;
 mod pipes;
+mod signals;
+mod timers;
 
 use core::fmt::Write;
 
 use ckpt_image::descriptors::{Descriptor, Kind};
+use ckpt_image::objects::epoll_entries::EpollEntry;
 use ckpt_image::reader::Image;
 use ckpt_sys::line::Text;
 use ckpt_sys::{Errno, MapVec, calls, proc};
@@ -149,7 +153,10 @@ impl OpenFiles {
 
 /// What can only be done when everything is on its number, and no descriptor is closed any more.
 pub fn complete(image: &Image<'static>) -> Result<()> {
-    locks::take(image)
+    // It closes numbers in passing, and with that the process loses its locks.
+    epoll::watch(image)?;
+    locks::take(image)?;
+    timers::set(image)
 }
 
 /// What the restorer has on the numbers 0 to 2.
@@ -191,10 +198,10 @@ fn staged_for(descriptor: Descriptor<'_>) -> u64 {
 
 /// Raises the limit of descriptors as far as needed; the lowest number that is above all of the program's and above 2.
 fn make_room(image: &Image<'_>) -> Result<u32> {
-    let highest = image
-        .descriptors()
-        .map(|descriptor| descriptor.number)
-        .max();
+    let numbers = image.descriptors().map(|descriptor| descriptor.number);
+    // Those are needed for a moment, to make the entries.
+    let in_passing = image.objects::<EpollEntry>().map(|entry| entry.number);
+    let highest = numbers.chain(in_passing).max();
     let above = highest.unwrap_or(0).max(2) + 1;
     let needed =
         u64::from(above) + image.descriptors().map(staged_for).sum::<u64>() + OWN_DESCRIPTORS;

@@ -11,7 +11,7 @@ use restart::descriptors::{Inherited, Source, open_flags, source, status_flags};
 use restart::files::{Access, Place, Verdict, judge};
 
 use super::made::Made;
-use super::{event_counters, pipes};
+use super::{epoll, event_counters, pipes, signals, timers};
 use crate::image_file::kernel_path;
 use crate::output;
 
@@ -67,6 +67,10 @@ impl Opener<'_> {
             Source::ControllingTerminal => open_terminal(descriptor)?,
             Source::EventCounter => event_counters::make(descriptor, &self.image)?,
             Source::Pipe => pipes::open(descriptor, &self.image, &mut self.made)?,
+            Source::Epoll => epoll::make(descriptor)?,
+            Source::Timer => timers::make(descriptor, &self.image)?,
+            Source::Signals => signals::make(descriptor, &self.image)?,
+            Source::Itself => open_itself(descriptor)?,
         };
         self.made
             .out_of_the_way(fd)
@@ -133,6 +137,13 @@ pub fn set_status(fd: &Fd, descriptor: &Descriptor<'_>) -> Result<(), Problem> {
             .map_err(failed("cannot be given its status flags")),
         None => Ok(()),
     }
+}
+
+/// A descriptor that refers to this process (pidfd_open(2)).
+fn open_itself(descriptor: &Descriptor<'_>) -> Result<Fd, Problem> {
+    // `PIDFD_NONBLOCK` and `PIDFD_THREAD` (include/uapi/linux/pidfd.h).
+    let flags = descriptor.flags & (n::O_NONBLOCK | n::O_EXCL);
+    calls::pid_descriptor(calls::pid(), flags).map_err(failed("cannot be made again"))
 }
 
 fn open_null(descriptor: &Descriptor<'_>) -> Result<Fd, Problem> {

@@ -1,8 +1,11 @@
 //! Kernel objects behind descriptors that have a state of their own, one module and one note per kind. An image has the
 //! note of a kind only if the program has such objects.
 
+pub mod epoll_entries;
 pub mod event_counters;
 pub mod pipes;
+pub mod signal_descriptors;
+pub mod timer_descriptors;
 
 use crate::note::Kind;
 use crate::wire::{Malformed, Wire};

@@ -1,10 +1,12 @@
 //! Sorts descriptors out.
 
 use ckpt_image::descriptors::Kind;
+use ckpt_sys::bytes::decimal;
 use ckpt_sys::line::Path;
 use ckpt_sys::{calls, files};
 use linux_raw_sys::general as n;
 
+use super::info::Info;
 use crate::failure::{Failure, failure};
 
 /// Major numbers of character devices (Documentation/admin-guide/devices.txt).
@@ -16,20 +18,32 @@ const PSEUDO_TERMINALS: core::ops::RangeInclusive<u64> = 136..=143;
 /// `/dev/null`, `/dev/zero`, `/dev/full`, `/dev/random`, `/dev/urandom`: devices without a state of their own.
 const STATELESS: [u64; 5] = [3, 5, 7, 8, 9];
 
+/// Whether the descriptor `number` refers to this process (pidfd_open(2)).
+fn is_itself(number: i32) -> Result<bool, Failure> {
+    let info = Info::read(number as u32)?;
+    Ok(info.value("Pid").and_then(decimal) == Some(calls::pid() as u64))
+}
+
 /// What the descriptor `number` refers to.
 ///
 /// # Errors
 /// [`Failure`] if that cannot be restored.
 pub fn classify(number: i32, stat: &calls::Stat, path: &Path) -> Result<Kind, Failure> {
-    if path.as_bytes() == b"anon_inode:[eventfd]" {
-        return Ok(Kind::EventCounter);
-    }
     let standard = (0..=2).contains(&number);
     let refuse = |what: &str| {
         Err(failure!(
             "descriptor {number} ({path}): {what}; close it first"
         ))
     };
+    match path.as_bytes() {
+        b"anon_inode:[eventfd]" => return Ok(Kind::EventCounter),
+        b"anon_inode:[eventpoll]" => return Ok(Kind::Epoll),
+        b"anon_inode:[timerfd]" => return Ok(Kind::Timer),
+        b"anon_inode:[signalfd]" => return Ok(Kind::Signals),
+        b"anon_inode:[pidfd]" if is_itself(number)? => return Ok(Kind::Itself),
+        b"anon_inode:[pidfd]" => return refuse("it refers to another process"),
+        _ => {}
+    }
     match stat.st_mode & n::S_IFMT {
         n::S_IFREG if path.as_bytes().starts_with(b"/memfd:") => {
             refuse("a memfd is not supported yet")

@@ -1,6 +1,7 @@
 //! Descriptors, the objects behind them that have a state of their own, and the locks held on files. One module per kind
 //! of object.
 
+mod epoll;
 mod event_counters;
 mod info;
 mod kinds;
@@ -8,6 +9,8 @@ mod locks;
 mod objects;
 mod pipes;
 mod sharing;
+mod signals;
+mod timers;
 
 use ckpt_image::descriptors::{Descriptor, Kind, Lock};
 use ckpt_image::regions::FileIdentity;
@@ -67,10 +70,22 @@ impl Descriptors {
 
     /// The descriptors, in ascending order of their numbers.
     pub fn iter(&self) -> impl Iterator<Item = Descriptor<'_>> + Clone {
-        self.found.iter().map(|found| Descriptor {
+        self.found.iter().map(|found| self.with_path(found))
+    }
+
+    /// The descriptor with this number.
+    fn with_number(&self, number: u32) -> Option<Descriptor<'_>> {
+        let place = self
+            .found
+            .binary_search_by_key(&number, |found| found.descriptor.number);
+        place.ok().map(|place| self.with_path(&self.found[place]))
+    }
+
+    fn with_path(&self, found: &Found) -> Descriptor<'_> {
+        Descriptor {
             path: &self.paths[found.path_at..found.path_at + found.path_length],
             ..found.descriptor
-        })
+        }
     }
 
     /// The locks.

@@ -6,7 +6,7 @@ use ckpt_image::objects::Object;
 use ckpt_image::wire::Encoder;
 use ckpt_sys::MapVec;
 
-use super::{Descriptors, event_counters, pipes};
+use super::{Descriptors, epoll, event_counters, pipes, signals, timers};
 use crate::failure::{Doing, Failure};
 
 /// Bytes that an object has room for at first.
@@ -69,9 +69,14 @@ impl Objects {
 pub fn collect(descriptors: &Descriptors) -> Result<Objects, Failure> {
     let mut objects = Objects::default();
     pipes::collect(descriptors, &mut objects)?;
+    epoll::collect(descriptors, &mut objects)?;
     for descriptor in descriptors.iter().filter(|one| !one.is_duplicate()) {
-        if descriptor.kind() == Kind::EventCounter {
-            objects.add(&event_counters::read(descriptor.number)?)?;
+        let number = descriptor.number;
+        match descriptor.kind() {
+            Kind::EventCounter => objects.add(&event_counters::read(number)?)?,
+            Kind::Timer => objects.add(&timers::read(number)?)?,
+            Kind::Signals => objects.add(&signals::read(number)?)?,
+            _ => {}
         }
     }
     Ok(objects)
