@@ -38,7 +38,6 @@ fn numpy_on_openblas() {
 }
 
 #[test]
-#[ignore = "epoll, eventfd and pipes within the program are refused"]
 fn node() {
     let Some(program) = tool("node", "node") else {
         return;
@@ -127,7 +126,6 @@ fn is_not_disturbed_reading(test: &str, lines: u32, command: &[&str], threads: u
 }
 
 #[test]
-#[ignore = "pipes within the program are refused"]
 fn xz() {
     let command = ["xz", "-T2", "-2", "--block-size=512KiB", "--stdout"];
     is_not_disturbed_reading("xz", 700_000, &command, 3);
