@@ -35,6 +35,8 @@ pub enum Source {
     Timer,
     /// A descriptor is made through which signals are read.
     Signals,
+    /// A file in memory is made, unless that was done for another of its openings.
+    MemoryFile,
     /// One that refers to this process.
     Itself,
 }
@@ -70,6 +72,7 @@ pub fn source(descriptor: &Descriptor<'_>, here: &Inherited) -> Source {
         Kind::Epoll => Source::Epoll,
         Kind::Timer => Source::Timer,
         Kind::Signals => Source::Signals,
+        Kind::MemoryFile => Source::MemoryFile,
         Kind::Itself => Source::Itself,
     }
 }

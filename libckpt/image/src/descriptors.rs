@@ -30,6 +30,8 @@ pub enum Kind {
     Timer = 10,
     /// A descriptor through which signals are read, see [`crate::objects::signal_descriptors`].
     Signals = 11,
+    /// A file in memory, see [`crate::objects::memory_files`].
+    MemoryFile = 13,
     /// What refers to the process itself (`pidfd_open(2)`): it refers to the new one.
     Itself = 23,
 }
@@ -48,6 +50,7 @@ impl Kind {
             Self::Epoll,
             Self::Timer,
             Self::Signals,
+            Self::MemoryFile,
             Self::Itself,
         ]
         .into_iter()

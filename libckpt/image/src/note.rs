@@ -49,13 +49,15 @@ pub enum Kind {
     TimerDescriptors = 0x434B_0013,
     /// [`crate::objects::signal_descriptors::SignalDescriptor`], repeated.
     SignalDescriptors = 0x434B_0014,
+    /// [`crate::objects::memory_files::MemoryFile`], repeated.
+    MemoryFiles = 0x434B_0016,
     /// [`crate::header::Checksums`], always the last note.
     Checksums = 0x434B_00FF,
 }
 
 impl Kind {
     /// Every kind, in the order in which they stand in an image.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Header,
         Self::Cpu,
         Self::Process,
@@ -72,6 +74,7 @@ impl Kind {
         Self::EpollEntries,
         Self::TimerDescriptors,
         Self::SignalDescriptors,
+        Self::MemoryFiles,
         Self::Checksums,
     ];
 

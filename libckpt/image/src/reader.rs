@@ -17,6 +17,7 @@ use crate::note::{Kind, Meaning, Note};
 use crate::objects::Object;
 use crate::objects::epoll_entries::EpollEntry;
 use crate::objects::event_counters::EventCounter;
+use crate::objects::memory_files::MemoryFile;
 use crate::objects::pipes::Pipe;
 use crate::objects::signal_descriptors::SignalDescriptor;
 use crate::objects::timer_descriptors::TimerDescriptor;
@@ -340,6 +341,7 @@ impl<'a> Image<'a> {
         found.check_objects::<EpollEntry>()?;
         found.check_objects::<TimerDescriptor>()?;
         found.check_objects::<SignalDescriptor>()?;
+        found.check_objects::<MemoryFile<'_>>()?;
         image.check_memory(file_size)?;
         image.check_contexts()?;
         image.check_owners()?;

@@ -51,6 +51,8 @@ plain! {
     ftruncate = __NR_ftruncate(fd: i32, length: u64);
     /// fallocate(2)
     fallocate = __NR_fallocate(fd: i32, mode: u32, offset: u64, length: u64);
+    /// fchmod(2)
+    fchmod = __NR_fchmod(fd: i32, mode: u32);
     /// flock(2)
     flock = __NR_flock(fd: i32, operation: u32);
     /// getpid(2)
@@ -448,6 +450,21 @@ pub fn signal_descriptor(mask: SignalSet) -> Result<Fd, Errno> {
 pub fn pid_descriptor(pid: i32, flags: u32) -> Result<Fd, Errno> {
     // SAFETY: the call takes numbers.
     let number = unsafe { call(n::__NR_pidfd_open, [pid as usize, flags as usize])? };
+    Ok(Fd::owning(number as i32))
+}
+
+/// memfd_create(2)
+///
+/// # Errors
+/// Those of the system call.
+pub fn memory_file(name: &CStr, flags: u32) -> Result<Fd, Errno> {
+    // SAFETY: the kernel reads a string.
+    let number = unsafe {
+        call(
+            n::__NR_memfd_create,
+            [name.as_ptr() as usize, flags as usize],
+        )?
+    };
     Ok(Fd::owning(number as i32))
 }
 

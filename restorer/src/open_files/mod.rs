@@ -4,6 +4,7 @@ mod epoll;
 mod event_counters;
 mod locks;
 mod made;
+mod memory_files;
 mod opener;
 mod pipes;
 mod signals;
@@ -190,8 +191,8 @@ fn is_terminal(fd: i32) -> bool {
 /// How many descriptors we need at most for one of the program's, until it is on its number.
 fn staged_for(descriptor: Descriptor<'_>) -> u64 {
     match descriptor.kind() {
-        // The other end is made along, and may not be among the program's.
-        Kind::Pipe | Kind::OutsidePipe => 2,
+        // The other end of a pipe is made along, and may not be among the program's.
+        Kind::Pipe | Kind::OutsidePipe | Kind::MemoryFile => 2,
         _ => 1,
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod epoll_entries;
 pub mod event_counters;
+pub mod memory_files;
 pub mod pipes;
 pub mod signal_descriptors;
 pub mod timer_descriptors;

@@ -14,7 +14,8 @@ pub fn find<'d>(
 ) -> Result<MapVec<Lock>, Failure> {
     let mut locks = MapVec::new();
     for descriptor in descriptors {
-        if descriptor.kind() != Kind::File || descriptor.is_duplicate() {
+        let has_locks = matches!(descriptor.kind(), Kind::File | Kind::MemoryFile);
+        if !has_locks || descriptor.is_duplicate() {
             continue;
         }
         for line in Info::read(descriptor.number)?.all(b"lock:") {

@@ -6,6 +6,7 @@ mod event_counters;
 mod info;
 mod kinds;
 mod locks;
+mod memory_files;
 mod objects;
 mod pipes;
 mod sharing;
@@ -113,7 +114,8 @@ impl Descriptors {
             files::read_link(link.as_c_str()).doing(format_args!("descriptor {number}"))?;
         let kind = kinds::classify(number, &stat, &path)?;
         let flags = calls::fcntl(number, n::F_GETFL, 0).unwrap_or(0) as u32;
-        let seekable = matches!(kind, Kind::File | Kind::Directory) && flags & n::O_PATH == 0;
+        let seekable = matches!(kind, Kind::File | Kind::Directory | Kind::MemoryFile)
+            && flags & n::O_PATH == 0;
         let offset = if seekable {
             calls::lseek(number, 0, n::SEEK_CUR).unwrap_or(0)
         } else {

@@ -6,7 +6,7 @@ use ckpt_image::objects::Object;
 use ckpt_image::wire::Encoder;
 use ckpt_sys::MapVec;
 
-use super::{Descriptors, epoll, event_counters, pipes, signals, timers};
+use super::{Descriptors, epoll, event_counters, memory_files, pipes, signals, timers};
 use crate::failure::{Doing, Failure};
 
 /// Bytes that an object has room for at first.
@@ -32,9 +32,17 @@ impl Objects {
     /// # Errors
     /// [`Failure`] if there is no memory for it.
     pub fn add<'o, T: Object<'o>>(&mut self, object: &T) -> Result<(), Failure> {
+        self.add_large(object, 0)
+    }
+
+    /// Adds one that has about `size` bytes.
+    ///
+    /// # Errors
+    /// As for [`Self::add`].
+    pub fn add_large<'o, T: Object<'o>>(&mut self, object: &T, size: usize) -> Result<(), Failure> {
         let note = &mut self.notes[T::NOTE.index()];
         let start = note.len();
-        let mut room = ROOM;
+        let mut room = size + ROOM;
         loop {
             note.extend_zeroed(room)
                 .doing(format_args!("memory for the list of descriptors"))?;
@@ -70,6 +78,7 @@ pub fn collect(descriptors: &Descriptors) -> Result<Objects, Failure> {
     let mut objects = Objects::default();
     pipes::collect(descriptors, &mut objects)?;
     epoll::collect(descriptors, &mut objects)?;
+    memory_files::collect(descriptors, &mut objects)?;
     for descriptor in descriptors.iter().filter(|one| !one.is_duplicate()) {
         let number = descriptor.number;
         match descriptor.kind() {
