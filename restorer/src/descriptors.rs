@@ -35,6 +35,9 @@ pub enum Source {
     Timer,
     /// A descriptor is made through which signals are read.
     Signals,
+    /// A descriptor is made through which changes of files are read; it gets its watches at the end, and tells of nothing
+    /// that the restorer does.
+    Watcher,
     /// A file in memory is made, unless that was done for another of its openings.
     MemoryFile,
     /// One that refers to this process.
@@ -72,6 +75,7 @@ pub fn source(descriptor: &Descriptor<'_>, here: &Inherited) -> Source {
         Kind::Epoll => Source::Epoll,
         Kind::Timer => Source::Timer,
         Kind::Signals => Source::Signals,
+        Kind::Watcher => Source::Watcher,
         Kind::MemoryFile => Source::MemoryFile,
         Kind::Itself => Source::Itself,
     }

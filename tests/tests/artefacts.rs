@@ -7,7 +7,7 @@ use object::{Endianness, Object, ObjectSection, ObjectSymbol};
 
 /// The functions of libc in whose place libckpt puts its own, as the README documents them. Whatever else it exports
 /// would get into the program's way.
-const INTERPOSED: [&str; 38] = [
+const INTERPOSED: [&str; 39] = [
     "__poll_chk",
     "__ppoll_chk",
     "__sysv_signal",
@@ -16,6 +16,7 @@ const INTERPOSED: [&str; 38] = [
     "epoll_pwait",
     "epoll_pwait2",
     "epoll_wait",
+    "inotify_add_watch",
     "nanosleep",
     "poll",
     "ppoll",

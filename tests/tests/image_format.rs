@@ -120,6 +120,7 @@ const PROGRAMS: &[&str] = &[
     "epoll.c",
     "timerfd.c",
     "signalfd.c",
+    "inotify.c",
     "memfd.c",
 ];
 

@@ -30,6 +30,8 @@ pub enum Kind {
     Timer = 10,
     /// A descriptor through which signals are read, see [`crate::objects::signal_descriptors`].
     Signals = 11,
+    /// A descriptor through which changes of files are read, see [`crate::objects::watchers`].
+    Watcher = 12,
     /// A file in memory, see [`crate::objects::memory_files`].
     MemoryFile = 13,
     /// What refers to the process itself (`pidfd_open(2)`): it refers to the new one.
@@ -50,6 +52,7 @@ impl Kind {
             Self::Epoll,
             Self::Timer,
             Self::Signals,
+            Self::Watcher,
             Self::MemoryFile,
             Self::Itself,
         ]

@@ -49,6 +49,8 @@ pub enum Kind {
     TimerDescriptors = 0x434B_0013,
     /// [`crate::objects::signal_descriptors::SignalDescriptor`], repeated.
     SignalDescriptors = 0x434B_0014,
+    /// [`crate::objects::watchers::Watcher`], repeated.
+    Watchers = 0x434B_0015,
     /// [`crate::objects::memory_files::MemoryFile`], repeated.
     MemoryFiles = 0x434B_0016,
     /// [`crate::header::Checksums`], always the last note.
@@ -57,7 +59,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order in which they stand in an image.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Header,
         Self::Cpu,
         Self::Process,
@@ -74,6 +76,7 @@ impl Kind {
         Self::EpollEntries,
         Self::TimerDescriptors,
         Self::SignalDescriptors,
+        Self::Watchers,
         Self::MemoryFiles,
         Self::Checksums,
     ];

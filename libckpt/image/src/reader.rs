@@ -21,6 +21,7 @@ use crate::objects::memory_files::MemoryFile;
 use crate::objects::pipes::Pipe;
 use crate::objects::signal_descriptors::SignalDescriptor;
 use crate::objects::timer_descriptors::TimerDescriptor;
+use crate::objects::watchers::Watcher;
 use crate::owners::OwnerWord;
 use crate::process::Process;
 use crate::regions::{PROT_EXEC, PROT_READ, PROT_WRITE, Region};
@@ -341,6 +342,7 @@ impl<'a> Image<'a> {
         found.check_objects::<EpollEntry>()?;
         found.check_objects::<TimerDescriptor>()?;
         found.check_objects::<SignalDescriptor>()?;
+        found.check_objects::<Watcher<'_>>()?;
         found.check_objects::<MemoryFile<'_>>()?;
         image.check_memory(file_size)?;
         image.check_contexts()?;

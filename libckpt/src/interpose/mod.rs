@@ -32,11 +32,14 @@ mod masks;
 mod stacks;
 mod threads;
 mod waits;
+mod watches;
 
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::mem::transmute_copy;
 use core::ptr;
 use core::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
+
+pub use watches::paths as watched_paths;
 
 use ckpt_sys::calls;
 use ckpt_sys::kernel::{SignalSet, SignalStack, signal_bit};

@@ -53,6 +53,8 @@ plain! {
     fallocate = __NR_fallocate(fd: i32, mode: u32, offset: u64, length: u64);
     /// fchmod(2)
     fchmod = __NR_fchmod(fd: i32, mode: u32);
+    /// inotify_rm_watch(2)
+    remove_watch = __NR_inotify_rm_watch(watcher: i32, number: u32);
     /// flock(2)
     flock = __NR_flock(fd: i32, operation: u32);
     /// getpid(2)
@@ -466,6 +468,26 @@ pub fn memory_file(name: &CStr, flags: u32) -> Result<Fd, Errno> {
         )?
     };
     Ok(Fd::owning(number as i32))
+}
+
+/// inotify_init1(2)
+///
+/// # Errors
+/// Those of the system call.
+pub fn watcher() -> Result<Fd, Errno> {
+    // SAFETY: the call takes numbers.
+    let number = unsafe { call(n::__NR_inotify_init1, [n::O_CLOEXEC as usize])? };
+    Ok(Fd::owning(number as i32))
+}
+
+/// inotify_add_watch(2); the number of the watch.
+///
+/// # Errors
+/// Those of the system call.
+pub fn add_watch(watcher: i32, path: &CStr, mask: u32) -> Result<u32, Errno> {
+    let arguments = [watcher as usize, path.as_ptr() as usize, mask as usize];
+    // SAFETY: the kernel reads a string.
+    unsafe { call(n::__NR_inotify_add_watch, arguments).map(|number| number as u32) }
 }
 
 /// eventfd2(2)

@@ -9,6 +9,7 @@ mod opener;
 mod pipes;
 mod signals;
 mod timers;
+mod watchers;
 
 use core::fmt::Write;
 
@@ -157,7 +158,8 @@ pub fn complete(image: &Image<'static>) -> Result<()> {
     // It closes numbers in passing, and with that the process loses its locks.
     epoll::watch(image)?;
     locks::take(image)?;
-    timers::set(image)
+    timers::set(image)?;
+    watchers::watch(image)
 }
 
 /// What the restorer has on the numbers 0 to 2.

@@ -11,7 +11,7 @@ use restart::descriptors::{Inherited, Source, open_flags, source, status_flags};
 use restart::files::{Access, Place, Verdict, judge};
 
 use super::made::Made;
-use super::{epoll, event_counters, memory_files, pipes, signals, timers};
+use super::{epoll, event_counters, memory_files, pipes, signals, timers, watchers};
 use crate::image_file::kernel_path;
 use crate::output;
 
@@ -70,6 +70,7 @@ impl Opener<'_> {
             Source::Epoll => epoll::make(descriptor)?,
             Source::Timer => timers::make(descriptor, &self.image)?,
             Source::Signals => signals::make(descriptor, &self.image)?,
+            Source::Watcher => watchers::make(descriptor)?,
             Source::MemoryFile => memory_files::open(descriptor, &self.image, &mut self.made)?,
             Source::Itself => open_itself(descriptor)?,
         };

@@ -7,6 +7,7 @@ pub mod memory_files;
 pub mod pipes;
 pub mod signal_descriptors;
 pub mod timer_descriptors;
+pub mod watchers;
 
 use crate::note::Kind;
 use crate::wire::{Malformed, Wire};

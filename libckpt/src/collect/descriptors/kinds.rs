@@ -40,6 +40,7 @@ pub fn classify(number: i32, stat: &calls::Stat, path: &Path) -> Result<Kind, Fa
         b"anon_inode:[eventfd]" => return Ok(Kind::EventCounter),
         b"anon_inode:[eventpoll]" => return Ok(Kind::Epoll),
         b"anon_inode:[timerfd]" => return Ok(Kind::Timer),
+        b"anon_inode:inotify" => return Ok(Kind::Watcher),
         b"anon_inode:[signalfd]" => return Ok(Kind::Signals),
         b"anon_inode:[pidfd]" if is_itself(number)? => return Ok(Kind::Itself),
         b"anon_inode:[pidfd]" => return refuse("it refers to another process"),

@@ -12,6 +12,7 @@ mod pipes;
 mod sharing;
 mod signals;
 mod timers;
+mod watchers;
 
 use ckpt_image::descriptors::{Descriptor, Kind, Lock};
 use ckpt_image::regions::FileIdentity;

@@ -6,7 +6,7 @@ use ckpt_image::objects::Object;
 use ckpt_image::wire::Encoder;
 use ckpt_sys::MapVec;
 
-use super::{Descriptors, epoll, event_counters, memory_files, pipes, signals, timers};
+use super::{Descriptors, epoll, event_counters, memory_files, pipes, signals, timers, watchers};
 use crate::failure::{Doing, Failure};
 
 /// Bytes that an object has room for at first.
@@ -84,6 +84,7 @@ pub fn collect(descriptors: &Descriptors) -> Result<Objects, Failure> {
         match descriptor.kind() {
             Kind::EventCounter => objects.add(&event_counters::read(number)?)?,
             Kind::Timer => objects.add(&timers::read(number)?)?,
+            Kind::Watcher => watchers::collect(number, &mut objects)?,
             Kind::Signals => objects.add(&signals::read(number)?)?,
             _ => {}
         }
