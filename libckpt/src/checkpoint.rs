@@ -12,6 +12,7 @@ use ckpt_sys::{Line, MapVec, calls, cpuid, files, proc};
 use linux_raw_sys::general as n;
 use linux_raw_sys::prctl::{PR_GET_CHILD_SUBREAPER, PR_GET_DUMPABLE, PR_SET_DUMPABLE};
 
+use crate::clocks;
 use crate::collect::descriptors::Descriptors;
 use crate::collect::regions::Regions;
 use crate::collect::signals::Signals;
@@ -239,6 +240,7 @@ fn attempt(
             writer: VERSION.as_bytes(),
         },
         cpu: cpuid::this_cpu(),
+        clocks: clocks::collect(),
         process,
         credentials,
         contexts: &contexts,

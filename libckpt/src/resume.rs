@@ -14,7 +14,7 @@ use linux_raw_sys::prctl::PR_GET_TID_ADDRESS;
 
 use crate::signal::Owned;
 use crate::threads::{ForeignRseq, Thread, park, role, unblock};
-use crate::{alternate, report, signal, snapshot};
+use crate::{alternate, clocks, report, signal, snapshot};
 
 /// What a restored process has to know. It is filled in at a checkpoint and reaches the restored process as part of its
 /// memory.
@@ -267,7 +267,10 @@ fn waits_for_owned_mutex(address: u64) -> bool {
 /// Entered from asm/handler.S in the main thread of the restored process, on libckpt's emptied stack, with all signals
 /// blocked.
 pub extern "C" fn restored(handover: &Handover) -> ! {
-    let Handover { pad, pad_length } = *handover;
+    let Handover {
+        pad, pad_length, ..
+    } = *handover;
+    clocks::adopt(handover);
     // SAFETY: we run on libckpt's stack.
     let resume = unsafe { RESUME.get() };
     resume.generation += 1;
@@ -303,7 +306,7 @@ pub extern "C" fn restored(handover: &Handover) -> ! {
     match main {
         Some(main) => {
             park::close();
-            main.settle(None);
+            main.go_on_restored();
             signal::finish_and_leave(main.frame)
         }
         // It ends again, as the last thing that happens on this stack.

@@ -6,6 +6,7 @@ use core::arch::global_asm;
 use ckpt_sys::kernel::SignalStack;
 
 use crate::alternate::Slot;
+use crate::clocks::Deadline;
 use ckpt_sys::in_progress::{CallNote, NoteInFrame};
 
 global_asm!(
@@ -33,6 +34,9 @@ pub struct ThreadLocal {
     /// What the innermost wrapper of a blocking function has noted, in its frame. A wrapper that is left by a jump leaves a
     /// pointer to what is not there any more.
     pub note: *const CallNote,
+    /// The deadline of the innermost wrapper of a function that waits for a time of a clock, in its frame; may be stale
+    /// like `note`.
+    pub deadline: *const Deadline,
     /// A struct timespec for a call that is made again with the time that is left.
     pub scratch: [u64; 2],
 }
@@ -56,6 +60,15 @@ pub unsafe fn note(stack_pointer: u64) -> Option<NoteInFrame> {
     // SAFETY: the caller answers for the thread pointer.
     let note = unsafe { (*current()).note };
     CallNote::read(note as u64, stack_pointer)
+}
+
+/// Moves the deadlines of the calling thread's wrappers; see [`Deadline::move_all`].
+///
+/// # Safety
+/// As for [`current`], and for that.
+pub unsafe fn move_deadlines() {
+    // SAFETY: the caller answers for everything.
+    unsafe { Deadline::move_all((*current()).deadline) };
 }
 
 /// Where the time that is left of the calling thread's call may be put.

@@ -16,7 +16,8 @@ use ckpt_image::segments::{Piece, Span, choose_gap, cut};
 use ckpt_image::signals::{Actions, Pending};
 use ckpt_image::wire::{Encoder, NoSpace};
 use ckpt_image::{
-    PAGE, checksum, context::Context, cpu::Cpu, credentials::Credentials, page_up, process::Process,
+    PAGE, checksum, clocks::Clocks, context::Context, cpu::Cpu, credentials::Credentials, page_up,
+    process::Process,
 };
 use ckpt_sys::crc::crc32c;
 use ckpt_sys::{Fd, MapVec, files};
@@ -37,6 +38,8 @@ pub struct State<'s> {
     pub cpu: Cpu,
     /// Attributes of the process.
     pub process: Process<'s>,
+    /// The clocks that count from a boot.
+    pub clocks: Clocks,
     /// Who the process is.
     pub credentials: Credentials<'s>,
     /// Where the threads of the restored process begin, the main thread first.
@@ -519,6 +522,7 @@ fn encode_notes(
     append_own(to, Kind::Owners, |to| {
         found.owners.iter().try_for_each(|word| to.put(word))
     })?;
+    append_own(to, Kind::Clocks, |to| to.put(&state.clocks))?;
     let mut objects = state.descriptors.objects().notes();
     objects.try_for_each(|(kind, content)| append_own(to, kind, |to| to.bytes(content)))
 }

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod arguments;
+pub mod clocks;
 pub mod descriptors;
 pub mod files;
 pub mod identity;

@@ -3,20 +3,22 @@
 use core::fmt::Write;
 use core::slice;
 
+use ckpt_image::clocks::CLOCKS;
 use ckpt_image::context::Registers;
 use ckpt_image::reader::Image;
 use ckpt_image::regions::Backing;
 use ckpt_image::segments::Span;
 use ckpt_image::signals::Pending;
 use ckpt_sys::line::Text;
-use ckpt_sys::{Errno, MapVec, calls, files};
+use ckpt_sys::{Errno, MapVec, calls, files, proc};
 use linux_raw_sys::general as n;
 use restart::arguments::Options;
+use restart::clocks::Here;
 use restart::layout::{Layout, NoLayout, Situation};
 use restart::operations::{Pad as PadPlaces, Work};
 use restart::plan::{Content, Plan};
 use restart::report::{Cause, Error, Exit, Object};
-use restart::vdso::{Area, Redirection, functions, redirections, same_areas};
+use restart::vdso::{Area, Redirection, clock_gettime, functions, redirections, same_areas};
 
 use crate::address_space::AddressSpace;
 use crate::image_file::ImageFile;
@@ -34,6 +36,7 @@ pub struct Memory {
     facts: Facts,
     contents: MapVec<Content>,
     saved_vdso: MapVec<u8>,
+    clocks: Clocks,
     redirections: MapVec<Redirection>,
 }
 
@@ -77,6 +80,47 @@ impl Facts {
     }
 }
 
+/// What becomes of the clocks that count from a boot.
+struct Clocks {
+    saved: ckpt_image::clocks::Clocks,
+    boot_id: [u8; 16],
+    /// Whether the program's vdso is led to libckpt's `clock_gettime`: its clocks are not the kernel's any more.
+    are_led_here: bool,
+    /// Where the kernel's `clock_gettime` will be.
+    kernels: u64,
+}
+
+impl Clocks {
+    fn of(image: &Image<'static>, without_vdso: bool) -> Self {
+        let (saved, boot_id) = (image.clocks, image.header.boot_id);
+        let are_others = !clocks_here().has(&saved, boot_id);
+        Self {
+            saved,
+            boot_id,
+            are_led_here: are_others && saved.entered == 0 && !without_vdso,
+            kernels: 0,
+        }
+    }
+
+    /// As late as possible, since the program's clocks stand still until then.
+    fn offsets(&self) -> [u64; CLOCKS] {
+        if self.are_led_here || self.saved.entered != 0 {
+            clocks_here().offsets(&self.saved, self.boot_id)
+        } else {
+            self.saved.offsets
+        }
+    }
+}
+
+fn clocks_here() -> Here {
+    let (time_namespace, kernel) = proc::clocks_from_boot();
+    Here {
+        boot_id: proc::boot_id(),
+        time_namespace,
+        kernel,
+    }
+}
+
 fn no_memory(errno: Errno) -> Error<'static> {
     Error::new(
         Exit::Host,
@@ -93,6 +137,7 @@ impl Memory {
         let image = &file.image;
         let contents = contents::decide(file, options)?;
         let saved_vdso = read_saved_vdso(file)?;
+        let clocks = Clocks::of(image, saved_vdso.is_empty());
         let redirections =
             MapVec::with_capacity(functions(&saved_vdso).count()).map_err(no_memory)?;
         let layout = Layout::with_room_for(image.regions()).map_err(no_memory)?;
@@ -112,9 +157,11 @@ impl Memory {
             facts: Facts::of(image),
             contents,
             saved_vdso,
+            clocks,
             redirections,
         };
         memory.facts.vdso_is_same = !options.foreign_vdso
+            && !memory.clocks.are_led_here
             && same_areas(saved_areas(image), memory.here.vdso_areas())
             && memory.vdso_at(memory.here.vdso.start) == &memory.saved_vdso[..];
         memory.arrange(file)?;
@@ -150,12 +197,12 @@ impl Memory {
         if self.facts.vdso_is_same || self.saved_vdso.is_empty() {
             return Ok(());
         }
+        let code = self.vdso_at(mapped);
         let offset = self.vdso_area().map_or(0, |area| area.offset);
-        let all = redirections(
-            &self.saved_vdso,
-            self.vdso_at(mapped),
-            self.layout.vdso + offset,
-        );
+        let at = self.layout.vdso + offset;
+        let entry = self.clocks.are_led_here.then_some(self.clocks.saved.entry);
+        self.clocks.kernels = clock_gettime(code).map_or(0, |function| at + function.offset);
+        let all = redirections(&self.saved_vdso, code, at, entry);
         for redirection in all {
             self.redirections.push(redirection).map_err(no_memory)?;
         }
@@ -227,6 +274,17 @@ impl Memory {
             contents: &self.contents,
             redirections: &self.redirections,
         }
+    }
+
+    /// What the restored process is told of its clocks: the kernel's `clock_gettime`, if its own is led to libckpt's, and what it is to
+    /// see beyond the kernel's clocks.
+    pub fn clocks(&self) -> (u64, [u64; CLOCKS]) {
+        let kernels = if self.clocks.are_led_here {
+            self.clocks.kernels
+        } else {
+            0
+        };
+        (kernels, self.clocks.offsets())
     }
 
     /// The vdso's areas that stage 2 moves, from where to where.

@@ -89,6 +89,7 @@ impl Pad {
         map_new(span, n::PROT_READ | n::PROT_WRITE, flags, -1, 0).map_err(failed)?;
 
         let header_at = places.header as *mut Header;
+        let (clock_gettime, offsets) = memory.clocks();
         // SAFETY: (1) the pad is mapped, zeroed, and nobody else's, with room for all parts where `places` says, aligned and
         // without overlap; (2) nobody else uses the static; (3) the code between the two symbols is at most a page (asserted by
         // the linker script).
@@ -120,6 +121,8 @@ impl Pad {
                 handover: Handover {
                     pad: span.start,
                     pad_length: span.len(),
+                    clock_gettime,
+                    offsets,
                 },
             });
 

@@ -145,19 +145,33 @@ pub struct Redirection {
     pub code: [u8; CODE_SIZE],
 }
 
-/// What to overwrite in the copy of `saved` so that its functions lead to those of `here`, which is mapped at `address`.
+/// The names of the function that reads a clock; both mean the same one.
+const CLOCK_GETTIME: [&[u8]; 2] = [b"__vdso_clock_gettime", b"clock_gettime"];
+
+/// The function that reads a clock.
+#[must_use]
+pub fn clock_gettime(vdso: &[u8]) -> Option<Function<'_>> {
+    functions(vdso).find(|function| CLOCK_GETTIME.contains(&function.name))
+}
+
+/// What to overwrite in the copy of `saved` so that its functions lead to those of `here`, which is mapped at `address`;
+/// the one that reads a clock leads to `clocks`, if that is given.
 pub fn redirections<'a>(
     saved: &'a [u8],
     here: &'a [u8],
     address: u64,
+    clocks: Option<u64>,
 ) -> impl Iterator<Item = Redirection> + Clone + 'a {
     functions(saved)
         .filter(|function| function.offset as usize + CODE_SIZE <= saved.len())
         .map(move |function| {
-            let target = functions(here).find(|candidate| candidate.name == function.name);
+            let namesake = || functions(here).find(|candidate| candidate.name == function.name);
+            let target = clocks
+                .filter(|_| CLOCK_GETTIME.contains(&function.name))
+                .or_else(|| namesake().map(|target| address + target.offset));
             Redirection {
                 offset: function.offset,
-                code: target.map_or(FAILURE, |target| jump(address + target.offset)),
+                code: target.map_or(FAILURE, jump),
             }
         })
 }
@@ -204,11 +218,26 @@ mod tests {
     fn functions_lead_to_their_namesakes_or_to_enosys() {
         let vdso = live_vdso();
         let address = 0x7000_0000_0000;
-        for redirection in redirections(&vdso, &vdso, address) {
+        for redirection in redirections(&vdso, &vdso, address, None) {
             assert_eq!(redirection.code, jump(address + redirection.offset));
         }
-        assert!(redirections(&vdso, &vdso, address).count() >= 4);
-        assert!(redirections(&vdso, &[], address).all(|missing| missing.code == FAILURE));
+        assert!(redirections(&vdso, &vdso, address, None).count() >= 4);
+        assert!(redirections(&vdso, &[], address, None).all(|missing| missing.code == FAILURE));
+    }
+
+    #[test]
+    fn the_function_that_reads_a_clock_can_lead_elsewhere() {
+        let vdso = live_vdso();
+        let (address, elsewhere) = (0x7000_0000_0000, 0x6000_0000_0000);
+        let at = clock_gettime(&vdso).unwrap().offset;
+        for redirection in redirections(&vdso, &vdso, address, Some(elsewhere)) {
+            let target = if redirection.offset == at {
+                elsewhere
+            } else {
+                address + redirection.offset
+            };
+            assert_eq!(redirection.code, jump(target));
+        }
     }
 
     #[test]
@@ -221,7 +250,7 @@ mod tests {
             let mut damaged = vdso.clone();
             damaged[at] ^= 0xff;
             functions(&damaged).count();
-            redirections(&damaged, &vdso, u64::MAX / 2).count();
+            redirections(&damaged, &vdso, u64::MAX / 2, None).count();
         }
     }
 

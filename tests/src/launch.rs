@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::artefacts;
+use crate::clocks::OtherClocks;
 use crate::place::{NOBODY, Place};
 use crate::process::{CHECKPOINT_SIGNAL, Process};
 use crate::requirements::is_root;
@@ -39,6 +40,7 @@ pub struct Launch {
     outputs: [Output; 2],
     limits: Vec<(u32, u64)>,
     random_addresses: bool,
+    clock_offset: Option<i64>,
     checkpoint_signal: i32,
 }
 
@@ -56,6 +58,7 @@ impl Launch {
             outputs: [Output::File("out"), Output::File("err")],
             limits: Vec::new(),
             random_addresses: true,
+            clock_offset: None,
             checkpoint_signal: CHECKPOINT_SIGNAL,
         };
         launch.env("PATH", "/usr/bin:/bin").env("LANG", "C.UTF-8")
@@ -162,6 +165,13 @@ impl Launch {
         self
     }
 
+    /// Has the clocks that count from the boot show `seconds` more: they are those of another boot for it.
+    #[must_use]
+    pub fn clock_offset(mut self, seconds: i64) -> Self {
+        self.clock_offset = Some(seconds);
+        self
+    }
+
     /// Starts it.
     ///
     /// # Panics
@@ -212,8 +222,11 @@ impl Launch {
         }
         command.current_dir(place.path()).process_group(0);
         let (limits, random_addresses) = (self.limits, self.random_addresses);
+        let clocks = self.clock_offset.map(OtherClocks::new);
         // SAFETY: the closure makes system calls only, which is what may be done between fork and exec.
-        unsafe { command.pre_exec(move || prepare(&closed, &limits, random_addresses)) };
+        unsafe {
+            command.pre_exec(move || prepare(&closed, &limits, random_addresses, clocks.as_ref()))
+        };
         let child = command
             .spawn()
             .unwrap_or_else(|error| panic!("{}: {error}", self.program.display()));
@@ -227,7 +240,15 @@ impl Launch {
 }
 
 /// Runs in the child, between fork and exec.
-fn prepare(closed: &[RawFd], limits: &[(u32, u64)], random_addresses: bool) -> io::Result<()> {
+fn prepare(
+    closed: &[RawFd],
+    limits: &[(u32, u64)],
+    random_addresses: bool,
+    clocks: Option<&OtherClocks>,
+) -> io::Result<()> {
+    if let Some(clocks) = clocks {
+        clocks.enter()?;
+    }
     // What the test inherited (cargo's job server, a terminal) is no business of the program. Closed by the exec, so
     // that the descriptor on which the library reports a failed exec still works.
     // SAFETY: the call takes plain numbers and touches no memory of ours.

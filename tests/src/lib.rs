@@ -15,6 +15,7 @@
 //! ```
 
 mod artefacts;
+mod clocks;
 mod launch;
 mod maps;
 mod place;
@@ -27,6 +28,7 @@ mod trial;
 mod wait;
 
 pub use artefacts::{libckpt, restorer, target_dir};
+pub use clocks::has_other_clocks;
 pub use launch::{Launch, Output};
 pub use maps::Region;
 pub use place::Place;

@@ -7,7 +7,7 @@ use object::{Endianness, Object, ObjectSection, ObjectSymbol};
 
 /// The functions of libc in whose place libckpt puts its own, as the README documents them. Whatever else it exports
 /// would get into the program's way.
-const INTERPOSED: [&str; 39] = [
+const INTERPOSED: [&str; 49] = [
     "__poll_chk",
     "__ppoll_chk",
     "__sysv_signal",
@@ -22,8 +22,15 @@ const INTERPOSED: [&str; 39] = [
     "ppoll",
     "pselect",
     "pthread_attr_setsigmask_np",
+    "pthread_clockjoin_np",
+    "pthread_cond_clockwait",
+    "pthread_cond_timedwait",
     "pthread_create",
+    "pthread_mutex_clocklock",
+    "pthread_rwlock_clockrdlock",
+    "pthread_rwlock_clockwrlock",
     "pthread_sigmask",
+    "sem_clockwait",
     "semtimedop",
     "sigaction",
     "sigaltstack",
@@ -43,9 +50,12 @@ const INTERPOSED: [&str; 39] = [
     "sigwait",
     "sigwaitinfo",
     "ssignal",
+    "syscall",
     "sysv_signal",
     "thrd_create",
     "thrd_sleep",
+    "timer_settime",
+    "timerfd_settime",
     "usleep",
 ];
 

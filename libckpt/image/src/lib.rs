@@ -9,6 +9,7 @@
 extern crate std;
 
 pub mod checksum;
+pub mod clocks;
 pub mod context;
 pub mod core_notes;
 pub mod cpu;

@@ -39,6 +39,8 @@ pub enum Kind {
     Signals = 0x434B_0009,
     /// [`crate::owners::OwnerWord`], repeated.
     Owners = 0x434B_000A,
+    /// [`crate::clocks::Clocks`].
+    Clocks = 0x434B_000B,
     /// [`crate::objects::event_counters::EventCounter`], repeated.
     EventCounters = 0x434B_0010,
     /// [`crate::objects::pipes::Pipe`], repeated.
@@ -59,7 +61,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order in which they stand in an image.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Header,
         Self::Cpu,
         Self::Process,
@@ -71,6 +73,7 @@ impl Kind {
         Self::Locks,
         Self::Signals,
         Self::Owners,
+        Self::Clocks,
         Self::EventCounters,
         Self::Pipes,
         Self::EpollEntries,

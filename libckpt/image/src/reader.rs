@@ -3,6 +3,7 @@
 use core::fmt;
 
 use crate::checksum::crc32c;
+use crate::clocks::Clocks;
 use crate::context::{Context, Contexts};
 use crate::cpu::Cpu;
 use crate::credentials::Credentials;
@@ -186,6 +187,8 @@ pub struct Image<'a> {
     pub cpu: Cpu,
     /// Attributes of the process.
     pub process: Process<'a>,
+    /// The clocks that count from a boot.
+    pub clocks: Clocks,
     /// Who the process was.
     pub credentials: Credentials<'a>,
     /// The main thread.
@@ -312,6 +315,7 @@ impl<'a> Image<'a> {
             header,
             cpu: found.whole(Kind::Cpu)?,
             process: found.whole(Kind::Process)?,
+            clocks: found.whole(Kind::Clocks)?,
             credentials: found.whole(Kind::Credentials)?,
             context: threads.main()?,
             threads,
@@ -346,6 +350,7 @@ impl<'a> Image<'a> {
         found.check_objects::<MemoryFile<'_>>()?;
         image.check_memory(file_size)?;
         image.check_contexts()?;
+        image.check_clocks()?;
         image.check_owners()?;
         image.check_descriptors()?;
         Ok(image)
@@ -479,6 +484,14 @@ impl<'a> Image<'a> {
             needs.add(registers.rsp - 1, PROT_READ | PROT_WRITE, stack);
             needs.add(context.frame, PROT_READ, stack);
         }
+        needs.check(self.regions())
+    }
+
+    /// The function that takes the vdso's place is code of the program.
+    fn check_clocks(&self) -> Result<(), Malformed> {
+        let mut needs = Needs::new();
+        let code = "the function for the clocks";
+        needs.add(self.clocks.entry, PROT_READ | PROT_EXEC, code);
         needs.check(self.regions())
     }
 

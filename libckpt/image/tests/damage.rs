@@ -1,6 +1,7 @@
 //! Whatever happens to the headers and notes of an image, it is refused and nothing panics.
 
 use ckpt_image::checksum::crc32c;
+use ckpt_image::clocks::{CLOCKS, Clocks};
 use ckpt_image::context::{Context, Registers};
 use ckpt_image::cpu::{COMPONENTS, Cpu, FEATURE_WORDS};
 use ckpt_image::credentials::{Credentials, NAMESPACES};
@@ -31,6 +32,7 @@ struct Parts {
     contexts: Vec<Context>,
     pending: Vec<Pending>,
     owners: Vec<OwnerWord>,
+    clocks: Clocks,
     segments: Vec<ProgramHeader>,
 }
 
@@ -122,6 +124,13 @@ impl Parts {
             contexts: [PID, 3, 8, 9].map(thread).into(),
             pending: [0, PID, 9, 3].map(pending).into(),
             owners: vec![OwnerWord { address: STACK + 8 }],
+            clocks: Clocks {
+                time_namespace: 8,
+                kernel: [9; CLOCKS],
+                offsets: [0; CLOCKS],
+                entry: CODE,
+                entered: 0,
+            },
             segments: vec![
                 segment(PT_NOTE, PF_R, 0, 3 * PAGE, 0),
                 segment(PT_LOAD, PF_R | PF_X, CODE, PAGE, PAGE),
@@ -255,6 +264,7 @@ impl Parts {
             self.owners.iter().try_for_each(|word| to.put(word))
         })
         .unwrap();
+        append_own(to, Kind::Clocks, |to| to.put(&self.clocks)).unwrap();
     }
 
     fn read(&self) -> Result<(), BadImage> {

@@ -27,6 +27,7 @@ macro_rules! interposed {
     )*};
 }
 
+mod deadlines;
 mod dispositions;
 mod masks;
 mod stacks;
@@ -39,6 +40,7 @@ use core::mem::transmute_copy;
 use core::ptr;
 use core::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 
+pub use deadlines::number_of_call;
 pub use watches::paths as watched_paths;
 
 use ckpt_sys::calls;
@@ -50,6 +52,7 @@ static SIGNAL: AtomicI32 = AtomicI32::new(0);
 
 /// Begins to keep `signal` from the program, and gives this thread the alternate `stack` if it has none.
 pub fn take_over(signal: i32, stack: SignalStack) {
+    deadlines::find_clock_of_conditions();
     masks::take_over(signal);
     dispositions::take_over(signal);
     stacks::take_over(stack);

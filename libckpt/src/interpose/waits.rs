@@ -13,8 +13,9 @@ use libc::{
 };
 use linux_raw_sys::general as n;
 
-use super::{our_bit, pointer_to, without_ours};
-use crate::thread_local;
+use super::{deadlines, our_bit, pointer_to, without_ours};
+use crate::{clocks, thread_local};
+use ckpt_image::clocks::MONOTONIC;
 use ckpt_sys::in_progress::{CallNote, Noted};
 
 interposed! {
@@ -125,8 +126,11 @@ interposed! {
         request: *const timespec,
         remainder: *mut timespec
     ) -> c_int as next {
+        if flags & libc::TIMER_ABSTIME != 0 {
+            return deadlines::until(clock, request, |request| next()(clock, flags, request, remainder));
+        }
         let is_time = matches!(clock, libc::CLOCK_REALTIME | libc::CLOCK_MONOTONIC | libc::CLOCK_BOOTTIME);
-        let is_noted = is_time && flags & libc::TIMER_ABSTIME == 0 && remainder.is_null();
+        let is_noted = is_time && remainder.is_null();
         let limit = if is_noted { request } else { ptr::null() };
         until(n::__NR_clock_nanosleep, limit, || next()(clock, flags, request, remainder))
     }
@@ -190,13 +194,14 @@ fn noted(number: u32, limit: Noted, duration: u64, by_libc: impl FnOnce() -> c_i
     };
     // SAFETY: the block is the thread's own. A handler that comes meanwhile finds the old note or the new one.
     unsafe {
-        let note = CallNote::new(
+        let mut note = CallNote::new(
             number,
             limit,
             duration,
-            nanoseconds(&now),
+            clocks::kernels_time(MONOTONIC, nanoseconds(&now)),
             &raw const (*local).scratch,
         );
+        note.mark();
         let before = (&raw mut (*local).note).replace(&raw const note);
         let result = by_libc();
         (*local).note = before;

@@ -13,7 +13,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use ckpt_image::context::Registers;
 use ckpt_sys::calls;
-use ckpt_sys::in_progress::{InProgress, Interrupting};
+use ckpt_sys::in_progress::{InProgress, Interrupting, Since};
 use ckpt_sys::kernel::{SignalSet, UserContext};
 use ckpt_sys::syscall::call;
 use linux_raw_sys::general as n;
@@ -21,7 +21,7 @@ use linux_raw_sys::general as n;
 use crate::collect::thread::{Attributes, Rights};
 use crate::resume::Registered;
 use crate::signal::{self, checkpoint_signal};
-use crate::thread_local;
+use crate::{clocks, interpose, thread_local};
 
 /// Signals for the process that a thread will take which leaves the handler; see [`Interrupting::now`].
 static CLAIMED: AtomicU64 = AtomicU64::new(0);
@@ -98,7 +98,8 @@ impl Thread {
             let note = (fs_base != 0)
                 .then(|| thread_local::note(frame.registers.rsp))
                 .flatten();
-            InProgress::at_arrival(frame, note.as_ref(), now())
+            let number = interpose::number_of_call(&frame.registers);
+            InProgress::at_arrival(frame, number, note.as_ref(), now())
         };
         Self {
             tid: calls::tid(),
@@ -132,17 +133,29 @@ impl Thread {
 
     /// Puts the interrupted call in order. The thread itself calls this right before it leaves the handler.
     pub fn go_on(&mut self) {
-        self.settle(Some(now()));
+        self.settle(Since::Checkpoint { now: now() });
     }
 
-    /// The same in a restored process, for which no time has passed; leaves through the signal frame.
+    /// The same in a restored process, for which no time has passed.
+    pub fn go_on_restored(&mut self) {
+        self.settle(Since::Restart {
+            now: now(),
+            shift: clocks::shift(),
+        });
+        if self.has_thread_pointer() {
+            // SAFETY: the caller is the thread, and in no wrapper.
+            unsafe { thread_local::move_deadlines() };
+        }
+    }
+
+    /// The same; leaves through the signal frame.
     pub fn leave_restored(&mut self) -> ! {
-        self.settle(None);
+        self.go_on_restored();
         signal::leave(self.frame)
     }
 
     /// [`InProgress::settle`]
-    pub fn settle(&mut self, now: Option<u64>) {
+    fn settle(&mut self, since: Since) {
         let scratch = if self.has_thread_pointer() {
             // SAFETY: the thread has one.
             unsafe { thread_local::scratch() }
@@ -154,7 +167,7 @@ impl Thread {
         // this purpose.
         unsafe {
             self.call
-                .settle(&mut *self.frame, scratch, interrupting, now)
+                .settle(&mut *self.frame, scratch, interrupting, since)
         };
     }
 }

@@ -1,5 +1,7 @@
 //! What the restorer tells the restored process.
 
+use ckpt_image::clocks::CLOCKS;
+
 /// Lies in the pad; its address is in `rax` when the restored process begins, where `getcontext` had returned 0.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -8,4 +10,8 @@ pub struct Handover {
     pub pad: u64,
     /// Length of the pad in bytes.
     pub pad_length: u64,
+    /// Address of the `clock_gettime` of the kernel's vdso, if the program's leads to libckpt's from now on; otherwise 0.
+    pub clock_gettime: u64,
+    /// What the program is to see beyond the kernel's clocks, as in the image.
+    pub offsets: [u64; CLOCKS],
 }

@@ -1,5 +1,6 @@
 //! What `/proc` says about this process.
 
+use ckpt_image::clocks::CLOCKS;
 use ckpt_image::credentials::{NAMESPACE_NAMES, NAMESPACES};
 use linux_raw_sys::general as n;
 
@@ -234,6 +235,22 @@ pub fn clocks() -> (u64, u64) {
     (
         calls::clock(n::CLOCK_REALTIME),
         calls::clock(n::CLOCK_MONOTONIC),
+    )
+}
+
+/// Inode of the time namespace of this process, 0 if the kernel has none, and its clocks that count from a boot, in the order of
+/// [`ckpt_image::clocks`].
+#[must_use]
+pub fn clocks_from_boot() -> (u64, [u64; CLOCKS]) {
+    let namespace = calls::stat_at(calls::AT_FDCWD, c"/proc/thread-self/ns/time", 0);
+    let clocks = [
+        n::CLOCK_MONOTONIC,
+        n::CLOCK_MONOTONIC_RAW,
+        n::CLOCK_BOOTTIME,
+    ];
+    (
+        namespace.map_or(0, |stat| stat.st_ino),
+        clocks.map(calls::clock),
     )
 }
 

@@ -1,8 +1,10 @@
 //! A program on the threads of rayon and of tokio. Its argument says which: `rayon` sorts and adds up in parallel, `tokio`
-//! passes messages between tasks that also sleep and block. What they find is printed in order.
+//! passes messages between tasks that also sleep and block; what they find is printed in order. `deadlines` waits, on the
+//! threads of the standard library.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, Condvar};
 use std::time::Duration;
 
 use rayon::prelude::*;
@@ -15,7 +17,8 @@ fn main() {
     match std::env::args().nth(1).as_deref() {
         Some("rayon") => in_parallel(),
         Some("tokio") => asynchronously(),
-        _ => panic!("usage: rust-threads rayon|tokio"),
+        Some("deadlines") => until_the_release(),
+        _ => panic!("usage: rust-threads rayon|tokio|deadlines"),
     }
 }
 
@@ -151,4 +154,46 @@ fn asynchronously() {
         }
         assert!(*ticks.lock().await > 0, "the timer did not tick");
     });
+}
+
+/// Waits for times until the release: no wait ends before its time or long after it.
+fn until_the_release() {
+    const LATE: Duration = Duration::from_secs(100);
+    let stop = Arc::new((std::sync::Mutex::new(false), Condvar::new()));
+    let wait = |stop: &(std::sync::Mutex<bool>, Condvar), duration: Duration| {
+        loop {
+            let begin = std::time::Instant::now();
+            let guard = stop.0.lock().expect("nobody panics");
+            let (ended, result) = stop.1.wait_timeout(guard, duration).expect("nobody panics");
+            if *ended {
+                return;
+            }
+            let waited = begin.elapsed();
+            let is_late = waited > duration + LATE;
+            let is_early = result.timed_out() && waited < duration;
+            if is_late || is_early {
+                eprintln!("waited for {waited:?} instead of {duration:?}");
+                std::process::exit(1);
+            }
+        }
+    };
+    let threads: Vec<_> = [200, 3000]
+        .map(Duration::from_millis)
+        .into_iter()
+        .map(|duration| {
+            let stop = Arc::clone(&stop);
+            std::thread::spawn(move || wait(&stop, duration))
+        })
+        .collect();
+    std::fs::create_dir("ready").expect("the directory is writable");
+    while !Path::new("release").exists() {
+        let _ = std::fs::remove_dir("ping");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+    *stop.0.lock().expect("nobody panics") = true;
+    stop.1.notify_all();
+    for thread in threads {
+        thread.join().expect("nobody panics");
+    }
+    std::process::exit(42);
 }

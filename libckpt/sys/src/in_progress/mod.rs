@@ -12,6 +12,7 @@ mod transfer;
 
 use core::mem::offset_of;
 
+use ckpt_image::clocks::CLOCKS;
 use ckpt_image::context::Registers;
 use linux_raw_sys::errno::EINTR;
 use linux_raw_sys::general as n;
@@ -19,6 +20,7 @@ use linux_raw_sys::general as n;
 pub use self::interrupting::Interrupting;
 pub use self::observed::Observed;
 use self::table::Limit;
+pub use self::table::deadline;
 use crate::calls;
 use crate::kernel::UserContext;
 
@@ -38,6 +40,8 @@ pub enum Noted {
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct CallNote {
+    /// Says that it is one, by the place where it stands: a copy is none.
+    mark: u64,
     /// The system call that libc's function is expected to make.
     number: u32,
     /// The time limit as the program has given it: one of three forms, and the number or address.
@@ -50,6 +54,8 @@ pub struct CallNote {
     /// Address of the struct timespec in which the time left is handed to the kernel.
     scratch: u64,
 }
+
+const MARK: u64 = u64::from_be_bytes(*b"ckptcall");
 
 const IN_MILLISECONDS: u32 = 1;
 const AT_ADDRESS: u32 = 2;
@@ -75,6 +81,7 @@ impl CallNote {
             Noted::Inside => (INSIDE, 0),
         };
         Self {
+            mark: 0,
             number,
             form,
             value,
@@ -82,6 +89,11 @@ impl CallNote {
             deadline: now.saturating_add(duration),
             scratch: scratch as u64,
         }
+    }
+
+    /// Marks it as one, in its final place.
+    pub fn mark(&mut self) {
+        self.mark = MARK ^ core::ptr::from_ref(self) as u64;
     }
 
     /// The note at `address`, if the wrapper in whose frame that is may not have returned yet, as far as the stack
@@ -94,9 +106,14 @@ impl CallNote {
             return None;
         }
         let word = |at: usize| u64::from_ne_bytes(core::array::from_fn(|index| bytes[at + index]));
+        let mark = word(offset_of!(Self, mark));
+        if mark != MARK ^ address {
+            return None;
+        }
         let number_and_form = word(offset_of!(Self, number));
         Some(NoteInFrame {
             note: Self {
+                mark,
                 number: number_and_form as u32,
                 form: (number_and_form >> 32) as u32,
                 value: word(offset_of!(Self, value)),
@@ -122,6 +139,14 @@ pub struct NoteInFrame {
 }
 
 impl NoteInFrame {
+    /// Puts its end off by `nanoseconds`.
+    fn put_off(&self, nanoseconds: u64) {
+        let deadline = self.note.deadline.wrapping_add(nanoseconds);
+        let at = self.address + offset_of!(CallNote, deadline) as u64;
+        // SAFETY: the mark says that the note is there, in the frame of a wrapper of ours.
+        let _ = unsafe { calls::store_memory(at, &deadline.to_ne_bytes()) };
+    }
+
     /// Whether the call `number` that the registers show is the one that the note was made for.
     fn is_about(&self, number: u32, limit: Limit, registers: &Registers) -> bool {
         let Self { note, address } = self;
@@ -160,12 +185,39 @@ enum Position {
 #[derive(Clone, Copy, Debug)]
 pub struct InProgress {
     position: Position,
-    /// The number that the code before the instruction, or our own stub, puts into rax.
+    /// The number that the code before the instruction, or our own code, puts into rax.
     in_code: Option<u32>,
     /// When the thread arrived in the handler, in nanoseconds.
     arrived: u64,
     note: Option<NoteInFrame>,
     observed: Option<Observed>,
+}
+
+/// What has happened since the thread arrived in the handler.
+#[derive(Clone, Copy, Debug)]
+pub enum Since {
+    /// A checkpoint, while the time has passed: `CLOCK_MONOTONIC` shows `now`.
+    Checkpoint {
+        /// Nanoseconds.
+        now: u64,
+    },
+    /// A restart, and for the program no time has passed.
+    Restart {
+        /// What `CLOCK_MONOTONIC` of the kernel shows.
+        now: u64,
+        /// What to add to a time of each of the kernel's clocks that count from a boot so that it is as far away as it was.
+        shift: [i64; CLOCKS],
+    },
+}
+
+impl Since {
+    /// Nanoseconds that have passed for the program since the time `then`.
+    fn passed(&self, then: u64) -> u64 {
+        match self {
+            Self::Checkpoint { now } => now.saturating_sub(then),
+            Self::Restart { .. } => 0,
+        }
+    }
 }
 
 /// `syscall` (Intel SDM vol. 2).
@@ -183,9 +235,15 @@ impl InProgress {
         observed: None,
     };
 
-    /// What the signal frame tells. `note` is the thread's latest, `now` the time of `CLOCK_MONOTONIC`.
+    /// What the signal frame tells. `number` is that of the call that it shows the thread behind, where somebody knows it;
+    /// `note` is the thread's latest, `now` the time of `CLOCK_MONOTONIC`.
     #[must_use]
-    pub fn at_arrival(frame: &UserContext, note: Option<&NoteInFrame>, now: u64) -> Self {
+    pub fn at_arrival(
+        frame: &UserContext,
+        number: Option<u32>,
+        note: Option<&NoteInFrame>,
+        now: u64,
+    ) -> Self {
         let rip = frame.registers.rip;
         let mut before = [0; BEFORE];
         let readable =
@@ -207,7 +265,9 @@ impl InProgress {
         };
         Self {
             position,
-            in_code: transfer::number(&frame.registers).or_else(|| number_in(&before)),
+            in_code: number
+                .or_else(|| transfer::number(&frame.registers))
+                .or_else(|| number_in(&before)),
             arrived: now,
             note: note.copied(),
             observed: None,
@@ -226,8 +286,7 @@ impl InProgress {
     }
 
     /// Puts the call in order, so that it goes on or ends as it would have without the checkpoint. `frame` is the one
-    /// that [`Self::at_arrival`] has seen; `scratch` is where a time that is left is handed to the kernel, or null; `now`
-    /// is the time of `CLOCK_MONOTONIC`, or `None` in a restored process, whose time has not passed.
+    /// that [`Self::at_arrival`] has seen; `scratch` is where a time that is left is handed to the kernel, or null.
     ///
     /// # Safety
     /// (1) The frame is the caller's own, and it leaves through it; (2) `scratch` stays, and nobody else uses it, until
@@ -237,19 +296,25 @@ impl InProgress {
         frame: &mut UserContext,
         scratch: *mut [u64; 2],
         interrupting: Interrupting,
-        now: Option<u64>,
+        since: Since,
     ) {
+        if let (Some(note), Since::Restart { now, .. }) = (&self.note, since) {
+            // The next checkpoint is to find what is left then.
+            note.put_off(now.wrapping_sub(self.arrived));
+        }
         let registers = &mut frame.registers;
         let Some(number) = self.number(registers) else {
             return;
         };
         let limit = table::never_restarted(number, &arguments(registers));
-        let passed = now.map_or(0, |now| now.saturating_sub(self.arrived));
+        let passed = since.passed(self.arrived);
         match (self.position, limit) {
             (Position::Behind { .. }, Some(limit)) if registers.rax == INTERRUPTED => {
                 if !interrupting.has_handler() {
                     // SAFETY: the caller answers for the scratch.
                     unsafe { self.set_time_left(number, limit, registers, scratch, passed) };
+                    // SAFETY: the caller answers for the scratch.
+                    unsafe { move_deadline(number, registers, scratch, since) };
                     registers.rax = u64::from(number);
                     registers.rip -= SYSCALL.len() as u64;
                 }
@@ -274,6 +339,9 @@ impl InProgress {
                     let left = note.left_at(self.arrived).saturating_sub(passed);
                     // SAFETY: the caller answers for the scratch.
                     unsafe { put_time(left, limit, registers, scratch) };
+                } else {
+                    // SAFETY: the caller answers for the scratch.
+                    unsafe { move_deadline(number, registers, scratch, since) };
                 }
             }
             (Position::Elsewhere, _) => {}
@@ -381,6 +449,31 @@ impl InProgress {
 
 const SECOND: u64 = 1_000_000_000;
 const MILLISECOND: u64 = 1_000_000;
+
+/// Hands a time of a clock to a call that is made (again) in another boot.
+///
+/// # Safety
+/// As for [`put_time`].
+unsafe fn move_deadline(
+    number: u32,
+    registers: &mut Registers,
+    scratch: *mut [u64; 2],
+    since: Since,
+) {
+    let Since::Restart { shift, .. } = since else {
+        return;
+    };
+    if let Some((at, clock)) = deadline(number, &arguments(registers))
+        && shift[clock] != 0
+        && !scratch.is_null()
+        && let Some(time) = read_time(arguments(registers)[at], 1)
+    {
+        let time = time.saturating_add_signed(shift[clock]);
+        // SAFETY: the caller answers for the scratch.
+        unsafe { scratch.write([time / SECOND, time % SECOND]) };
+        *argument(registers, at) = scratch as u64;
+    }
+}
 
 /// Puts a time limit of `left` nanoseconds into the registers.
 ///

@@ -1,5 +1,6 @@
 //! Which calls may be made again, and which must end, after a signal whose handler the program is not to notice.
 
+use ckpt_image::clocks::{BOOTTIME, MONOTONIC};
 use linux_raw_sys::general as n;
 
 /// Where a call's time limit stands, by index of the argument.
@@ -91,6 +92,33 @@ pub fn never_restarted(number: u32, arguments: &[u64; 6]) -> Option<Limit> {
         | n::__NR_futex_waitv => Limit::None,
         _ => return None,
     })
+}
+
+/// Where a call has the address of a time at which it ends, by index of the argument, and on which clock that is; `None` if it
+/// ends at no time, or at one of a clock that does not count from a boot.
+#[must_use]
+pub fn deadline(number: u32, arguments: &[u64; 6]) -> Option<(usize, usize)> {
+    let of_clock = |clock: u64| match clock as u32 {
+        n::CLOCK_MONOTONIC => Some(MONOTONIC),
+        n::CLOCK_BOOTTIME => Some(BOOTTIME),
+        _ => None,
+    };
+    match number {
+        n::__NR_clock_nanosleep if arguments[1] as u32 & n::TIMER_ABSTIME != 0 => {
+            of_clock(arguments[0]).map(|clock| (2, clock))
+        }
+        n::__NR_futex if arguments[1] as u32 & n::FUTEX_CLOCK_REALTIME == 0 => {
+            // FUTEX_LOCK_PI takes times of the other clock only.
+            matches!(
+                futex_command(arguments),
+                n::FUTEX_WAIT_BITSET | n::FUTEX_WAIT_REQUEUE_PI | n::FUTEX_LOCK_PI2
+            )
+            .then_some((3, MONOTONIC))
+        }
+        n::__NR_futex_wait => of_clock(arguments[5]).map(|clock| (4, clock)),
+        n::__NR_futex_waitv => of_clock(arguments[4]).map(|clock| (3, clock)),
+        _ => None,
+    }
 }
 
 /// Whether a call that the kernel makes again after a handler with `SA_RESTART` ends with `EINTR` after one without.

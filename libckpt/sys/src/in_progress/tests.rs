@@ -69,7 +69,10 @@ fn note_at(
     let address = frame.registers.rsp.wrapping_add(distance);
     if distance < FRAMES {
         // SAFETY: that is in the stack that the frame was made with.
-        unsafe { (address as *mut CallNote).write(note) };
+        unsafe {
+            (address as *mut CallNote).write(note);
+            (*(address as *mut CallNote)).mark();
+        }
     }
     CallNote::read(address, frame.registers.rsp)
 }
@@ -85,10 +88,16 @@ fn settle(
     interrupting: Interrupting,
     now: Option<u64>,
 ) {
+    let restart = Since::Restart {
+        now: call.arrived + HOUR,
+        shift: [0; CLOCKS],
+    };
+    let since = now.map_or(restart, |now| Since::Checkpoint { now });
     // SAFETY: nobody runs with the frame.
-    unsafe { call.settle(frame, scratch, interrupting, now) };
+    unsafe { call.settle(frame, scratch, interrupting, since) };
 }
 
+const HOUR: u64 = 3600 * SECOND;
 const EINTR: i64 = -4;
 const NOTHING: Interrupting = Interrupting::Nothing;
 
@@ -101,7 +110,7 @@ fn a_sleep_goes_on_with_what_the_kernel_says_is_left() {
 
     let mut frame = behind(&SLEEP, EINTR, arguments);
     let rip = frame.registers.rip;
-    let call = InProgress::at_arrival(&frame, None, 100 * SECOND);
+    let call = InProgress::at_arrival(&frame, None, None, 100 * SECOND);
     settle(&call, &mut frame, &mut scratch, NOTHING, Some(101 * SECOND));
     assert_eq!(frame.registers.rip, rip - 2);
     assert_eq!(frame.registers.rax, u64::from(n::__NR_nanosleep));
@@ -116,7 +125,14 @@ fn a_sleep_goes_on_with_what_the_kernel_says_is_left() {
     // A thread without thread-local storage.
     let mut frame = behind(&SLEEP, EINTR, arguments);
     // SAFETY: nobody runs with the frame.
-    unsafe { call.settle(&mut frame, ptr::null_mut(), NOTHING, None) };
+    unsafe {
+        call.settle(
+            &mut frame,
+            ptr::null_mut(),
+            NOTHING,
+            Since::Checkpoint { now: 0 },
+        )
+    };
     assert_eq!(frame.registers.rdi, remainder_at);
     assert_eq!(frame.registers.rip, rip - 2);
 }
@@ -126,7 +142,7 @@ fn a_call_ends_if_a_handler_is_about_to_run() {
     for interrupting in [Interrupting::AndEnds, Interrupting::AndRestarts] {
         let mut frame = behind(&POLL, EINTR, [0, 0, 1000, 0, 0, 0]);
         let before = frame.registers;
-        let call = InProgress::at_arrival(&frame, None, 0);
+        let call = InProgress::at_arrival(&frame, None, None, 0);
         settle(&call, &mut frame, &mut [0; 2], interrupting, None);
         assert_eq!(frame.registers, before);
     }
@@ -137,7 +153,7 @@ fn a_poll_goes_on_with_what_its_note_says_is_left() {
     let mut scratch = [0; 2];
     let mut frame = behind(&POLL, EINTR, [0, 0, 10_000, 0, 0, 0]);
     let noted = note(&frame, n::__NR_poll, Noted::Milliseconds(10_000), &scratch);
-    let call = InProgress::at_arrival(&frame, Some(&noted), 104 * SECOND);
+    let call = InProgress::at_arrival(&frame, None, Some(&noted), 104 * SECOND);
     settle(
         &call,
         &mut frame,
@@ -149,12 +165,12 @@ fn a_poll_goes_on_with_what_its_note_says_is_left() {
     assert_eq!(frame.registers.rax, u64::from(n::__NR_poll));
 
     // The next checkpoint finds it before it has made the call.
-    let call = InProgress::at_arrival(&frame, Some(&noted), 106 * SECOND);
+    let call = InProgress::at_arrival(&frame, None, Some(&noted), 106 * SECOND);
     settle(&call, &mut frame, &mut scratch, NOTHING, None);
     assert_eq!(frame.registers.rdx, 4000);
 
     // The deadline has passed.
-    let call = InProgress::at_arrival(&frame, Some(&noted), 120 * SECOND);
+    let call = InProgress::at_arrival(&frame, None, Some(&noted), 120 * SECOND);
     settle(&call, &mut frame, &mut scratch, NOTHING, None);
     assert_eq!(frame.registers.rdx, 0);
 }
@@ -171,7 +187,7 @@ fn a_note_that_was_left_behind_is_not_trusted() {
     ] {
         let mut frame = behind(&POLL, EINTR, [0, 0, argument, 0, 0, 0]);
         let noted = note_at(&frame, distance, n::__NR_poll, limit, &scratch);
-        let call = InProgress::at_arrival(&frame, noted.as_ref(), 104 * SECOND);
+        let call = InProgress::at_arrival(&frame, None, noted.as_ref(), 104 * SECOND);
         settle(&call, &mut frame, &mut scratch, NOTHING, None);
         assert_eq!(frame.registers.rdx, argument);
         assert_eq!(frame.registers.rax, u64::from(n::__NR_poll));
@@ -184,13 +200,13 @@ fn a_struct_in_the_frame_of_libc_is_recognised() {
     let mut frame = behind(&SLEEP, EINTR, [0; 6]);
     frame.registers.rdi = frame.registers.rsp + 16;
     let noted = note(&frame, n::__NR_clock_nanosleep, Noted::Inside, &scratch);
-    let call = InProgress::at_arrival(&frame, Some(&noted), 107 * SECOND);
+    let call = InProgress::at_arrival(&frame, None, Some(&noted), 107 * SECOND);
     settle(&call, &mut frame, &mut scratch, NOTHING, None);
     assert_eq!(frame.registers.rdi, &raw const scratch as u64);
     assert_eq!(scratch, [3, 0]);
 
     // The next checkpoint finds the scratch in its place, wherever the first one has stopped it.
-    let call = InProgress::at_arrival(&frame, Some(&noted), 108 * SECOND);
+    let call = InProgress::at_arrival(&frame, None, Some(&noted), 108 * SECOND);
     settle(&call, &mut frame, &mut scratch, NOTHING, None);
     assert_eq!(scratch, [2, 0]);
 }
@@ -199,7 +215,7 @@ fn a_struct_in_the_frame_of_libc_is_recognised() {
 fn without_a_number_nothing_is_done() {
     let mut frame = behind(&UNKNOWN, EINTR, [0, 0, 1000, 0, 0, 0]);
     let before = frame.registers;
-    let call = InProgress::at_arrival(&frame, None, 0);
+    let call = InProgress::at_arrival(&frame, None, None, 0);
     settle(&call, &mut frame, &mut [0; 2], NOTHING, None);
     assert_eq!(frame.registers, before);
 }
@@ -211,14 +227,14 @@ fn the_number_is_what_the_kernel_told_or_the_note() {
     let poll = u64::from(n::__NR_poll);
 
     let mut frame = fresh();
-    let mut call = InProgress::at_arrival(&frame, None, 0);
+    let mut call = InProgress::at_arrival(&frame, None, None, 0);
     call.observe(&observed(&frame, n::__NR_poll, frame.registers.rip));
     settle(&call, &mut frame, &mut scratch, NOTHING, None);
     assert_eq!(frame.registers.rax, poll);
 
     let mut frame = fresh();
     let noted = note(&frame, n::__NR_poll, Noted::Milliseconds(1000), &scratch);
-    let call = InProgress::at_arrival(&frame, Some(&noted), 0);
+    let call = InProgress::at_arrival(&frame, None, Some(&noted), 0);
     settle(&call, &mut frame, &mut scratch, NOTHING, None);
     assert_eq!(frame.registers.rax, poll);
 
@@ -228,7 +244,7 @@ fn the_number_is_what_the_kernel_told_or_the_note() {
     elsewhere.stack += 8;
     let again = observed(&frame, n::__NR_restart_syscall, frame.registers.rip);
     for observed in [elsewhere, again] {
-        let mut call = InProgress::at_arrival(&frame, None, 0);
+        let mut call = InProgress::at_arrival(&frame, None, None, 0);
         call.observe(&observed);
         settle(&call, &mut frame, &mut scratch, NOTHING, None);
         assert_eq!(frame.registers.rax, EINTR as u64);
@@ -253,7 +269,7 @@ fn what_libc_puts_between_number_and_call_is_understood() {
 fn close_is_never_made_again() {
     let mut frame = behind(&CLOSE, EINTR, [3, 0, 0, 0, 0, 0]);
     let before = frame.registers;
-    let call = InProgress::at_arrival(&frame, None, 0);
+    let call = InProgress::at_arrival(&frame, None, None, 0);
     settle(&call, &mut frame, &mut [0; 2], NOTHING, None);
     assert_eq!(frame.registers, before);
 }
@@ -268,7 +284,7 @@ fn a_call_that_the_kernel_makes_again_ends_for_a_handler_that_wants_it() {
     ] {
         let mut frame = fresh();
         let rip = frame.registers.rip;
-        let call = InProgress::at_arrival(&frame, None, 0);
+        let call = InProgress::at_arrival(&frame, None, None, 0);
         settle(&call, &mut frame, &mut [0; 2], interrupting, None);
         assert_eq!(frame.registers.rip == rip + 2, ends);
         assert_eq!(frame.registers.rax == EINTR as u64, ends);
@@ -276,7 +292,7 @@ fn a_call_that_the_kernel_makes_again_ends_for_a_handler_that_wants_it() {
     // A thread that has not been in the call.
     let mut frame = fresh();
     frame.registers.rcx = 0;
-    let mut call = InProgress::at_arrival(&frame, None, 0);
+    let mut call = InProgress::at_arrival(&frame, None, None, 0);
     settle(&call, &mut frame, &mut [0; 2], Interrupting::AndEnds, None);
     assert_eq!(frame.registers.rax, u64::from(n::__NR_read));
     // Unless it was seen there.
@@ -294,7 +310,7 @@ fn the_rest_of_a_short_write_is_written() {
     let before = frame.registers;
     for (round, transferred) in [100, 200].into_iter().enumerate() {
         frame.registers.rax = transferred;
-        let call = InProgress::at_arrival(&frame, None, 0);
+        let call = InProgress::at_arrival(&frame, None, None, 0);
         assert_eq!(call.number(&frame.registers), Some(n::__NR_write));
         settle(&call, &mut frame, &mut [0; 2], NOTHING, None);
         let registers = &mut frame.registers;
@@ -315,9 +331,52 @@ fn the_rest_of_a_short_write_is_written() {
     ] {
         let mut frame = behind(&WRITE, result, [fd, buffer, 1000, 0, 0, 0]);
         let before = frame.registers;
-        let call = InProgress::at_arrival(&frame, None, 0);
+        let call = InProgress::at_arrival(&frame, None, None, 0);
         settle(&call, &mut frame, &mut [0; 2], interrupting, None);
         assert_eq!(frame.registers, before);
     }
     drop(reader);
 }
+
+#[test]
+fn what_is_left_at_the_next_checkpoint_is_as_if_the_process_had_always_been_there() {
+    let mut scratch = [0; 2];
+    let mut frame = behind(&POLL, EINTR, [0, 0, 10_000, 0, 0, 0]);
+    let noted = note(&frame, n::__NR_poll, Noted::Milliseconds(10_000), &scratch);
+    let call = InProgress::at_arrival(&frame, None, Some(&noted), 104 * SECOND);
+    settle(&call, &mut frame, &mut scratch, NOTHING, None);
+    assert_eq!(frame.registers.rdx, 6000);
+
+    let noted = CallNote::read(noted.address, frame.registers.rsp).expect("the note stays");
+    let call = InProgress::at_arrival(&frame, None, Some(&noted), 105 * SECOND + HOUR);
+    settle(&call, &mut frame, &mut scratch, NOTHING, None);
+    assert_eq!(frame.registers.rdx, 5000);
+}
+
+#[test]
+fn a_time_of_a_clock_is_as_far_away_in_another_boot() {
+    let until = [1000u64, 999_999_999];
+    let mut frame = behind(
+        &UNKNOWN,
+        EINTR,
+        [0, u64::from(n::FUTEX_WAIT_BITSET), 0, 0, 0, 0],
+    );
+    frame.registers.r10 = &raw const until as u64;
+    let mut scratch = [0; 2];
+    let restart = |shift| Since::Restart { now: 0, shift };
+    for (shift, expected) in [
+        (-SECOND_AND_A_BIT, [999, 999_999_998]),
+        (1, [999, 999_999_999]),
+    ] {
+        let mut call = InProgress::at_arrival(&frame, Some(n::__NR_futex), None, 0);
+        call.observe(&observed(&frame, n::__NR_futex, frame.registers.rip));
+        // SAFETY: nobody runs with the frame.
+        unsafe { call.settle(&mut frame, &mut scratch, NOTHING, restart([shift, 7, 8])) };
+        assert_eq!(scratch, expected);
+        assert_eq!(frame.registers.r10, &raw const scratch as u64);
+        frame.registers.rip += 2;
+        frame.registers.rax = EINTR as u64;
+    }
+    assert_eq!(until, [1000, 999_999_999]);
+}
+const SECOND_AND_A_BIT: i64 = 1_000_000_001;

@@ -1,0 +1,363 @@
+//! Calls that take a time of a clock that counts from a boot. In a process whose clocks differ from the kernel's, they are
+//! told what the kernel's clock will show then; and a call that is going on when a process is restored in another boot waits as
+//! long as it would have.
+//!
+//! Most of these are cancellation points: nothing here must be done after the call.
+
+use core::arch::naked_asm;
+use core::ffi::{CStr, c_char, c_long, c_void};
+use core::mem::{offset_of, transmute_copy};
+use core::ptr;
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+
+use ckpt_image::context::Registers;
+use ckpt_sys::bytes::{decimal, lines};
+use ckpt_sys::{Line, MapVec, calls, files};
+use libc::{c_int, clockid_t, itimerspec, pthread_t, timespec};
+use linux_raw_sys::general as n;
+
+use super::our_bit;
+use crate::clocks::{self, Deadline};
+use crate::thread_local;
+
+interposed! {
+    /// pthread_cond_clockwait(3)
+    fn pthread_cond_clockwait(
+        condition: *mut c_void,
+        mutex: *mut c_void,
+        clock: clockid_t,
+        time: *const timespec
+    ) -> c_int as next {
+        until(clock, time, |time| next()(condition, mutex, clock, time))
+    }
+
+    /// sem_clockwait(3)
+    fn sem_clockwait(semaphore: *mut c_void, clock: clockid_t, time: *const timespec) -> c_int as next {
+        until(clock, time, |time| next()(semaphore, clock, time))
+    }
+
+    /// pthread_mutex_clocklock(3)
+    fn pthread_mutex_clocklock(mutex: *mut c_void, clock: clockid_t, time: *const timespec) -> c_int as next {
+        until(clock, time, |time| next()(mutex, clock, time))
+    }
+
+    /// pthread_rwlock_clockrdlock(3)
+    fn pthread_rwlock_clockrdlock(lock: *mut c_void, clock: clockid_t, time: *const timespec) -> c_int as next {
+        until(clock, time, |time| next()(lock, clock, time))
+    }
+
+    /// pthread_rwlock_clockwrlock(3)
+    fn pthread_rwlock_clockwrlock(lock: *mut c_void, clock: clockid_t, time: *const timespec) -> c_int as next {
+        until(clock, time, |time| next()(lock, clock, time))
+    }
+
+    /// pthread_clockjoin_np(3)
+    fn pthread_clockjoin_np(
+        thread: pthread_t,
+        result: *mut *mut c_void,
+        clock: clockid_t,
+        time: *const timespec
+    ) -> c_int as next {
+        until(clock, time, |time| next()(thread, result, clock, time))
+    }
+
+    /// timerfd_settime(2)
+    fn timerfd_settime(fd: c_int, flags: c_int, new: *const itimerspec, old: *mut itimerspec) -> c_int as next {
+        let clock = || clock_of_timerfd(fd);
+        let translated = translated_start(flags & libc::TFD_TIMER_ABSTIME != 0, new, clock);
+        next()(fd, flags, translated.as_ref().map_or(new, ptr::from_ref), old)
+    }
+
+    /// timer_settime(2)
+    fn timer_settime(timer: *mut c_void, flags: c_int, new: *const itimerspec, old: *mut itimerspec) -> c_int as next {
+        let clock = || clock_of_timer(kernels_id(timer));
+        let translated = translated_start(flags & libc::TIMER_ABSTIME != 0, new, clock);
+        next()(timer, flags, translated.as_ref().map_or(new, ptr::from_ref), old)
+    }
+}
+
+/// The version of glibc's condition variables: the symbol has an older one for programs of before 2003, which dlsym(3)
+/// may find.
+const CONDITIONS: &CStr = c"GLIBC_2.3.2";
+
+/// pthread_cond_timedwait(3)
+///
+/// # Safety
+/// As for the function of libc.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pthread_cond_timedwait(
+    condition: *mut c_void,
+    mutex: *mut c_void,
+    time: *const timespec,
+) -> c_int {
+    type Wait = unsafe extern "C" fn(*mut c_void, *mut c_void, *const timespec) -> c_int;
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let mut next = NEXT.load(Ordering::Relaxed);
+    if next == 0 {
+        // SAFETY: name and version are strings.
+        next = unsafe {
+            let name = c"pthread_cond_timedwait".as_ptr().cast::<c_char>();
+            libc::dlvsym(libc::RTLD_NEXT, name, CONDITIONS.as_ptr()) as usize
+        };
+        if next == 0 {
+            // The program would not have started with a libc that lacks a function it calls.
+            calls::exit(127);
+        }
+        NEXT.store(next, Ordering::Relaxed);
+    }
+    // SAFETY: the caller keeps to the contract of libc's function, of which that is the address.
+    unsafe {
+        let next: Wait = transmute_copy(&next);
+        until(clock_of_condition(condition), time, |time| {
+            next(condition, mutex, time)
+        })
+    }
+}
+
+/// Calls libc's function, which waits for `time` on `clock`.
+///
+/// # Safety
+/// `time` is null or points to a struct timespec.
+pub unsafe fn until(
+    clock: clockid_t,
+    time: *const timespec,
+    by_libc: impl FnOnce(*const timespec) -> c_int,
+) -> c_int {
+    // SAFETY: the caller answers for the pointer.
+    let given = unsafe { time.as_ref() }.filter(|_| our_bit() != 0);
+    let (Some(clock), Some(given)) = (clocks::counted(clock.cast_unsigned()), given) else {
+        return by_libc(time);
+    };
+    // SAFETY: (1) a thread that calls functions of libc has a thread pointer; (2) the block is the thread's own. A handler that
+    // comes meanwhile finds the old deadline or the new one.
+    unsafe {
+        let local = thread_local::current();
+        let before = (*local).deadline;
+        let mut deadline = Deadline::new(clock, [given.tv_sec, given.tv_nsec], before);
+        deadline.mark();
+        (&raw mut (*local).deadline).write_volatile(&raw const deadline);
+        let result = by_libc(deadline.time().cast());
+        (*local).deadline = before;
+        deadline.unmark();
+        result
+    }
+}
+
+/// Where in a condition variable libc keeps its clock: offset of the byte, and the bit; 0 while that is not known.
+static CLOCK_AT: AtomicU32 = AtomicU32::new(0);
+
+/// Size of `pthread_cond_t` on x86-64 (sysdeps/x86/nptl/bits/pthreadtypes-arch.h).
+const CONDITION: usize = 48;
+
+/// Finds out where libc keeps the clock of a condition variable: that of `CLOCK_MONOTONIC` differs from the other one in one
+/// bit. Called at start.
+pub fn find_clock_of_conditions() {
+    let made = [libc::CLOCK_REALTIME, libc::CLOCK_MONOTONIC].map(|clock| {
+        let mut bytes = [0u8; CONDITION];
+        // SAFETY: of all three: the types are libc's own, and fit.
+        unsafe {
+            let mut attributes: libc::pthread_condattr_t = core::mem::zeroed();
+            libc::pthread_condattr_init(&raw mut attributes);
+            libc::pthread_condattr_setclock(&raw mut attributes, clock);
+            libc::pthread_cond_init(bytes.as_mut_ptr().cast(), &raw const attributes);
+        }
+        bytes
+    });
+    let mut different = (0..CONDITION).filter(|&at| made[0][at] != made[1][at]);
+    if let (Some(at), None) = (different.next(), different.next()) {
+        let bit = made[0][at] ^ made[1][at];
+        if made[0][at] & bit == 0 && bit.is_power_of_two() {
+            CLOCK_AT.store((at as u32) << 8 | u32::from(bit), Ordering::Relaxed);
+        }
+    }
+}
+
+/// The clock of a condition variable.
+///
+/// # Safety
+/// It is one.
+unsafe fn clock_of_condition(condition: *const c_void) -> clockid_t {
+    let place = CLOCK_AT.load(Ordering::Relaxed);
+    // SAFETY: the place lies in the variable; others change other bits of the byte meanwhile.
+    let byte = unsafe {
+        condition
+            .cast::<u8>()
+            .add((place >> 8) as usize)
+            .read_volatile()
+    };
+    if byte & place as u8 == 0 {
+        libc::CLOCK_REALTIME
+    } else {
+        libc::CLOCK_MONOTONIC
+    }
+}
+
+/// What to start a timer with, if that is a time of a clock that differs from the kernel's.
+///
+/// # Safety
+/// `new` is null or points to such a struct.
+unsafe fn translated_start(
+    is_time: bool,
+    new: *const itimerspec,
+    clock: impl FnOnce() -> Option<u32>,
+) -> Option<itimerspec> {
+    if !is_time || !clocks::differ() {
+        return None;
+    }
+    // SAFETY: the caller answers for the pointer.
+    let new = unsafe { new.as_ref()? };
+    let clock = clock().and_then(clocks::counted)?;
+    let time = [new.it_value.tv_sec, new.it_value.tv_nsec];
+    if time == [0; 2] {
+        // The timer is stopped.
+        return None;
+    }
+    let [tv_sec, tv_nsec] = Deadline::new(clock, time, ptr::null()).kernels();
+    Some(itimerspec {
+        it_value: timespec {
+            tv_sec,
+            // Zeros would stop the timer; a time that has passed is meant.
+            tv_nsec: if tv_sec == 0 { tv_nsec.max(1) } else { tv_nsec },
+        },
+        ..*new
+    })
+}
+
+/// The clock of a timer descriptor (proc_pid_fdinfo(5)).
+fn clock_of_timerfd(fd: c_int) -> Option<u32> {
+    let path = Line::<64>::format(format_args!("/proc/thread-self/fdinfo/{fd}"));
+    let info: Line<512> = files::read_small(path.as_c_str()).ok()?;
+    let value = lines(info.as_bytes()).find_map(|line| line.strip_prefix(b"clockid:"))?;
+    decimal(value.trim_ascii()).map(|clock| clock as u32)
+}
+
+/// The kernel's id of one of libc's timers: glibc gives the address of its own record, with the highest bit set and shifted
+/// to the right, where it runs a thread for the timer (sysdeps/unix/sysv/linux/kernel-posix-timers.h).
+///
+/// # Safety
+/// It is a timer.
+unsafe fn kernels_id(timer: *mut c_void) -> i32 {
+    let value = timer as i64;
+    if value >= 0 {
+        return value as i32;
+    }
+    // SAFETY: the record begins with the kernel's id.
+    unsafe { *((value << 1) as *const i32) }
+}
+
+/// The clock of one of the kernel's timers (proc_pid_timers(5)).
+fn clock_of_timer(id: i32) -> Option<u32> {
+    let mut text = MapVec::new();
+    files::read_whole(c"/proc/self/timers", &mut text).ok()?;
+    let number = |line: &[u8], name: &[u8]| decimal(line.strip_prefix(name)?.trim_ascii());
+    lines(&text)
+        .skip_while(|line| number(line, b"ID:") != Some(id as u64))
+        .find_map(|line| number(line, b"ClockID:"))
+        .map(|clock| clock as u32)
+}
+
+/// Where the number stands of a call that is made by [`syscall`], in bytes below the stack pointer.
+const NUMBER_BELOW: u64 = 8;
+
+/// syscall(3)
+///
+/// # Safety
+/// As for the function of libc, whose arguments are as many as the call's.
+#[unsafe(no_mangle)]
+#[unsafe(naked)]
+pub unsafe extern "C" fn syscall(number: c_long) -> c_long {
+    naked_asm!(
+        include_str!("../../../asm/syscall.S"),
+        NUMBER_BELOW = const NUMBER_BELOW,
+        clocks_differ = sym clocks::DIFFER,
+        futex = const n::__NR_futex,
+        futex_wait = const n::__NR_futex_wait,
+        futex_waitv = const n::__NR_futex_waitv,
+        clock_gettime = const n::__NR_clock_gettime,
+        clock_nanosleep = const n::__NR_clock_nanosleep,
+        timerfd_settime = const n::__NR_timerfd_settime,
+        timer_settime = const n::__NR_timer_settime,
+        translated = sym translated,
+    )
+}
+
+unsafe extern "C" {
+    fn ckpt_syscall_behind();
+    fn ckpt_syscall(number: c_long, ...) -> c_long;
+}
+
+/// The number of the system call that the thread has made by syscall(3), if it is right behind that.
+pub fn number_of_call(registers: &Registers) -> Option<u32> {
+    let mut number = [0; 8];
+    (registers.rip == ckpt_syscall_behind as *const () as u64
+        && calls::copy_memory(registers.rsp - NUMBER_BELOW, &mut number) == Ok(number.len()))
+    .then(|| u64::from_ne_bytes(number) as u32)
+}
+
+/// Takes the place of syscall(3) for calls that take or return times, where the clocks differ from the kernel's.
+///
+/// # Safety
+/// As for the system call.
+unsafe extern "C" fn translated(
+    number: c_long,
+    a: usize,
+    b: usize,
+    c: usize,
+    d: usize,
+    e: usize,
+    f: usize,
+) -> c_long {
+    let number = number as u32;
+    let mut arguments = [a, b, c, d, e, f];
+    let mut copies = [timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    }; 2];
+    // SAFETY: (1) the caller answers for the call and its pointers; (2) the copies outlive it.
+    unsafe {
+        match number {
+            n::__NR_clock_gettime => return clock_gettime(a as clockid_t, b as *mut timespec),
+            n::__NR_timerfd_settime | n::__NR_timer_settime => {
+                let is_time = b as u32 & n::TIMER_ABSTIME != 0;
+                let clock = || match number {
+                    n::__NR_timer_settime => clock_of_timer(a as i32),
+                    _ => clock_of_timerfd(a as c_int),
+                };
+                if let Some(new) = translated_start(is_time, c as *const itimerspec, clock) {
+                    copies = [new.it_interval, new.it_value];
+                    arguments[2] = copies.as_ptr() as usize;
+                }
+            }
+            _ => {
+                let values = arguments.map(|argument| argument as u64);
+                let deadline = ckpt_sys::in_progress::deadline(number, &values);
+                let time = deadline.and_then(|(at, clock)| {
+                    let time = (arguments[at] as *const timespec).as_ref()?;
+                    Some((at, clock, time))
+                });
+                if let Some((at, clock, time)) = time {
+                    let [tv_sec, tv_nsec] =
+                        Deadline::new(clock, [time.tv_sec, time.tv_nsec], ptr::null()).kernels();
+                    copies[0] = timespec { tv_sec, tv_nsec };
+                    arguments[at] = copies.as_ptr() as usize;
+                }
+            }
+        }
+        let [a, b, c, d, e, f] = arguments;
+        ckpt_syscall(c_long::from(number), a, b, c, d, e, f)
+    }
+}
+
+/// clock_gettime(2) as syscall(3) returns it: by way of the vdso.
+///
+/// # Safety
+/// As for the function of libc.
+unsafe fn clock_gettime(clock: clockid_t, time: *mut timespec) -> c_long {
+    // SAFETY: the caller answers for the pointer.
+    c_long::from(unsafe { libc::clock_gettime(clock, time) })
+}
+
+const _: () = assert!(
+    offset_of!(itimerspec, it_interval) == 0 && offset_of!(itimerspec, it_value) == 16,
+    "as the two copies"
+);

@@ -1,0 +1,201 @@
+//! Every call that waits, interrupted by a checkpoint, or by two checkpoints and restarts: it neither ends early nor
+//! begins anew, and a signal that ends it still does. Each is made by a program of one thread, which then takes the
+//! checkpoint inside of the call, and by a thread beside the main one.
+//!
+//! All calls are made at once, each by a process of its own, so that the tests take as long as one call.
+
+use std::process::Command;
+use std::thread::{scope, sleep};
+use std::time::Duration;
+
+use ckpt_tests::{Launch, Place, Process, Program, not_run};
+
+/// Seconds that a call lasts, as in `workloads/wait.cc`.
+const WHOLE: f64 = 8.0;
+
+/// Seconds of it that pass before the first checkpoint, and between the first and the second.
+const FIRST: f64 = 2.5;
+const SECOND: f64 = 2.0;
+
+/// Seconds by which a call may be late on a busy machine: less than what has passed before the last checkpoint.
+const LATE: f64 = 4.0;
+
+/// How long a process does not exist.
+const ABSENCE: Duration = Duration::from_secs(6);
+
+/// What ends a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// Its limit, of which no checkpoint takes anything.
+    Limit,
+    /// The same, but after a checkpoint it may begin anew.
+    Anew,
+    /// The time of a clock.
+    Time,
+    /// A signal.
+    Signal,
+}
+
+/// Makes the calls of one kind in all ways, with what happens to each meanwhile.
+fn make_all(test: &str, interrupt: fn(&mut Waiting)) {
+    let program = Program::workload("wait.cc");
+    let listed = Command::new(program.path())
+        .arg("list")
+        .output()
+        .expect("the program runs");
+    let listed = String::from_utf8(listed.stdout).expect("names are text");
+    scope(|threads| {
+        for (name, end) in listed.lines().filter_map(|line| line.split_once(' ')) {
+            let end = match end {
+                "limit" => End::Limit,
+                "anew" => End::Anew,
+                "time" => End::Time,
+                "signal" => End::Signal,
+                other => panic!("{name} ends by {other}"),
+            };
+            for mode in [None, Some("sibling")] {
+                let program = &program;
+                threads.spawn(move || {
+                    let what = [test, name, mode.unwrap_or("alone")].join("-");
+                    let mut waiting = Waiting::start(&what, program, name, mode, end);
+                    interrupt(&mut waiting);
+                    waiting.end();
+                });
+            }
+        }
+    });
+}
+
+/// A process that waits in a call.
+struct Waiting {
+    what: String,
+    place: Place,
+    process: Process,
+    end: End,
+    begin: f64,
+    /// At least, and at most, so many seconds the process did not exist.
+    absent: (f64, f64),
+    /// When it was restored, at the latest.
+    back: f64,
+    /// Why it cannot be checkpointed.
+    refused: Option<String>,
+}
+
+impl Waiting {
+    fn start(what: &str, program: &Program, name: &str, mode: Option<&str>, end: End) -> Self {
+        let place = Place::new(&what.replace("::", "_"));
+        let mut process = Launch::under_libckpt(program.path())
+            .arg(name)
+            .args(mode)
+            .start(&place);
+        process.wait_until_ready();
+        sleep(Duration::from_secs_f64(FIRST));
+        let begin = time_in(&place, "begin").expect("a program that is ready has begun");
+        Self {
+            what: what.to_owned(),
+            place,
+            process,
+            end,
+            begin,
+            absent: (0.0, 0.0),
+            back: 0.0,
+            refused: None,
+        }
+    }
+
+    /// Takes a checkpoint, if what the program holds can be saved.
+    fn checkpoint(&mut self) {
+        if self.refused.is_none() {
+            self.refused = self.process.try_checkpoint("myckpt").err();
+        }
+    }
+
+    /// Kills the process and restores it later.
+    fn restart(&mut self) {
+        let before = now();
+        self.checkpoint();
+        if self.refused.is_some() {
+            return;
+        }
+        let written = now();
+        self.process.kill();
+        sleep(ABSENCE);
+        let begun = now();
+        self.process = Launch::restorer(["myckpt"]).start(&self.place);
+        // A time that has passed meanwhile ends it at once.
+        let is_back = self.process.armed_unless_ended();
+        assert!(is_back || self.end == End::Time, "{}: ended", self.what);
+        self.back = now();
+        self.absent.0 += begun - written;
+        self.absent.1 += self.back - before;
+    }
+
+    /// Has it end, and looks at how and when it does.
+    fn end(mut self) {
+        let (what, end) = (&self.what, self.end);
+        if end == End::Signal {
+            assert_eq!(self.process.ended(), None, "{what}: back without a signal");
+            self.process.signal(libc::SIGUSR1);
+        }
+        let status = self.process.wait();
+        let errors = self.place.text("err");
+        assert_eq!(status.code(), Some(42), "{what}: {status}\n{errors}");
+        let ended = time_in(&self.place, "end").expect("it has ended");
+        let waited = ended - self.begin;
+        // What has passed for the program itself.
+        let (most, least) = (waited - self.absent.0, waited - self.absent.1);
+        match end {
+            End::Limit | End::Anew => assert!(most >= WHOLE, "{what}: back after {most} s"),
+            End::Time => assert!(waited >= WHOLE, "{what}: back after {waited} s"),
+            End::Signal => {}
+        }
+        let is_late = match end {
+            End::Limit => least > WHOLE + LATE,
+            End::Time => ended > self.back.max(self.begin + WHOLE) + LATE,
+            End::Anew | End::Signal => false,
+        };
+        assert!(!is_late, "{what}: waited for {least} to {most} s");
+        if let Some(line) = self.refused {
+            not_run(what, &line);
+        }
+    }
+}
+
+/// The time that a program has left in a file.
+fn time_in(place: &Place, name: &str) -> Option<f64> {
+    place
+        .file(name)
+        .exists()
+        .then(|| place.text(name).parse().expect("a number"))
+}
+
+/// Seconds on the clock that the programs use.
+fn now() -> f64 {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the call writes one struct.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+}
+
+#[test]
+fn every_call_goes_on_after_a_checkpoint() {
+    make_all("goes-on", |waiting| {
+        waiting.checkpoint();
+        sleep(Duration::from_secs_f64(SECOND));
+        waiting.checkpoint();
+    });
+}
+
+#[test]
+fn every_call_goes_on_after_a_restart() {
+    make_all("comes-back", |waiting| {
+        waiting.restart();
+        sleep(Duration::from_secs_f64(SECOND));
+        if waiting.end != End::Time {
+            waiting.restart();
+        }
+    });
+}
