@@ -21,6 +21,7 @@ mod start;
 mod target;
 mod thread_local;
 mod threads;
+mod vdso;
 mod write;
 
 use core::panic::PanicInfo;

@@ -14,7 +14,7 @@ use linux_raw_sys::prctl::PR_GET_TID_ADDRESS;
 
 use crate::signal::Owned;
 use crate::threads::{ForeignRseq, Thread, park, role, unblock};
-use crate::{alternate, clocks, report, signal, snapshot};
+use crate::{alternate, clocks, report, signal, snapshot, vdso};
 
 /// What a restored process has to know. It is filled in at a checkpoint and reaches the restored process as part of its
 /// memory.
@@ -271,6 +271,8 @@ pub extern "C" fn restored(handover: &Handover) -> ! {
         pad, pad_length, ..
     } = *handover;
     clocks::adopt(handover);
+    // SAFETY: the restorer knows where it has put it.
+    unsafe { vdso::settle_in(handover.vdso) };
     // SAFETY: we run on libckpt's stack.
     let resume = unsafe { RESUME.get() };
     resume.generation += 1;

@@ -11,7 +11,7 @@ use linux_raw_sys::general as n;
 use crate::settings::{Settings, complain};
 use crate::signal::Owned;
 use crate::threads::role;
-use crate::{alternate, interpose, report, resume, signal};
+use crate::{alternate, interpose, report, resume, signal, vdso};
 
 /// What the constructor found out.
 #[derive(Debug)]
@@ -53,6 +53,7 @@ ctor::declarative::ctor! {
         }
         report::remember_stderr();
         resume::find_rseq();
+        vdso::find();
         role::settle_in();
         signal::set_stack(stack);
         interpose::take_over(settings.signal, alternate);

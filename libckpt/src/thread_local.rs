@@ -7,6 +7,7 @@ use ckpt_sys::kernel::SignalStack;
 
 use crate::alternate::Slot;
 use crate::clocks::Deadline;
+use crate::vdso::PutOff;
 use ckpt_sys::in_progress::{CallNote, NoteInFrame};
 
 global_asm!(
@@ -37,6 +38,8 @@ pub struct ThreadLocal {
     /// The deadline of the innermost wrapper of a function that waits for a time of a clock, in its frame; may be stale
     /// like `note`.
     pub deadline: *const Deadline,
+    /// That the thread has gone on although the signal had come.
+    pub put_off: PutOff,
     /// A struct timespec for a call that is made again with the time that is left.
     pub scratch: [u64; 2],
 }

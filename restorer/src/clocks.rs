@@ -13,6 +13,10 @@ pub struct Here {
     pub kernel: [u64; CLOCKS],
 }
 
+/// The longest tick of a kernel (`CONFIG_HZ` is at least 100), in nanoseconds. The coarse form of a clock lags behind by up to one;
+/// in a process whose clocks go on a tick later than where they were, it does not go back either.
+const TICK: u64 = 10_000_000;
+
 impl Here {
     /// Whether the clocks are those that `saved` was read from, in the boot `boot_id`. A clock never goes back, so one that shows
     /// less is another one.
@@ -33,6 +37,7 @@ impl Here {
         core::array::from_fn(|clock| {
             saved.kernel[clock]
                 .wrapping_add(saved.offsets[clock])
+                .wrapping_add(TICK)
                 .wrapping_sub(self.kernel[clock])
         })
     }
@@ -64,9 +69,9 @@ mod tests {
     #[test]
     fn on_other_clocks_they_go_on_where_they_were() {
         let expected = [
-            105u64.wrapping_sub(200),
-            110u64.wrapping_sub(210),
-            119u64.wrapping_sub(220),
+            (TICK + 105).wrapping_sub(200),
+            (TICK + 110).wrapping_sub(210),
+            (TICK + 119).wrapping_sub(220),
         ];
         assert_eq!(LATER.offsets(&SAVED, [8; 16]), expected);
         let namespace = Here {
@@ -78,6 +83,6 @@ mod tests {
             kernel: [99, 210, 220],
             ..LATER
         };
-        assert_eq!(back.offsets(&SAVED, BOOT)[0], 6);
+        assert_eq!(back.offsets(&SAVED, BOOT)[0], TICK + 6);
     }
 }

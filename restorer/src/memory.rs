@@ -287,6 +287,16 @@ impl Memory {
         (kernels, self.clocks.offsets())
     }
 
+    /// Where the kernel's vdso is in the restored process; 0 if there is none.
+    pub fn vdso(&self, image: &Image<'static>) -> u64 {
+        let start = if self.facts.vdso_is_same {
+            saved_vdso_start(image)
+        } else {
+            self.layout.vdso
+        };
+        self.vdso_area().map_or(0, |area| start + area.offset)
+    }
+
     /// The vdso's areas that stage 2 moves, from where to where.
     pub fn vdso_moves(
         &self,

@@ -122,6 +122,7 @@ impl Pad {
                     pad: span.start,
                     pad_length: span.len(),
                     clock_gettime,
+                    vdso: memory.vdso(image),
                     offsets,
                 },
             });

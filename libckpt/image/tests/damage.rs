@@ -423,6 +423,9 @@ fn what_makes_no_sense_is_refused_though_its_checksum_is_right() {
         ("a mutex outside of memory", |parts| {
             parts.owners[0].address = 8 * PAGE
         }),
+        ("clocks that are read outside of code", |parts| {
+            parts.clocks.entry = STACK
+        }),
         ("a mutex at an odd address", |parts| {
             parts.owners[0].address += 1
         }),

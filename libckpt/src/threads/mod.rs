@@ -177,7 +177,7 @@ fn now() -> u64 {
 }
 
 /// Base addresses of FS and GS of the caller.
-fn bases() -> (u64, u64) {
+pub fn bases() -> (u64, u64) {
     /// `ARCH_GET_FS`, `ARCH_GET_GS` (arch/x86/include/uapi/asm/prctl.h).
     const GET: [u32; 2] = [0x1003, 0x1004];
     let [fs, gs] = GET.map(|code| {

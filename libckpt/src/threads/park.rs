@@ -42,8 +42,9 @@ static COMMAND: Command = Command {
     done: AtomicU32::new(0),
 };
 
-/// Marks our own stop requests in `si_code` (`SI_QUEUE`) and `si_value`.
+/// Marks our own stop requests in `si_code` (`SI_QUEUE`, or `SI_TIMER` where one was put off) and `si_value`.
 const SI_QUEUE: i32 = -1;
+const SI_TIMER: i32 = -2;
 const MARK: u64 = u64::from_be_bytes(*b"ckptstop");
 /// Offsets in a `siginfo_t` of a queued signal (include/uapi/asm-generic/siginfo.h).
 const CODE_AT: usize = 8;
@@ -60,8 +61,14 @@ pub fn stop_request() -> SignalInfo {
 
 /// Whether the signal is one of our stop requests. When in doubt it is not: then there is one checkpoint more.
 pub fn is_stop_request(info: &SignalInfo) -> bool {
-    info[CODE_AT..CODE_AT + 4] == SI_QUEUE.to_le_bytes()
+    let code = &info[CODE_AT..CODE_AT + 4];
+    (code == SI_QUEUE.to_le_bytes() || code == SI_TIMER.to_le_bytes())
         && info[VALUE_AT..VALUE_AT + 8] == MARK.to_le_bytes()
+}
+
+/// What a timer has the signal bring along: whether it is a stop request that comes again.
+pub fn mark(is_stop_request: bool) -> u64 {
+    if is_stop_request { MARK } else { 0 }
 }
 
 /// The epoch; see [`LIST`].

@@ -10,6 +10,7 @@ use ckpt_sys::{calls, proc};
 
 use super::{Thread, park, unblock};
 use crate::signal::checkpoint_signal;
+use crate::vdso;
 
 /// The process that takes a checkpoint in the upper half, [`BUSY`] in the lower; 0 while there is none. The process is
 /// part of it because a child that was forked meanwhile finds a word that is not about it.
@@ -28,11 +29,15 @@ pub fn settle_in() {
 }
 
 /// Entered from asm/handler.S on the stack that the signal found, with all signals blocked. Whether the caller is to take
-/// a checkpoint; if not, another thread's is over when this returns, and the caller goes on.
+/// a checkpoint; if not, the caller goes on: another thread's is over when this returns, or the signal comes again.
 ///
 /// # Safety
 /// The pointers are the arguments of a signal handler.
 pub unsafe extern "C" fn enter(_: i32, info: &SignalInfo, frame: *mut UserContext) -> bool {
+    // SAFETY: the caller answers for the pointers.
+    if super::bases().0 != 0 && unsafe { vdso::goes_on(info, frame) } {
+        return false;
+    }
     let stop_request = park::is_stop_request(info);
     if !stop_request {
         match try_to_own() {

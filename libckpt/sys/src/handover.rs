@@ -12,6 +12,8 @@ pub struct Handover {
     pub pad_length: u64,
     /// Address of the `clock_gettime` of the kernel's vdso, if the program's leads to libckpt's from now on; otherwise 0.
     pub clock_gettime: u64,
+    /// Address of the kernel's vdso, 0 if there is none.
+    pub vdso: u64,
     /// What the program is to see beyond the kernel's clocks, as in the image.
     pub offsets: [u64; CLOCKS],
 }
