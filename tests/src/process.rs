@@ -157,19 +157,15 @@ impl Process {
         })
     }
 
-    /// Takes a checkpoint into `myckpt`, unless the process ends before that.
+    /// Takes a checkpoint into `myckpt`; `false` if the process ends before that.
     ///
-    /// # Panics
-    /// If it is refused.
-    #[must_use]
-    pub fn checkpoint_unless_ended(&mut self) -> bool {
+    /// # Errors
+    /// The line of libckpt that says why there is no checkpoint.
+    pub fn checkpoint_unless_ended(&mut self) -> Result<bool, String> {
         let written = self
             .armed_unless_ended()
             .then(|| self.signal_and_look_for("myckpt"));
-        match written.flatten() {
-            Some(Err(line)) => panic!("{line}"),
-            written => written.is_some(),
-        }
+        Ok(written.flatten().transpose()?.is_some())
     }
 
     /// What becomes of a checkpoint: written, refused with a line, or nothing, since the process has ended.

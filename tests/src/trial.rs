@@ -191,7 +191,8 @@ impl<'a> Trial<'a> {
             assert!(refusals.is_empty(), "{}", refusals[0]);
             return (status.code() != Some(ENDED_AT_CHECKPOINT)).then_some(status);
         }
-        if !process.checkpoint_unless_ended() {
+        let is_taken = process.checkpoint_unless_ended();
+        if !is_taken.unwrap_or_else(|line| panic!("{line}")) {
             return Some(process.wait());
         }
         // What it writes from here on is written again after the restart.

@@ -16,7 +16,7 @@
 #include <threads.h>
 
 /* Seconds. */
-static const double WHOLE = 8;
+static const double WHOLE = 10;
 
 /* What ends a call: its limit, of which a checkpoint leaves what is left; its limit, which may begin anew; the time of a
  * clock; the signal that the test sends. */
