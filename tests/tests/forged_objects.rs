@@ -1,0 +1,119 @@
+//! Images that are whole, with right checksums, and hold descriptors and objects behind them that cannot be: refused in one
+//! line, before anything has happened.
+
+mod forge;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use ckpt_image::note::Kind;
+use ckpt_tests::{Launch, Place, Program};
+
+use forge::forge;
+
+const DAMAGED: i32 = 121;
+const CANNOT_BE_MADE: i32 = 123;
+
+/// Forges the note of an image of `program` and expects the exit code and one line with `words`.
+fn assert_refused(
+    program: &str,
+    kind: Kind,
+    edit: impl FnOnce(&mut Vec<u8>),
+    code: i32,
+    words: &str,
+) {
+    let place = Place::new("forged_objects");
+    let mut process = Program::compile(program).start(&place);
+    process.checkpoint();
+    process.kill();
+    place.release();
+    place.write("forged", forge(&place.bytes("myckpt"), kind, edit));
+    fs::set_permissions(place.file("forged"), fs::Permissions::from_mode(0o600))
+        .expect("it is ours");
+    let status = Launch::restorer(["forged"]).start(&place).wait();
+    let said = place.text("restorer.err");
+    assert_eq!(status.code(), Some(code), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.contains(words), "`{words}` is not in: {said}");
+}
+
+/// Behind version and flags, the records begin.
+const FIRST: usize = 4;
+
+#[test]
+fn a_pipe_with_more_in_it_than_it_holds() {
+    let capacity = FIRST + 16;
+    let edit = |note: &mut Vec<u8>| note[capacity..capacity + 4].fill(0);
+    // Its first pipe is empty, so the second one is the one that does not fit.
+    let next = FIRST + 28;
+    let both = |note: &mut Vec<u8>| {
+        edit(note);
+        note[next + 16..next + 20].fill(0);
+    };
+    assert_refused("pipe.c", Kind::Pipes, both, DAMAGED, "content of a pipe");
+}
+
+#[test]
+fn a_pipe_that_is_not_there() {
+    let edit = |note: &mut Vec<u8>| note.truncate(FIRST);
+    assert_refused(
+        "pipe.c",
+        Kind::Pipes,
+        edit,
+        CANNOT_BE_MADE,
+        "has no state in the image",
+    );
+}
+
+#[test]
+fn a_descriptor_that_epoll_cannot_watch() {
+    let target = FIRST + 8;
+    let edit = |note: &mut Vec<u8>| note[target..target + 4].copy_from_slice(&99u32.to_le_bytes());
+    assert_refused(
+        "epoll.c",
+        Kind::EpollEntries,
+        edit,
+        CANNOT_BE_MADE,
+        "cannot watch",
+    );
+}
+
+#[test]
+fn a_number_that_no_descriptor_has() {
+    let number = FIRST + 4;
+    let edit = |note: &mut Vec<u8>| note[number..number + 4].fill(0xff);
+    assert_refused("epoll.c", Kind::EpollEntries, edit, DAMAGED, "epoll entry");
+}
+
+#[test]
+fn a_timer_of_a_clock_that_is_not_there() {
+    let clock = FIRST + 4;
+    let edit = |note: &mut Vec<u8>| note[clock..clock + 4].fill(0x7f);
+    assert_refused(
+        "timerfd.c",
+        Kind::TimerDescriptors,
+        edit,
+        CANNOT_BE_MADE,
+        "cannot be made again",
+    );
+}
+
+#[test]
+fn a_watch_with_a_number_that_is_out_of_reach() {
+    let number = FIRST + 12;
+    let edit = |note: &mut Vec<u8>| note[number..number + 4].fill(0xff);
+    assert_refused("inotify.c", Kind::Watchers, edit, DAMAGED, "a watch");
+}
+
+#[test]
+fn a_file_in_memory_that_is_longer_than_can_be() {
+    let size = FIRST + 24;
+    let edit = |note: &mut Vec<u8>| note[size..size + 8].fill(0xff);
+    assert_refused(
+        "memfd.c",
+        Kind::MemoryFiles,
+        edit,
+        DAMAGED,
+        "a file in memory",
+    );
+}
