@@ -33,6 +33,10 @@ int main(void) {
     int waiting = timer(CLOCK_MONOTONIC, 0, 0, 0);
     CHECK(timerfd_settime(waiting, 0, &short_time, NULL) == 0);
     while (setting(waiting).it_value.tv_nsec == 0) {}
+    /* One that is due at any moment. */
+    struct itimerspec shortest = {.it_value.tv_nsec = 1000, .it_interval.tv_nsec = 1000};
+    int hurried = timer(CLOCK_MONOTONIC, 0, 0, 0);
+    CHECK(timerfd_settime(hurried, 0, &shortest, NULL) == 0);
     usleep(20000);
     ready_and_wait();
     CHECK(is_about(setting(monotonic).it_value.tv_sec, HOUR) && setting(monotonic).it_interval.tv_sec == 7);
@@ -42,6 +46,8 @@ int main(void) {
     CHECK(read(stopped, &ticks, 8) == -1 && errno == EAGAIN && read(monotonic, &ticks, 8) == -1 && errno == EAGAIN);
     CHECK(read(over, &ticks, 8) == 8 && ticks == 1 && read(over, &ticks, 8) == -1 && errno == EAGAIN);
     CHECK(read(waiting, &ticks, 8) == 8 && ticks >= 20);
+    for (int i = 0; i < 3; i++)
+        while (read(hurried, &ticks, 8) == -1) CHECK(errno == EAGAIN);
     /* It goes on ticking, and whoever reads waits for it. */
     CHECK(fcntl(often, F_GETFD) == FD_CLOEXEC && fcntl(often, F_GETFL) == O_RDWR);
     for (int i = 0; i < 3; i++) CHECK(read(copy, &ticks, 8) == 8 && ticks >= 1);

@@ -395,23 +395,20 @@ pub fn timer_descriptor(clock: u32) -> Result<Fd, Errno> {
     Ok(Fd::owning(number as i32))
 }
 
-/// timerfd_gettime(2): interval and time left, in nanoseconds.
+/// timerfd_gettime(2): lets a timer with an interval run on whose expiration has not been read.
 ///
 /// # Errors
 /// Those of the system call.
-pub fn timer_of_descriptor(fd: i32) -> Result<[u64; 2], Errno> {
+pub fn count_expirations(fd: i32) -> Done {
     let mut timer = [0u64; 4];
     // SAFETY: `struct itimerspec` is four numbers, which the kernel writes.
     unsafe {
         call(
             n::__NR_timerfd_gettime,
             [fd as usize, timer.as_mut_ptr() as usize],
-        )?
-    };
-    let [interval_s, interval, left_s, left] = timer;
-    let nanoseconds =
-        |seconds: u64, rest: u64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
-    Ok([nanoseconds(interval_s, interval), nanoseconds(left_s, left)])
+        )
+        .map(drop)
+    }
 }
 
 /// timerfd_settime(2): interval and first expiration, in nanoseconds.
