@@ -27,6 +27,8 @@ pub enum Source {
     ControllingTerminal,
     /// An event counter is made.
     EventCounter,
+    /// A socket, all of which are made at the beginning.
+    Socket,
     /// A pipe is made, unless that was done for another of its ends.
     Pipe,
     /// An epoll instance is made; it gets its entries when everything is on its number.
@@ -71,6 +73,7 @@ pub fn source(descriptor: &Descriptor<'_>, here: &Inherited) -> Source {
             .find(|&number| here.terminal[number as usize])
             .map_or(Source::ControllingTerminal, Source::Inherited),
         Kind::EventCounter => Source::EventCounter,
+        Kind::Socket => Source::Socket,
         Kind::Pipe | Kind::OutsidePipe => Source::Pipe,
         Kind::Epoll => Source::Epoll,
         Kind::Timer => Source::Timer,

@@ -12,5 +12,6 @@ pub mod operations;
 pub mod plan;
 pub mod report;
 pub mod show;
+pub mod sockets;
 pub mod threads;
 pub mod vdso;

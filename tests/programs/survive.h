@@ -1,4 +1,5 @@
 /* What the programs share: say that the state is set up, wait for the release, say what did not survive. */
+#pragma once
 #define _GNU_SOURCE 1
 #include <errno.h>
 #include <fcntl.h>

@@ -62,7 +62,8 @@ impl Program {
             binary: target_dir().join(directory).join(file.replace('.', "_")),
             directives,
         };
-        let headers = ["survive.h", "thread.h"].map(|name| here.join("programs").join(name));
+        let headers =
+            ["survive.h", "thread.h", "socket.h"].map(|name| here.join("programs").join(name));
         // Replacing a program that another test runs already would look to that test like a deleted executable.
         let _lock = program.lock();
         if !is_older(&source, &program.binary)

@@ -117,3 +117,39 @@ fn a_file_in_memory_that_is_longer_than_can_be() {
         "a file in memory",
     );
 }
+
+#[test]
+fn a_socket_in_a_state_that_is_not_there() {
+    let edit = |note: &mut Vec<u8>| note[FIRST + 16] = 99;
+    let words = "the state of a socket";
+    assert_refused("socket_pair.c", Kind::Sockets, edit, DAMAGED, words);
+}
+
+#[test]
+fn a_socket_of_a_family_that_is_not_there() {
+    let edit = |note: &mut Vec<u8>| note[FIRST + 4] = 99;
+    assert_refused("socket_pair.c", Kind::Sockets, edit, DAMAGED, "a socket");
+}
+
+#[test]
+fn a_socket_whose_peer_is_itself_or_none() {
+    let itself = |note: &mut Vec<u8>| note[FIRST + 20] = note[FIRST];
+    let words = "the peer of a socket";
+    assert_refused("socket_pair.c", Kind::Sockets, itself, DAMAGED, words);
+    let none = |note: &mut Vec<u8>| note[FIRST + 20] = 99;
+    assert_refused("socket_pair.c", Kind::Sockets, none, DAMAGED, "a socket");
+}
+
+#[test]
+fn a_message_to_nobody() {
+    let edit = |note: &mut Vec<u8>| note[FIRST] = 99;
+    let words = "a message in a socket";
+    assert_refused("socket_pair.c", Kind::Messages, edit, DAMAGED, words);
+}
+
+#[test]
+fn a_descriptor_in_flight_that_is_not_there() {
+    let edit = |note: &mut Vec<u8>| note[FIRST] = 99;
+    let words = "the number of a descriptor in flight";
+    assert_refused("socket_rights.c", Kind::InFlight, edit, DAMAGED, words);
+}

@@ -122,6 +122,7 @@ const PROGRAMS: &[&str] = &[
     "signalfd.c",
     "inotify.c",
     "memfd.c",
+    "socket_rights.c",
 ];
 
 #[test]

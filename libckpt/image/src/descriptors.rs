@@ -36,6 +36,8 @@ pub enum Kind {
     MemoryFile = 13,
     /// What refers to the process itself (`pidfd_open(2)`): it refers to the new one.
     Itself = 23,
+    /// A socket, see [`crate::objects::sockets`].
+    Socket = 14,
 }
 
 impl Kind {
@@ -55,6 +57,7 @@ impl Kind {
             Self::Watcher,
             Self::MemoryFile,
             Self::Itself,
+            Self::Socket,
         ]
         .into_iter()
         .find(|&known| known as u32 == number)

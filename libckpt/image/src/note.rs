@@ -55,13 +55,19 @@ pub enum Kind {
     Watchers = 0x434B_0015,
     /// [`crate::objects::memory_files::MemoryFile`], repeated.
     MemoryFiles = 0x434B_0016,
+    /// [`crate::objects::sockets::Socket`], repeated.
+    Sockets = 0x434B_0020,
+    /// [`crate::objects::sockets::Message`], repeated.
+    Messages = 0x434B_0021,
+    /// [`crate::objects::sockets::InFlight`], repeated.
+    InFlight = 0x434B_0022,
     /// [`crate::header::Checksums`], always the last note.
     Checksums = 0x434B_00FF,
 }
 
 impl Kind {
     /// Every kind, in the order in which they stand in an image.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 23] = [
         Self::Header,
         Self::Cpu,
         Self::Process,
@@ -81,6 +87,9 @@ impl Kind {
         Self::SignalDescriptors,
         Self::Watchers,
         Self::MemoryFiles,
+        Self::Sockets,
+        Self::Messages,
+        Self::InFlight,
         Self::Checksums,
     ];
 

@@ -21,6 +21,7 @@ use crate::objects::event_counters::EventCounter;
 use crate::objects::memory_files::MemoryFile;
 use crate::objects::pipes::Pipe;
 use crate::objects::signal_descriptors::SignalDescriptor;
+use crate::objects::sockets::{InFlight, Message, Socket};
 use crate::objects::timer_descriptors::TimerDescriptor;
 use crate::objects::watchers::Watcher;
 use crate::owners::OwnerWord;
@@ -348,11 +349,15 @@ impl<'a> Image<'a> {
         found.check_objects::<SignalDescriptor>()?;
         found.check_objects::<Watcher<'_>>()?;
         found.check_objects::<MemoryFile<'_>>()?;
+        found.check_objects::<Socket<'_>>()?;
+        found.check_objects::<Message<'_>>()?;
+        found.check_objects::<InFlight>()?;
         image.check_memory(file_size)?;
         image.check_contexts()?;
         image.check_clocks()?;
         image.check_owners()?;
         image.check_descriptors()?;
+        image.check_sockets()?;
         Ok(image)
     }
 
@@ -548,6 +553,19 @@ impl<'a> Image<'a> {
             Ok(())
         } else {
             Err(Malformed::Field("the descriptor of a lock"))
+        }
+    }
+
+    /// Sockets ascend.
+    fn check_sockets(&self) -> Result<(), Malformed> {
+        let descriptions = self.objects::<Socket<'_>>();
+        if descriptions
+            .map(|socket| socket.description)
+            .is_sorted_by(|earlier, later| earlier < later)
+        {
+            Ok(())
+        } else {
+            Err(Malformed::Field("the order of the sockets"))
         }
     }
 }

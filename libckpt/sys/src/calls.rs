@@ -287,6 +287,42 @@ pub fn unlink_at(directory: i32, path: &CStr) -> Done {
     }
 }
 
+/// fchmodat(2)
+///
+/// # Errors
+/// Those of the system call.
+pub fn change_mode(path: &CStr, mode: u32) -> Done {
+    // SAFETY: the kernel reads the path only.
+    unsafe {
+        call(
+            n::__NR_fchmodat,
+            [AT_FDCWD as usize, path.as_ptr() as usize, mode as usize],
+        )
+        .map(drop)
+    }
+}
+
+/// fchownat(2), of a symbolic link itself
+///
+/// # Errors
+/// Those of the system call.
+pub fn change_owner(path: &CStr, uid: u32, gid: u32) -> Done {
+    // SAFETY: the kernel reads the path only.
+    unsafe {
+        call(
+            n::__NR_fchownat,
+            [
+                AT_FDCWD as usize,
+                path.as_ptr() as usize,
+                uid as usize,
+                gid as usize,
+                n::AT_SYMLINK_NOFOLLOW as usize,
+            ],
+        )
+        .map(drop)
+    }
+}
+
 /// chdir(2)
 ///
 /// # Errors
@@ -504,13 +540,26 @@ pub fn event_counter(count: u32, flags: u32) -> Result<Fd, Errno> {
 /// # Errors
 /// Those of the system call.
 pub fn poll_now(fd: i32, events: u32) -> Result<u32, Errno> {
+    poll(fd, events, 0)
+}
+
+/// poll(2) of one descriptor; the events that are there, none of them after so many milliseconds.
+///
+/// # Errors
+/// Those of the system call.
+pub fn poll(fd: i32, events: u32, milliseconds: u32) -> Result<u32, Errno> {
     let mut entry = n::pollfd {
         fd,
         events: events as i16,
         revents: 0,
     };
     // SAFETY: the kernel reads and writes one struct.
-    unsafe { call(n::__NR_poll, [&raw mut entry as usize, 1, 0])? };
+    unsafe {
+        call(
+            n::__NR_poll,
+            [&raw mut entry as usize, 1, milliseconds as usize],
+        )?
+    };
     Ok(u32::from(entry.revents as u16))
 }
 

@@ -18,6 +18,7 @@ pub mod line;
 pub mod map_vec;
 pub mod maps;
 pub mod proc;
+pub mod sockets;
 pub mod syscall;
 
 pub use errno::Errno;

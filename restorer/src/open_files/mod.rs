@@ -8,6 +8,7 @@ mod memory_files;
 mod opener;
 mod pipes;
 mod signals;
+mod sockets;
 mod timers;
 mod watchers;
 
@@ -15,6 +16,7 @@ use core::fmt::Write;
 
 use ckpt_image::descriptors::{Descriptor, Kind};
 use ckpt_image::objects::epoll_entries::EpollEntry;
+use ckpt_image::objects::sockets::InFlight;
 use ckpt_image::reader::Image;
 use ckpt_sys::line::Text;
 use ckpt_sys::{Errno, MapVec, calls, proc};
@@ -28,6 +30,7 @@ use crate::image_file::{ImageFile, kernel_path};
 use crate::{Result, output};
 use made::Made;
 use opener::{Opener, Problem};
+use sockets::Sockets;
 
 /// One descriptor of the program.
 #[derive(Clone, Copy)]
@@ -36,6 +39,8 @@ struct Opened {
     /// Ours above the program's highest, or one of the program's with a lower number.
     from: i32,
     close_on_exec: bool,
+    /// Of the program's descriptors, it is none: a message carries it.
+    is_in_flight: bool,
 }
 
 /// All files that the program had open, open again on numbers above the program's.
@@ -69,6 +74,7 @@ impl OpenFiles {
             place: Place::of(&image.header, proc::boot_id(), proc::machine_id()),
             allow_changed: options.allow_changed,
             made: Made::above(above),
+            sockets: Sockets::of(&image, above)?,
         };
         move_own(file, above)?;
 
@@ -77,13 +83,21 @@ impl OpenFiles {
         let mut opened = MapVec::with_capacity(count).map_err(&no_memory)?;
         let mut problems = Composer::new();
         let mut changed = false;
+        enter_directory(&image, &mut problems);
+        // Some have addresses that are relative to the directory.
+        opener.sockets.make(&image, &mut problems);
+        let has_sockets = problems.is_empty();
         for descriptor in image.descriptors() {
+            if descriptor.kind() == Kind::Socket && !has_sockets {
+                continue;
+            }
             match opener.open(&descriptor) {
                 Ok(fd) => {
                     let entry = Opened {
                         number: descriptor.number as i32,
                         from: fd,
                         close_on_exec: descriptor.close_on_exec != 0,
+                        is_in_flight: is_in_flight(&image, descriptor.number),
                     };
                     opened.push(entry).map_err(&no_memory)?;
                 }
@@ -95,21 +109,20 @@ impl OpenFiles {
                 }
             }
         }
-        let directory =
-            kernel_path(image.process.directory).and_then(|path| calls::chdir(path.as_c_str()));
-        if let Err(errno) = directory {
-            problems.separate();
-            let directory = Text(image.process.directory);
-            let _ = write!(
-                problems,
-                "{directory} (working directory) cannot be entered: {errno}"
-            );
+        if problems.is_empty() {
+            let find = |description| {
+                let index = opened.binary_search_by_key(&(description as i32), |one| one.number);
+                index.ok().map(|index| opened[index].from)
+            };
+            opener.sockets.finish(&image, find, &mut problems);
         }
         if problems.is_empty() {
             return Ok(Self { files: opened });
         }
         let remedy = if changed {
             "put them back as they were, or use --allow-changed"
+        } else if !has_sockets {
+            "end what has them now, then try again"
         } else {
             "put them back, then try again"
         };
@@ -138,6 +151,7 @@ impl OpenFiles {
         let kept = self
             .files
             .iter()
+            .filter(|opened| !opened.is_in_flight)
             .map(|opened| opened.number)
             .chain(own.into_iter().filter(|&fd| fd >= 0))
             .map(|fd| fd as u32);
@@ -160,6 +174,24 @@ pub fn complete(image: &Image<'static>) -> Result<()> {
     locks::take(image)?;
     timers::set(image)?;
     watchers::watch(image)
+}
+
+fn enter_directory(image: &Image<'_>, problems: &mut Composer) {
+    let directory =
+        kernel_path(image.process.directory).and_then(|path| calls::chdir(path.as_c_str()));
+    if let Err(errno) = directory {
+        let directory = Text(image.process.directory);
+        let _ = write!(
+            problems,
+            "{directory} (working directory) cannot be entered: {errno}"
+        );
+    }
+}
+
+fn is_in_flight(image: &Image<'_>, number: u32) -> bool {
+    image
+        .objects::<InFlight>()
+        .any(|in_flight| in_flight.number == number)
 }
 
 /// What the restorer has on the numbers 0 to 2.
@@ -193,8 +225,8 @@ fn is_terminal(fd: i32) -> bool {
 /// How many descriptors we need at most for one of the program's, until it is on its number.
 fn staged_for(descriptor: Descriptor<'_>) -> u64 {
     match descriptor.kind() {
-        // The other end of a pipe is made along, and may not be among the program's.
-        Kind::Pipe | Kind::OutsidePipe | Kind::MemoryFile => 2,
+        // The other end of a pipe or a connection is made along, and may not be among the program's.
+        Kind::Pipe | Kind::OutsidePipe | Kind::MemoryFile | Kind::Socket => 2,
         _ => 1,
     }
 }

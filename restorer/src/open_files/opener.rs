@@ -11,6 +11,7 @@ use restart::descriptors::{Inherited, Source, open_flags, source, status_flags};
 use restart::files::{Access, Place, Verdict, judge};
 
 use super::made::Made;
+use super::sockets::Sockets;
 use super::{epoll, event_counters, memory_files, pipes, signals, timers, watchers};
 use crate::image_file::kernel_path;
 use crate::output;
@@ -23,6 +24,8 @@ pub enum Problem {
     NoState,
     /// It is something else now.
     OtherKind,
+    /// A reason put together with [`restart::report::compose`].
+    Composed(&'static [u8]),
     /// It has changed in a way that could damage data.
     Changed(&'static str),
 }
@@ -31,6 +34,7 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Failed(step, errno) => write!(f, "{step}: {errno}"),
+            Self::Composed(why) => write!(f, "{}", Text(why)),
             Self::NoState => f.write_str("has no state in the image"),
             Self::OtherKind => f.write_str("is not the same kind of file any more"),
             Self::Changed(why) => f.write_str(why),
@@ -54,6 +58,8 @@ pub struct Opener<'i> {
     pub allow_changed: bool,
     /// What was made for earlier descriptors.
     pub made: Made,
+    /// All sockets.
+    pub sockets: Sockets,
 }
 
 impl Opener<'_> {
@@ -66,6 +72,14 @@ impl Opener<'_> {
             Source::Null => open_null(descriptor)?,
             Source::ControllingTerminal => open_terminal(descriptor)?,
             Source::EventCounter => event_counters::make(descriptor, &self.image)?,
+            Source::Socket => {
+                let fd = self
+                    .sockets
+                    .take(descriptor.number)
+                    .ok_or(Problem::NoState)?;
+                set_status(&fd, descriptor)?;
+                fd
+            }
             Source::Pipe => pipes::open(descriptor, &self.image, &mut self.made)?,
             Source::Epoll => epoll::make(descriptor)?,
             Source::Timer => timers::make(descriptor, &self.image)?,

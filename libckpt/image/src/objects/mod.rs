@@ -6,6 +6,7 @@ pub mod event_counters;
 pub mod memory_files;
 pub mod pipes;
 pub mod signal_descriptors;
+pub mod sockets;
 pub mod timer_descriptors;
 pub mod watchers;
 

@@ -30,6 +30,9 @@ fn is_itself(number: i32) -> Result<bool, Failure> {
 /// # Errors
 /// [`Failure`] if that cannot be restored.
 pub fn classify(number: i32, stat: &calls::Stat, path: &Path) -> Result<Kind, Failure> {
+    if stat.st_mode & n::S_IFMT == n::S_IFSOCK {
+        return Ok(Kind::Socket);
+    }
     let standard = (0..=2).contains(&number);
     let refuse = |what: &str| {
         Err(failure!(
@@ -73,7 +76,6 @@ pub fn classify(number: i32, stat: &calls::Stat, path: &Path) -> Result<Kind, Fa
         _ if standard => Ok(Kind::Standard),
         n::S_IFIFO if path.as_bytes().starts_with(b"pipe:[") => Ok(Kind::OutsidePipe),
         n::S_IFIFO => refuse("a named pipe is not supported yet"),
-        n::S_IFSOCK => refuse("a socket is not supported yet"),
         n::S_IFBLK => refuse("a block device is not supported"),
         _ => refuse("this kind of descriptor is not supported yet"),
     }

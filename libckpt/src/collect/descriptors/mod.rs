@@ -11,6 +11,7 @@ mod objects;
 mod pipes;
 mod sharing;
 mod signals;
+mod sockets;
 mod timers;
 mod watchers;
 
@@ -23,6 +24,7 @@ use linux_raw_sys::general as n;
 
 use crate::failure::{Doing, Failure};
 use objects::Objects;
+use sockets::Sockets;
 
 /// One descriptor, with its path kept elsewhere.
 #[derive(Clone, Copy, Debug)]
@@ -63,10 +65,13 @@ impl Descriptors {
         result?;
         all.found
             .sort_unstable_by_key(|found| found.descriptor.number);
+        let sockets = Sockets::look(&mut all)?;
+        all.found
+            .sort_unstable_by_key(|found| found.descriptor.number);
         sharing::find(&mut all.found)?;
         pipes::find(&mut all)?;
         all.locks = locks::find(all.iter())?;
-        all.objects = objects::collect(&all)?;
+        all.objects = objects::collect(&all, &sockets)?;
         Ok(all)
     }
 

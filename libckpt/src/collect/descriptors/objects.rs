@@ -6,6 +6,7 @@ use ckpt_image::objects::Object;
 use ckpt_image::wire::Encoder;
 use ckpt_sys::MapVec;
 
+use super::sockets::Sockets;
 use super::{Descriptors, epoll, event_counters, memory_files, pipes, signals, timers, watchers};
 use crate::failure::{Doing, Failure};
 
@@ -74,7 +75,7 @@ impl Objects {
 ///
 /// # Errors
 /// [`Failure`] names the first object that cannot be saved.
-pub fn collect(descriptors: &Descriptors) -> Result<Objects, Failure> {
+pub fn collect(descriptors: &Descriptors, sockets: &Sockets) -> Result<Objects, Failure> {
     let mut objects = Objects::default();
     pipes::collect(descriptors, &mut objects)?;
     epoll::collect(descriptors, &mut objects)?;
@@ -89,5 +90,6 @@ pub fn collect(descriptors: &Descriptors) -> Result<Objects, Failure> {
             _ => {}
         }
     }
+    sockets.write(descriptors, &mut objects)?;
     Ok(objects)
 }

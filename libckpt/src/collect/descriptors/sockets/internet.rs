@@ -1,0 +1,167 @@
+//! TCP and UDP.
+
+use ckpt_image::objects::sockets::State;
+use ckpt_sys::{calls, sockets};
+use linux_raw_sys::general as n;
+use linux_raw_sys::net;
+
+use super::Seen;
+use crate::failure::{Failure, failure};
+
+/// States of a TCP socket (include/net/tcp_states.h), as `struct tcp_info` has them.
+mod tcp {
+    pub const SYN_SENT: u8 = 2;
+    pub const FIN_WAIT1: u8 = 4;
+    pub const FIN_WAIT2: u8 = 5;
+    pub const TIME_WAIT: u8 = 6;
+    pub const CLOSE: u8 = 7;
+    pub const LAST_ACK: u8 = 9;
+    pub const LISTEN: u8 = 10;
+    pub const CLOSING: u8 = 11;
+}
+
+/// Of `struct tcp_info` (include/uapi/linux/tcp.h): where the limit of connections not yet accepted stands.
+const BACKLOG_AT: usize = 28;
+
+/// No window is offered that is smaller than a segment (`__tcp_select_window` in net/ipv4/tcp_output.c), and those of the
+/// loopback are large.
+const SLACK: usize = 256 << 10;
+
+/// How long data between two sockets of the program may take from one to the other, in steps of a millisecond. What did not
+/// fit is sent again after 200 ms, then after twice that, and so on (`TCP_RTO_MIN` in include/net/tcp.h).
+const PATIENCE: u32 = 3000;
+
+/// Bits of [`Seen::shut_down`].
+const RECEIVES_NO_MORE: u32 = 1;
+const SENDS_NO_MORE: u32 = 2;
+
+/// Finds out how far a TCP socket has come.
+pub fn look_at_tcp(seen: &mut Seen, flags: u32) -> Result<(), Failure> {
+    let mut info = [0; 32];
+    if sockets::option(seen.fd(), net::SOL_TCP, net::TCP_INFO, &mut info) != Ok(info.len()) {
+        return Err(failure!(
+            "descriptor {}: the kernel does not tell the state of the connection",
+            seen.number
+        ));
+    }
+    let ready = calls::poll_now(seen.fd(), n::POLLIN | n::POLLRDHUP).unwrap_or(0);
+    let hung_up = ready & n::POLLRDHUP != 0;
+    if hung_up {
+        seen.shut_down |= RECEIVES_NO_MORE;
+    }
+    seen.state = match info[0] {
+        tcp::LISTEN => {
+            let [a, b, c, d] = [0, 1, 2, 3].map(|byte| info[BACKLOG_AT + byte]);
+            seen.backlog = u32::from_ne_bytes([a, b, c, d]);
+            State::Listening
+        }
+        // A thread that is blocked in connect(2) makes the call again.
+        tcp::SYN_SENT if flags & n::O_NONBLOCK == 0 => State::Unconnected,
+        tcp::SYN_SENT => State::Connecting,
+        tcp::CLOSE if ready & n::POLLERR != 0 && ready & n::POLLIN == 0 => State::Connecting,
+        tcp::CLOSE if ready & n::POLLERR != 0 && is_empty(seen) => State::Connecting,
+        tcp::CLOSE if hung_up => State::Ended,
+        tcp::CLOSE => State::Unconnected,
+        tcp::FIN_WAIT1 | tcp::FIN_WAIT2 | tcp::TIME_WAIT | tcp::LAST_ACK | tcp::CLOSING => {
+            seen.shut_down |= SENDS_NO_MORE;
+            State::Outside
+        }
+        _ => State::Outside,
+    };
+    if matches!(info[0], tcp::SYN_SENT) {
+        // The kernel has chosen the address, and will choose another one.
+        seen.name = sockets::Address::NONE;
+    }
+    Ok(())
+}
+
+fn is_empty(seen: &Seen) -> bool {
+    sockets::received(seen.fd()) == Ok(0)
+}
+
+/// Whether two sockets are the ends of one connection.
+pub fn are_ends(one: &Seen, other: &Seen) -> bool {
+    let is_open = |end: &Seen| end.is_tcp() && end.state == State::Outside;
+    let leads_to = |end: &Seen, other: &Seen| {
+        !end.peer_name.as_bytes().is_empty()
+            && end.peer_name.host_and_port() == other.name.host_and_port()
+    };
+    is_open(one)
+        && is_open(other)
+        && one.inode != other.inode
+        && leads_to(one, other)
+        && leads_to(other, one)
+}
+
+/// Waits until all that `from` has sent is in the queue of `to`, where it can be looked at. What the queue has no room for
+/// stays with the sender, of whom the kernel hands it out to nobody, so there is more room for that time.
+pub fn bring_over(from: &Seen, to: &Seen) -> Result<(), Failure> {
+    let waiting = || sockets::unacknowledged(from.fd()).unwrap_or(0);
+    let left = waiting();
+    if left == 0 {
+        return Ok(());
+    }
+    let room = Room::make(to.fd(), left);
+    for _ in 0..PATIENCE {
+        room.acknowledge();
+        if waiting() == 0 {
+            return Ok(());
+        }
+        calls::sleep(1_000_000);
+    }
+    Err(failure!(
+        "descriptors {} and {}: {} bytes of a connection within the program are still on their way; send the signal again",
+        from.number,
+        to.number,
+        waiting()
+    ))
+}
+
+/// More room in the buffer of a socket that receives. Its settings are put back at the end; a buffer that the kernel tunes
+/// stays as large as it has become.
+struct Room {
+    fd: i32,
+    least: u32,
+    size: u32,
+    sizes_set: u32,
+}
+
+impl Room {
+    /// For `more` bytes than were received. `SO_RCVLOWAT` makes the buffer as large as needed, up to what the kernel's own
+    /// tuning would do (`tcp_set_rcvlowat` in net/ipv4/tcp.c).
+    fn make(fd: i32, more: usize) -> Self {
+        let get = |name| sockets::number_option(fd, net::SOL_SOCKET, name);
+        let room = Self {
+            fd,
+            least: get(net::SO_RCVLOWAT).unwrap_or(1),
+            size: get(net::SO_RCVBUF).unwrap_or(0),
+            sizes_set: get(net::SO_BUF_LOCK).unwrap_or(0),
+        };
+        let received = sockets::received(fd).unwrap_or(0);
+        room.set(net::SO_BUF_LOCK, 0);
+        let wanted = (received + more + SLACK).min(i32::MAX as usize);
+        room.set(net::SO_RCVLOWAT, wanted as u32);
+        room
+    }
+
+    /// Lets the sender know.
+    fn acknowledge(&self) {
+        let _ = sockets::set_number_option(self.fd, net::SOL_TCP, net::TCP_QUICKACK, 1);
+        // As after any read, even one that takes nothing, the kernel looks whether there is a larger window to be told.
+        let _ = sockets::peek_stream(self.fd, &mut [0]);
+    }
+
+    fn set(&self, name: u32, value: u32) {
+        let _ = sockets::set_number_option(self.fd, net::SOL_SOCKET, name, value);
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.set(net::SO_RCVLOWAT, self.least);
+        if self.sizes_set & net::SOCK_RCVBUF_LOCK != 0 {
+            self.set(net::SO_RCVBUF, self.size / 2);
+        }
+        self.set(net::SO_BUF_LOCK, self.sizes_set);
+    }
+}

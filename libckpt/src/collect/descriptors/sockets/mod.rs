@@ -1,0 +1,491 @@
+//! Sockets.
+
+mod diagnosis;
+mod internet;
+mod memberships;
+mod options;
+mod queue;
+
+use ckpt_image::descriptors::Kind;
+use ckpt_image::objects::sockets::{InFlight, Message, NONE, Socket, State};
+use ckpt_sys::sockets::Address;
+use ckpt_sys::{Errno, Fd, Line, MapVec, calls, files, sockets};
+use linux_raw_sys::general as n;
+use linux_raw_sys::{net, netlink};
+
+use super::Descriptors;
+use super::objects::Objects;
+use crate::failure::{Doing, Failure, failure};
+use diagnosis::{Diagnosis, Diagnostics};
+use queue::Queues;
+
+/// One socket.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    /// A descriptor through which it can be reached now; later the lowest.
+    number: u32,
+    inode: u64,
+    family: u32,
+    kind: u32,
+    protocol: u32,
+    name: Address,
+    peer_name: Address,
+    state: State,
+    /// Inode of the peer, if that is the program's.
+    peer: Option<u64>,
+    backlog: u32,
+    shut_down: u32,
+    /// Permissions, owner and group of the file of a Unix socket.
+    file: [u32; 3],
+}
+
+impl Seen {
+    fn fd(&self) -> i32 {
+        self.number as i32
+    }
+
+    fn is_unix(&self) -> bool {
+        self.family == net::AF_UNIX
+    }
+
+    fn is_tcp(&self) -> bool {
+        self.is_internet() && self.kind == net::SOCK_STREAM
+    }
+
+    fn is_udp(&self) -> bool {
+        self.is_internet() && self.kind == net::SOCK_DGRAM
+    }
+
+    fn is_internet(&self) -> bool {
+        matches!(self.family, net::AF_INET | net::AF_INET6)
+    }
+
+    fn has_connection(&self) -> bool {
+        matches!(self.kind, net::SOCK_STREAM | net::SOCK_SEQPACKET)
+    }
+
+    /// Whether the kernel has it send to somebody outside.
+    fn leads_outside(&self) -> bool {
+        match self.state {
+            State::Outside | State::Ended => true,
+            State::Unconnected => self.peer.is_none() && !self.peer_name.as_bytes().is_empty(),
+            State::Listening | State::Paired | State::Connecting => false,
+        }
+    }
+}
+
+/// All sockets of the program, and what they have received.
+#[derive(Debug, Default)]
+pub struct Sockets {
+    seen: MapVec<Seen>,
+    queues: Queues,
+    /// Numbers that only we have: duplicates of what messages carry.
+    in_flight: MapVec<i32>,
+}
+
+impl Drop for Sockets {
+    fn drop(&mut self) {
+        for &number in self.in_flight.iter() {
+            drop(Fd::owning(number));
+        }
+    }
+}
+
+impl Sockets {
+    /// Looks at the sockets among `all`, and adds what is in flight in them to `all`, which may be sockets in turn.
+    ///
+    /// # Errors
+    /// [`Failure`] names the first socket that cannot be restored.
+    pub fn look(all: &mut Descriptors) -> Result<Self, Failure> {
+        let mut sockets = Self::default();
+        let mut diagnostics = None;
+        let mut index = 0;
+        while let Some(found) = all.found.get(index) {
+            index += 1;
+            let descriptor = found.descriptor;
+            let inode = descriptor.file.inode;
+            if descriptor.kind() != Kind::Socket || sockets.by_inode(inode).is_some() {
+                continue;
+            }
+            let seen = look_at(descriptor.number, inode, descriptor.flags, &mut diagnostics)?;
+            sockets
+                .seen
+                .push(seen)
+                .doing(format_args!("memory for the list of sockets"))?;
+            if seen.is_unix() && seen.state != State::Listening {
+                sockets.take_rights(seen, all)?;
+            }
+        }
+        sockets.find_peers();
+        sockets.read_internet()?;
+        sockets.leave_standard_ones(all);
+        Ok(sockets)
+    }
+
+    fn by_inode(&self, inode: u64) -> Option<&Seen> {
+        self.seen.iter().find(|seen| seen.inode == inode)
+    }
+
+    /// Reads the queue of a Unix socket; descriptors in it are descriptors of ours for as long as the checkpoint takes.
+    fn take_rights(&mut self, seen: Seen, all: &mut Descriptors) -> Result<(), Failure> {
+        let first = self.queues.rights().len();
+        let result = self.queues.read_messages(seen.fd(), seen.inode);
+        let memory = || format_args!("memory for the list of descriptors");
+        for &number in &self.queues.rights()[first..] {
+            self.in_flight.push(number).doing(memory())?;
+        }
+        result?;
+        for &number in &self.queues.rights()[first..] {
+            all.add(number)?;
+        }
+        Ok(())
+    }
+}
+
+impl Sockets {
+    /// Finds out which sockets are connected to each other.
+    fn find_peers(&mut self) {
+        for index in 0..self.seen.len() {
+            let this = self.seen[index];
+            let peer = if this.is_tcp() {
+                self.seen
+                    .iter()
+                    .find(|other| internet::are_ends(&this, other))
+            } else {
+                this.peer.and_then(|inode| self.by_inode(inode))
+            };
+            let peer = peer.map(|peer| peer.inode);
+            let seen = &mut self.seen[index];
+            seen.peer = peer;
+            if seen.is_unix() && peer.is_some() {
+                seen.state = State::Paired;
+            }
+        }
+        // After all, since two ends know each other by what they were.
+        for seen in self.seen.iter_mut() {
+            if seen.peer.is_some() {
+                seen.state = State::Paired;
+            }
+        }
+    }
+
+    /// Reads the queues of TCP and UDP sockets.
+    fn read_internet(&mut self) -> Result<(), Failure> {
+        for &seen in self.seen.iter() {
+            if seen.is_udp() {
+                self.queues.read_messages(seen.fd(), seen.inode)?;
+            } else if seen.is_tcp() && seen.state != State::Listening {
+                if let Some(peer) = seen.peer.and_then(|inode| self.by_inode(inode)) {
+                    internet::bring_over(peer, &seen)?;
+                }
+                self.queues.read_stream(seen.fd(), seen.inode)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What leads outside on the numbers 0 to 2 is the restorer's own after a restart.
+    fn leave_standard_ones(&mut self, all: &mut Descriptors) {
+        let is_standard = |seen: &Seen| seen.number <= 2 && seen.leads_outside();
+        for found in all.found.iter_mut() {
+            let inode = found.descriptor.file.inode;
+            let standard = self
+                .seen
+                .iter()
+                .any(|seen| seen.inode == inode && is_standard(seen));
+            if found.descriptor.kind() == Kind::Socket && standard {
+                found.descriptor.kind_number = Kind::Standard as u32;
+            }
+        }
+    }
+
+    /// Adds all sockets and messages to the objects of the image, when it is known which descriptors share a description.
+    ///
+    /// # Errors
+    /// [`Failure`] if there is no memory for them.
+    pub fn write(&self, all: &Descriptors, objects: &mut Objects) -> Result<(), Failure> {
+        let mut options = MapVec::new();
+        let mut rights = MapVec::<u8>::new();
+        let memory = || format_args!("memory for the list of sockets");
+        for descriptor in all.iter() {
+            if descriptor.kind() != Kind::Socket || descriptor.is_duplicate() {
+                continue;
+            }
+            let Some(seen) = self.by_inode(descriptor.file.inode) else {
+                continue;
+            };
+            options.truncate(0);
+            options::collect(seen.fd(), seen.family, seen.kind, &mut options)?;
+            if seen.is_udp() {
+                memberships::collect(seen.fd(), seen.family, &mut options)?;
+            }
+            objects.add(&Socket {
+                description: descriptor.number,
+                family: seen.family,
+                kind: seen.kind,
+                protocol: seen.protocol,
+                state_number: seen.state as u32,
+                peer: seen.peer.map_or(NONE, |inode| description(all, inode)),
+                backlog: seen.backlog,
+                shut_down: seen.shut_down,
+                mode: seen.file[0],
+                uid: seen.file[1],
+                gid: seen.file[2],
+                name: seen.name.as_bytes(),
+                peer_name: seen.peer_name.as_bytes(),
+                options: &options,
+            })?;
+        }
+        for (kept, data, numbers) in self.queues.iter() {
+            let to = description(all, kept.to);
+            if to == NONE {
+                continue;
+            }
+            rights.truncate(0);
+            for &number in numbers {
+                let carried = all.iter().find(|one| one.number == number as u32);
+                let description = carried.map_or(NONE, |one| one.description);
+                rights.extend(&description.to_le_bytes()).doing(memory())?;
+            }
+            objects.add(&Message {
+                to,
+                from: self
+                    .sender(&kept)
+                    .map_or(NONE, |seen| description(all, seen.inode)),
+                credentials: kept.credentials.unwrap_or_default(),
+                rights: &rights,
+                data,
+            })?;
+        }
+        for &number in self.in_flight.iter() {
+            objects.add(&InFlight {
+                number: number as u32,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The socket of the program that has sent a message.
+    fn sender(&self, kept: &queue::Kept) -> Option<&Seen> {
+        let to = self.by_inode(kept.to)?;
+        if to.has_connection() {
+            return self.by_inode(to.peer?);
+        }
+        let name = &kept.sender;
+        self.seen.iter().find(|seen| {
+            if seen.family != to.family || seen.kind != to.kind {
+                false
+            } else if seen.is_unix() && name.as_bytes().len() <= 2 {
+                seen.peer == Some(to.inode) && seen.name.as_bytes().is_empty()
+            } else if seen.is_unix() {
+                seen.name.unix_name() == name.unix_name()
+            } else {
+                let (host, port) = seen.name.host_and_port();
+                let is_any = host[..10] == [0; 10] && host[12..] == [0; 4];
+                (is_any || host == name.host_and_port().0) && port == name.port()
+            }
+        })
+    }
+}
+
+/// The description of the socket with this inode, unless it is to be the restorer's own.
+fn description(all: &Descriptors, inode: u64) -> u32 {
+    all.iter()
+        .find(|one| one.kind() == Kind::Socket && one.file.inode == inode)
+        .map_or(NONE, |one| one.description)
+}
+
+/// What is there of a socket that needs no other socket to be known.
+fn look_at(
+    number: u32,
+    inode: u64,
+    flags: u32,
+    diagnostics: &mut Option<Diagnostics>,
+) -> Result<Seen, Failure> {
+    let fd = number as i32;
+    let option = |name| {
+        sockets::number_option(fd, net::SOL_SOCKET, name).doing(format_args!("descriptor {number}"))
+    };
+    let mut seen = Seen {
+        number,
+        inode,
+        family: option(net::SO_DOMAIN)?,
+        kind: option(net::SO_TYPE)?,
+        protocol: option(net::SO_PROTOCOL)?,
+        name: sockets::name(fd).unwrap_or(Address::NONE),
+        peer_name: sockets::peer_name(fd).unwrap_or(Address::NONE),
+        state: State::Unconnected,
+        peer: None,
+        backlog: 0,
+        shut_down: 0,
+        file: [0; 3],
+    };
+    check_kind(&seen)?;
+    check_filter(&seen)?;
+    match seen.family {
+        net::AF_UNIX => look_at_unix(&mut seen, diagnostics)?,
+        net::AF_NETLINK => check_netlink(&seen)?,
+        _ if seen.is_tcp() => internet::look_at_tcp(&mut seen, flags)?,
+        _ => {
+            // A port that nobody has asked for.
+            if seen.name.port() == 0 {
+                seen.name = Address::NONE;
+            }
+        }
+    }
+    if seen.is_tcp() && seen.name.port() == 0 {
+        seen.name = Address::NONE;
+    }
+    Ok(seen)
+}
+
+/// Refuses kinds of sockets that have no restart, by name.
+fn check_kind(seen: &Seen) -> Result<(), Failure> {
+    const TCP: u32 = 6;
+    const UDP: u32 = 17;
+    let what = match (seen.family, seen.kind, seen.protocol) {
+        (net::AF_UNIX | net::AF_NETLINK, ..)
+        | (net::AF_INET | net::AF_INET6, net::SOCK_STREAM, TCP)
+        | (net::AF_INET | net::AF_INET6, net::SOCK_DGRAM, UDP) => return Ok(()),
+        (net::AF_INET | net::AF_INET6, net::SOCK_RAW, _) => "a raw socket",
+        (net::AF_INET | net::AF_INET6, ..) => "a socket of another protocol than TCP and UDP",
+        (net::AF_PACKET, ..) => "a packet socket",
+        (net::AF_ALG, ..) => "a socket of the kernel's cryptography (AF_ALG)",
+        (net::AF_VSOCK, ..) => "a socket to a virtual machine's host (AF_VSOCK)",
+        (net::AF_BLUETOOTH, ..) => "a Bluetooth socket",
+        (net::AF_CAN, ..) => "a CAN bus socket",
+        (net::AF_XDP, ..) => "a socket of the express data path (AF_XDP)",
+        (net::AF_KEY, ..) => "a socket of the kernel's key management (AF_KEY)",
+        _ => {
+            return Err(failure!(
+                "descriptor {}: a socket of address family {} is not supported; close it first",
+                seen.number,
+                seen.family
+            ));
+        }
+    };
+    Err(failure!(
+        "descriptor {}: {what} is not supported; close it first",
+        seen.number
+    ))
+}
+
+/// Refuses a socket with a packet filter, without which it would receive what it must not.
+fn check_filter(seen: &Seen) -> Result<(), Failure> {
+    // Asked for with no room, the kernel returns the number of instructions; EACCES where they are not for us to see.
+    match sockets::option(seen.fd(), net::SOL_SOCKET, net::SO_GET_FILTER, &mut []) {
+        Ok(0) | Err(Errno::EOPNOTSUPP | Errno::ENOPROTOOPT) => Ok(()),
+        _ => Err(failure!(
+            "descriptor {}: a socket with a packet filter is not supported; close it first",
+            seen.number
+        )),
+    }
+}
+
+/// A netlink socket can be made again where it has nothing but its groups.
+fn check_netlink(seen: &Seen) -> Result<(), Failure> {
+    let stateless = [
+        netlink::NETLINK_ROUTE,
+        netlink::NETLINK_SOCK_DIAG,
+        netlink::NETLINK_KOBJECT_UEVENT,
+    ];
+    if !stateless.contains(&seen.protocol) {
+        return Err(failure!(
+            "descriptor {}: a netlink socket of protocol {} is not supported; close it first",
+            seen.number,
+            seen.protocol
+        ));
+    }
+    let ready = calls::poll_now(seen.fd(), n::POLLIN).unwrap_or(0);
+    if ready & (n::POLLIN | n::POLLERR) != 0 {
+        return Err(failure!(
+            "descriptor {}: a netlink socket with an answer that was not read yet; send the signal again",
+            seen.number
+        ));
+    }
+    Ok(())
+}
+
+fn look_at_unix(seen: &mut Seen, diagnostics: &mut Option<Diagnostics>) -> Result<(), Failure> {
+    // A name is the family and no more if there is none.
+    for name in [&mut seen.name, &mut seen.peer_name] {
+        if name.as_bytes().len() <= 2 {
+            *name = Address::NONE;
+        }
+    }
+    let listens = sockets::number_option(seen.fd(), net::SOL_SOCKET, net::SO_ACCEPTCONN) == Ok(1);
+    let found = match diagnose(seen, diagnostics) {
+        // Whoever started the program is most often the peer.
+        Err(_) if seen.number <= 2 && !listens => Diagnosis {
+            peer: Some(0),
+            ..Diagnosis::default()
+        },
+        found => found?,
+    };
+    seen.shut_down = found.shut_down;
+    seen.backlog = found.backlog;
+    seen.peer = found.peer.filter(|&inode| inode != 0).map(u64::from);
+    let hung_up = calls::poll_now(seen.fd(), 0).unwrap_or(0) & n::POLLHUP != 0;
+    let is_named = !seen.peer_name.as_bytes().is_empty();
+    seen.state = match found.peer {
+        _ if listens => State::Listening,
+        None => State::Unconnected,
+        Some(_) if seen.has_connection() && hung_up => State::Ended,
+        Some(_) if seen.has_connection() => State::Outside,
+        // Whoever has the name then is who is meant.
+        Some(_) if is_named => State::Unconnected,
+        Some(0) => State::Ended,
+        Some(_) => State::Outside,
+    };
+    if seen.has_connection() && seen.state != State::Listening {
+        // An end of a connection has the name of the socket that has accepted it.
+        return Ok(());
+    }
+    look_at_file(seen)
+}
+
+fn diagnose(seen: &Seen, diagnostics: &mut Option<Diagnostics>) -> Result<Diagnosis, Failure> {
+    let opened = match diagnostics.take() {
+        Some(open) => Ok(open),
+        None => Diagnostics::open(),
+    };
+    opened
+        .and_then(|open| diagnostics.insert(open).of(seen.inode as u32))
+        .map_err(|errno| {
+            failure!(
+                "descriptor {}: the kernel does not say who the peer of this Unix socket is (sock_diag(7)): {errno}; \
+                 let the program use netlink sockets, or close it first",
+                seen.number
+            )
+        })
+}
+
+/// Looks at the file that a Unix socket is bound to. A name that does not lead to the socket any more cannot be restored.
+fn look_at_file(seen: &mut Seen) -> Result<(), Failure> {
+    let name = seen.name;
+    let path = name.unix_name();
+    if path.is_empty() || path[0] == 0 {
+        return Ok(());
+    }
+    let mut line = Line::<128>::new();
+    line.push(path);
+    let path = line;
+    let stat = calls::stat_at(calls::AT_FDCWD, path.as_c_str(), 0);
+    match stat {
+        Ok(stat) if files::is_kind(&stat, n::S_IFSOCK) => {
+            seen.file = [stat.st_mode & 0o7777, stat.st_uid, stat.st_gid];
+            Ok(())
+        }
+        // The program has removed it, so that nobody else reaches it.
+        Err(Errno::ENOENT)
+            if seen.state != State::Listening && path.as_bytes().starts_with(b"/") =>
+        {
+            seen.name = Address::NONE;
+            Ok(())
+        }
+        _ => Err(failure!(
+            "descriptor {}: its name {path} does not lead to this socket any more; bind it to an absolute path",
+            seen.number
+        )),
+    }
+}

@@ -1,0 +1,160 @@
+//! The options of a socket that a restart sets again.
+
+use ckpt_image::objects::sockets::{MAX_OPTION, SocketOption};
+use ckpt_image::wire::Encoder;
+use ckpt_sys::{MapVec, sockets};
+use linux_raw_sys::net as n;
+
+use crate::failure::{Doing, Failure};
+
+/// Options of all families (socket(7)). The sizes of the buffers come apart, since not all of them were set.
+const GENERAL: &[u32] = &[
+    n::SO_REUSEADDR,
+    n::SO_DONTROUTE,
+    n::SO_BROADCAST,
+    n::SO_KEEPALIVE,
+    n::SO_OOBINLINE,
+    n::SO_NO_CHECK,
+    n::SO_PRIORITY,
+    n::SO_LINGER,
+    n::SO_REUSEPORT,
+    n::SO_PASSCRED,
+    n::SO_RCVLOWAT,
+    n::SO_RCVTIMEO,
+    n::SO_SNDTIMEO,
+    n::SO_BINDTODEVICE,
+    n::SO_TIMESTAMP,
+    n::SO_TIMESTAMPNS,
+    n::SO_PASSSEC,
+    n::SO_MARK,
+    n::SO_TIMESTAMPING,
+    n::SO_RXQ_OVFL,
+    n::SO_PEEK_OFF,
+    n::SO_SELECT_ERR_QUEUE,
+    n::SO_BUSY_POLL,
+    n::SO_MAX_PACING_RATE,
+    n::SO_INCOMING_CPU,
+    n::SO_ZEROCOPY,
+    n::SO_PASSPIDFD,
+];
+
+/// ip(7)
+const IPV4: &[u32] = &[
+    n::IP_TOS,
+    n::IP_TTL,
+    n::IP_RECVOPTS,
+    n::IP_PKTINFO,
+    n::IP_MTU_DISCOVER,
+    n::IP_RECVERR,
+    n::IP_RECVTTL,
+    n::IP_RECVTOS,
+    n::IP_FREEBIND,
+    n::IP_TRANSPARENT,
+    n::IP_RECVORIGDSTADDR,
+    n::IP_MINTTL,
+    n::IP_BIND_ADDRESS_NO_PORT,
+    n::IP_MULTICAST_IF,
+    n::IP_MULTICAST_TTL,
+    n::IP_MULTICAST_LOOP,
+    n::IP_MULTICAST_ALL,
+];
+
+/// ipv6(7)
+const IPV6: &[u32] = &[
+    n::IPV6_V6ONLY,
+    n::IPV6_UNICAST_HOPS,
+    n::IPV6_MULTICAST_IF,
+    n::IPV6_MULTICAST_HOPS,
+    n::IPV6_MULTICAST_LOOP,
+    n::IPV6_MULTICAST_ALL,
+    n::IPV6_MTU_DISCOVER,
+    n::IPV6_RECVERR,
+    n::IPV6_RECVPKTINFO,
+    n::IPV6_RECVHOPLIMIT,
+    n::IPV6_RECVTCLASS,
+    n::IPV6_TCLASS,
+    n::IPV6_DONTFRAG,
+    n::IPV6_TRANSPARENT,
+    n::IPV6_FREEBIND,
+];
+
+/// tcp(7). `TCP_MAXSEG` reads as what the connection has agreed on, `TCP_QUICKACK` as how it goes at the moment.
+const TCP: &[u32] = &[
+    n::TCP_NODELAY,
+    n::TCP_CORK,
+    n::TCP_KEEPIDLE,
+    n::TCP_KEEPINTVL,
+    n::TCP_KEEPCNT,
+    n::TCP_SYNCNT,
+    TCP_LINGER2,
+    n::TCP_DEFER_ACCEPT,
+    n::TCP_CONGESTION,
+    n::TCP_USER_TIMEOUT,
+    n::TCP_FASTOPEN,
+    n::TCP_NOTSENT_LOWAT,
+    n::TCP_SAVE_SYN,
+    n::TCP_FASTOPEN_CONNECT,
+    n::TCP_INQ,
+];
+
+/// `TCP_LINGER2` (include/uapi/linux/tcp.h).
+const TCP_LINGER2: u32 = 8;
+
+/// `UDP_CORK`, `UDP_NO_CHECK6_TX`, `UDP_NO_CHECK6_RX`, `UDP_SEGMENT`, `UDP_GRO` (include/uapi/linux/udp.h).
+const UDP: &[u32] = &[1, 101, 102, 103, 104];
+
+/// netlink(7)
+const NETLINK: &[u32] = &[3, 4, 5, 10, 11, 12];
+
+/// Appends the options of a socket to `into`, as an image keeps them.
+///
+/// # Errors
+/// [`Failure`] if there is no memory for them.
+pub fn collect(fd: i32, family: u32, kind: u32, into: &mut MapVec<u8>) -> Result<(), Failure> {
+    let is_internet = matches!(family, n::AF_INET | n::AF_INET6);
+    let tables: [(bool, u32, &[u32]); 6] = [
+        (true, n::SOL_SOCKET, GENERAL),
+        (is_internet, n::SOL_IP, IPV4),
+        (family == n::AF_INET6, n::SOL_IPV6, IPV6),
+        (is_internet && kind == n::SOCK_STREAM, n::SOL_TCP, TCP),
+        (is_internet && kind == n::SOCK_DGRAM, n::SOL_UDP, UDP),
+        (family == n::AF_NETLINK, n::SOL_NETLINK, NETLINK),
+    ];
+    for (_, level, names) in tables.into_iter().filter(|(applies, ..)| *applies) {
+        for &name in names {
+            keep(fd, level, name, into)?;
+        }
+    }
+    // A size that nobody has set must stay open to the kernel's own tuning. Since Linux 5.14 it tells which are set.
+    let set = sockets::number_option(fd, n::SOL_SOCKET, n::SO_BUF_LOCK).unwrap_or(0);
+    for (bit, name) in [
+        (n::SOCK_SNDBUF_LOCK, n::SO_SNDBUF),
+        (n::SOCK_RCVBUF_LOCK, n::SO_RCVBUF),
+    ] {
+        if set & bit != 0 {
+            keep(fd, n::SOL_SOCKET, name, into)?;
+        }
+    }
+    Ok(())
+}
+
+/// Appends one option, unless the socket does not know it.
+fn keep(fd: i32, level: u32, name: u32, into: &mut MapVec<u8>) -> Result<(), Failure> {
+    let mut value = [0; MAX_OPTION];
+    let Ok(length) = sockets::option(fd, level, name, &mut value) else {
+        return Ok(());
+    };
+    append(level, name, &value[..length.min(MAX_OPTION)], into)
+}
+
+/// Appends an option with its value.
+pub fn append(level: u32, name: u32, value: &[u8], into: &mut MapVec<u8>) -> Result<(), Failure> {
+    let mut room = [0; MAX_OPTION + 16];
+    let mut to = Encoder::new(&mut room);
+    let option = SocketOption { level, name, value };
+    if to.put(&option).is_ok() {
+        into.extend(to.written())
+            .doing(format_args!("memory for the options of a socket"))?;
+    }
+    Ok(())
+}

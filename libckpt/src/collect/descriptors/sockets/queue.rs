@@ -1,0 +1,189 @@
+//! What a socket has received and the program has not read. It is looked at, and stays where it is.
+
+use ckpt_sys::sockets::{Address, Credentials, Peeked};
+use ckpt_sys::{Errno, Fd, MapVec, calls, sockets};
+use linux_raw_sys::general as n;
+use linux_raw_sys::net;
+
+use crate::failure::{Doing, Failure, failure};
+
+/// A message, or a part of a stream; its bytes and descriptors are kept elsewhere.
+#[derive(Clone, Copy, Debug)]
+pub struct Kept {
+    /// Inode of the socket that has received it.
+    pub to: u64,
+    /// Name of the one that has sent it.
+    pub sender: Address,
+    /// Whom the sender was, if the receiver has asked for it.
+    pub credentials: Option<Credentials>,
+    data: (usize, usize),
+    rights: (usize, usize),
+}
+
+/// All messages.
+#[derive(Debug, Default)]
+pub struct Queues {
+    kept: MapVec<Kept>,
+    data: MapVec<u8>,
+    rights: MapVec<i32>,
+}
+
+/// Room for the first look at a message, in bytes.
+const ROOM: usize = 64 << 10;
+
+impl Queues {
+    /// The messages: of each, its bytes and the numbers of its descriptors, which are open now.
+    pub fn iter(&self) -> impl Iterator<Item = (Kept, &[u8], &[i32])> {
+        self.kept.iter().map(|kept| {
+            let ((data, length), (first, count)) = (kept.data, kept.rights);
+            (
+                *kept,
+                &self.data[data..data + length],
+                &self.rights[first..first + count],
+            )
+        })
+    }
+
+    /// All descriptors that came with messages, which are open now.
+    pub fn rights(&self) -> &[i32] {
+        &self.rights
+    }
+
+    /// Looks at all that the socket `fd` has received that keeps borders between messages, or hands out descriptors.
+    ///
+    /// # Errors
+    /// [`Failure`] if there is no memory for it, or no number free for a descriptor.
+    pub fn read_messages(&mut self, fd: i32, inode: u64) -> Result<(), Failure> {
+        let Ok(offset) = sockets::number_option(fd, net::SOL_SOCKET, net::SO_PEEK_OFF) else {
+            return Ok(());
+        };
+        let walk = Walk { fd, offset };
+        let mut room = MapVec::zeroed(ROOM.max(sockets::received(fd).unwrap_or(0)))
+            .doing(format_args!("descriptor {fd}: memory for what it received"))?;
+        // An error that waits to be told (POLLERR) would be told to us instead: nothing is asked for that may not be there.
+        let stream = walk.is_stream().then(|| sockets::received(fd).unwrap_or(0));
+        let mut position = 0;
+        while stream.map_or_else(|| may_look(fd), |length| position < length) {
+            if walk.set(position).is_err() {
+                break;
+            }
+            let peeked = match sockets::peek(fd, &mut room) {
+                Ok(peeked) => peeked,
+                Err(Errno::EINTR) => continue,
+                Err(_) => break,
+            };
+            let is_cut = peeked.is_cut && peeked.length > room.len();
+            let from = self.rights.len();
+            for &right in &peeked.rights[..peeked.right_count] {
+                self.rights
+                    .push(above_standard(right))
+                    .doing(format_args!("memory for messages"))?;
+            }
+            if is_cut || peeked.rights_are_cut {
+                for &right in &self.rights[from..] {
+                    drop(Fd::owning(right));
+                }
+                self.rights.truncate(from);
+                if !is_cut {
+                    return Err(failure!(
+                        "descriptor {fd}: a message in it carries descriptors, and there are not so many numbers free; \
+                         raise `ulimit -n`"
+                    ));
+                }
+                room = MapVec::zeroed(peeked.length)
+                    .doing(format_args!("descriptor {fd}: memory for what it received"))?;
+                continue;
+            }
+            self.keep(inode, &peeked, &room[..peeked.length], from)?;
+            position += peeked.length;
+        }
+        Ok(())
+    }
+
+    /// Looks at all that the TCP socket `fd` has received.
+    ///
+    /// # Errors
+    /// [`Failure`] if there is no memory for it.
+    pub fn read_stream(&mut self, fd: i32, inode: u64) -> Result<(), Failure> {
+        let length = sockets::received(fd).unwrap_or(0);
+        if length == 0 {
+            return Ok(());
+        }
+        let memory = format_args!("descriptor {fd}: memory for what it received");
+        let mut room = MapVec::zeroed(length).doing(memory)?;
+        let length = sockets::peek_stream(fd, &mut room).unwrap_or(0);
+        let start = self.data.len();
+        self.data.extend(&room[..length]).doing(memory)?;
+        self.kept
+            .push(Kept {
+                to: inode,
+                sender: Address::NONE,
+                credentials: None,
+                data: (start, length),
+                rights: (0, 0),
+            })
+            .doing(memory)
+    }
+
+    fn keep(
+        &mut self,
+        to: u64,
+        peeked: &Peeked,
+        data: &[u8],
+        first_right: usize,
+    ) -> Result<(), Failure> {
+        let start = self.data.len();
+        self.data
+            .extend(data)
+            .and_then(|()| {
+                self.kept.push(Kept {
+                    to,
+                    sender: peeked.sender,
+                    credentials: peeked.credentials,
+                    data: (start, data.len()),
+                    rights: (first_right, peeked.right_count),
+                })
+            })
+            .doing(format_args!("memory for messages"))
+    }
+}
+
+/// The same on another number than 0 to 2, which mean more than others.
+fn above_standard(number: i32) -> i32 {
+    if number > 2 {
+        return number;
+    }
+    let original = Fd::owning(number);
+    match calls::fcntl(number, n::F_DUPFD_CLOEXEC, 3) {
+        Ok(duplicate) => duplicate as i32,
+        Err(_) => original.into_number(),
+    }
+}
+
+/// Whether looking at the queue takes nothing away from the program.
+fn may_look(fd: i32) -> bool {
+    calls::poll_now(fd, n::POLLIN).is_ok_and(|ready| ready & n::POLLERR == 0)
+}
+
+/// A walk through a queue by `SO_PEEK_OFF` (socket(7)), which is put back to what it was at the end.
+struct Walk {
+    fd: i32,
+    offset: u32,
+}
+
+impl Walk {
+    fn set(&self, offset: usize) -> Result<(), Errno> {
+        let (level, name) = (net::SOL_SOCKET, net::SO_PEEK_OFF);
+        sockets::set_number_option(self.fd, level, name, offset as u32)
+    }
+
+    fn is_stream(&self) -> bool {
+        sockets::number_option(self.fd, net::SOL_SOCKET, net::SO_TYPE) == Ok(net::SOCK_STREAM)
+    }
+}
+
+impl Drop for Walk {
+    fn drop(&mut self) {
+        let _ = self.set(self.offset as usize);
+    }
+}

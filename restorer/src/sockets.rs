@@ -1,0 +1,146 @@
+//! How each socket of the program is made, and which of its options are set when.
+
+use ckpt_image::objects::sockets::{Socket, SocketOption, State};
+use linux_raw_sys::net as n;
+
+/// How a socket is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Making {
+    /// By socket(2), and bound to its address.
+    Alone,
+    /// Together with its peer, as the two ends of a connection.
+    WithPeer,
+    /// As the end of a connection whose other end is closed.
+    Broken,
+    /// As a socket whose connection was refused.
+    Refused,
+}
+
+/// Decides how `socket` is made, which is connected to `peer`, if that is the program's, too.
+#[must_use]
+pub fn making(socket: &Socket<'_>, peer: Option<&Socket<'_>>) -> Making {
+    match socket.state() {
+        State::Unconnected | State::Listening => Making::Alone,
+        State::Paired => match peer {
+            Some(peer) if peer.peer == socket.description => Making::WithPeer,
+            // One way, which is there as soon as the other socket has its address.
+            _ => Making::Alone,
+        },
+        State::Outside | State::Ended => Making::Broken,
+        State::Connecting => Making::Refused,
+    }
+}
+
+/// Whether the image can be meant: a connection has two ends, and both are of one kind.
+#[must_use]
+pub fn is_possible(socket: &Socket<'_>, peer: Option<&Socket<'_>>) -> bool {
+    let known = match socket.family {
+        n::AF_UNIX => matches!(
+            socket.kind,
+            n::SOCK_STREAM | n::SOCK_DGRAM | n::SOCK_SEQPACKET
+        ),
+        n::AF_INET | n::AF_INET6 => matches!(socket.kind, n::SOCK_STREAM | n::SOCK_DGRAM),
+        n::AF_NETLINK => matches!(socket.state(), State::Unconnected),
+        _ => false,
+    };
+    let fits = |peer: &Socket<'_>| {
+        let mutual = peer.peer == socket.description || !socket.has_connection();
+        let related = (peer.family == n::AF_UNIX) == (socket.family == n::AF_UNIX);
+        peer.kind == socket.kind && mutual && related
+    };
+    known && (socket.state() != State::Paired || peer.is_some_and(fits))
+}
+
+/// When an option is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// Before the socket has its address.
+    First,
+    /// When it has received again what it had received.
+    Last,
+}
+
+/// When `option` is set on a socket that is made in this way.
+#[must_use]
+pub fn when(option: &SocketOption<'_>, socket: &Socket<'_>, making: Making) -> When {
+    let is_tcp = socket.family != n::AF_UNIX && socket.kind == n::SOCK_STREAM;
+    match (option.level, option.name) {
+        (n::SOL_SOCKET, n::SO_RCVLOWAT | n::SO_PEEK_OFF | n::SO_SNDBUF | n::SO_RCVBUF) => {
+            When::Last
+        }
+        // The restart takes an address that was the program's a moment ago.
+        (n::SOL_SOCKET, n::SO_REUSEADDR) if is_tcp => When::Last,
+        (n::SOL_UDP, UDP_CORK) | (n::SOL_TCP, n::TCP_CORK) => When::Last,
+        // A connection over the loopback must come about whatever was asked for.
+        _ if is_tcp && making != Making::Alone => When::Last,
+        _ => When::First,
+    }
+}
+
+/// `UDP_CORK` (include/uapi/linux/udp.h).
+const UDP_CORK: u32 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ckpt_image::objects::sockets::NONE;
+
+    fn socket(description: u32, kind: u32, state: State, peer: u32) -> Socket<'static> {
+        Socket {
+            description,
+            family: n::AF_UNIX,
+            kind,
+            protocol: 0,
+            state_number: state as u32,
+            peer,
+            backlog: 0,
+            shut_down: 0,
+            mode: 0,
+            uid: 0,
+            gid: 0,
+            name: b"",
+            peer_name: b"",
+            options: b"",
+        }
+    }
+
+    #[test]
+    fn a_datagram_socket_may_send_to_one_that_sends_to_a_third() {
+        let sender = socket(3, n::SOCK_DGRAM, State::Paired, 4);
+        let receiver = socket(4, n::SOCK_DGRAM, State::Paired, 5);
+        assert!(is_possible(&sender, Some(&receiver)));
+        assert_eq!(making(&sender, Some(&receiver)), Making::Alone);
+        let back = socket(4, n::SOCK_DGRAM, State::Paired, 3);
+        assert_eq!(making(&sender, Some(&back)), Making::WithPeer);
+    }
+
+    #[test]
+    fn the_ends_of_a_connection_are_each_others_peers() {
+        let here = socket(3, n::SOCK_STREAM, State::Paired, 4);
+        let there = socket(4, n::SOCK_STREAM, State::Paired, 3);
+        assert!(is_possible(&here, Some(&there)));
+        let other = socket(4, n::SOCK_STREAM, State::Paired, 5);
+        assert!(!is_possible(&here, Some(&other)));
+        let other_kind = socket(4, n::SOCK_SEQPACKET, State::Paired, 3);
+        assert!(!is_possible(&here, Some(&other_kind)));
+        assert!(!is_possible(&here, None));
+        assert!(is_possible(
+            &socket(3, n::SOCK_STREAM, State::Outside, NONE),
+            None
+        ));
+    }
+
+    #[test]
+    fn options_that_would_hinder_the_loopback_come_last() {
+        let mut end = socket(3, n::SOCK_STREAM, State::Outside, NONE);
+        let device = SocketOption {
+            level: n::SOL_SOCKET,
+            name: n::SO_BINDTODEVICE,
+            value: b"eth0",
+        };
+        assert_eq!(when(&device, &end, Making::Broken), When::First);
+        end.family = n::AF_INET;
+        assert_eq!(when(&device, &end, Making::Broken), When::Last);
+        assert_eq!(when(&device, &end, Making::Alone), When::First);
+    }
+}

@@ -1,0 +1,94 @@
+//! Addresses that somebody else has when a program is restored.
+
+use std::net::TcpListener;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
+
+use ckpt_tests::{Launch, Place, Program};
+
+/// A place with the image of a program that listens at several addresses, and its process id.
+fn image(test: &str) -> (Place, u32) {
+    let place = Place::new(test);
+    let mut process = Program::compile("socket_listening.c").start(&place);
+    let pid = process.pid();
+    process.checkpoint();
+    process.kill();
+    place.release();
+    (place, pid)
+}
+
+/// Restores it; the exit code and what the restorer says.
+fn restore(place: &Place) -> (Option<i32>, String) {
+    let _ = std::fs::remove_file(place.file("restorer.err"));
+    let status = Launch::restorer(["myckpt"]).start(place).wait();
+    (status.code(), place.text("restorer.err"))
+}
+
+fn assert_refused(place: &Place, address: &str) {
+    let (code, said) = restore(place);
+    assert_eq!(code, Some(123), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(
+        said.contains(address) && said.contains("EADDRINUSE"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_port_that_somebody_else_has_is_named() {
+    let place = Place::new("port_taken");
+    let mut process = Program::compile("socket_standard.c").start(&place);
+    let table = std::fs::read_to_string(format!("/proc/{}/net/tcp", process.pid()));
+    let inode = std::fs::read_link(format!("/proc/{}/fd/1", process.pid())).expect("it is open");
+    let inode = inode
+        .to_string_lossy()
+        .replace(|c: char| !c.is_ascii_digit(), "");
+    let table = table.expect("/proc is mounted");
+    let line = table
+        .lines()
+        .find(|line| line.contains(&format!(" {inode} ")));
+    let local = line.and_then(|line| line.split_whitespace().nth(1));
+    let port = local.and_then(|local| local.split(':').nth(1));
+    let port = u16::from_str_radix(port.expect("it listens"), 16).expect("a port is a number");
+    process.checkpoint();
+    process.kill();
+    let somebody = TcpListener::bind(("127.0.0.1", port)).expect("the port is free");
+    assert_refused(&place, &format!("127.0.0.1:{port}"));
+    drop(somebody);
+    place.release();
+    let (code, said) = restore(&place);
+    assert_eq!(code, Some(42), "{said}");
+}
+
+#[test]
+fn a_name_that_somebody_else_has_is_named() {
+    let (place, pid) = image("abstract_name_taken");
+    let name = format!("ckpt-{pid}");
+    let address = SocketAddr::from_abstract_name(&name).expect("a name can be any");
+    let somebody = UnixListener::bind_addr(&address).expect("the name is free");
+    assert_refused(&place, &format!("@{name}"));
+    drop(somebody);
+    let (code, said) = restore(&place);
+    assert_eq!(code, Some(42), "{said}");
+}
+
+#[test]
+fn a_path_at_which_somebody_else_listens_is_left_alone() {
+    let (place, _) = image("path_taken");
+    std::fs::remove_file(place.file("name")).expect("it was left behind");
+    let somebody = UnixListener::bind(place.file("name")).expect("the name is free");
+    assert_refused(&place, "name");
+    assert!(place.file("name").exists(), "it was removed");
+    drop(somebody);
+    let (code, said) = restore(&place);
+    assert_eq!(code, Some(42), "what is left behind is replaced: {said}");
+}
+
+#[test]
+fn a_file_in_the_place_of_a_socket_is_left_alone() {
+    let (place, _) = image("path_is_a_file");
+    std::fs::remove_file(place.file("name")).expect("it was left behind");
+    place.write("name", b"precious");
+    assert_refused(&place, "name");
+    assert_eq!(place.text("name"), "precious");
+}
