@@ -1,7 +1,7 @@
 //! The vocabulary of the tests: a [`Place`] is a fresh directory, a [`Launch`] says what to start in it and how, a
 //! [`Process`] can be checkpointed, killed and waited for, a [`Portrait`] is what `/proc` shows of it, and a
 //! [`Program`] is a C or C++ source of `programs/` with its directives, a [`Trial`] kills
-//! a whole program at random moments.
+//! a whole program at random moments, and a [`Service`] a server under the load of its clients.
 //!
 //! ```no_run
 //! use ckpt_tests::{Launch, Place};
@@ -24,6 +24,7 @@ mod process;
 mod program;
 mod random;
 mod requirements;
+mod service;
 mod trial;
 mod wait;
 
@@ -37,5 +38,6 @@ pub use process::{CHECKPOINT_SIGNAL, Process};
 pub use program::Program;
 pub use random::Random;
 pub use requirements::{distributed, is_root, not_run, tool};
+pub use service::{Client, Service, free_port, look};
 pub use trial::{GENERATIONS, Trial, rounds, workload};
 pub use wait::until;
