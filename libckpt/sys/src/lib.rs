@@ -18,6 +18,7 @@ pub mod line;
 pub mod map_vec;
 pub mod maps;
 pub mod proc;
+pub mod socket_diagnosis;
 pub mod sockets;
 pub mod syscall;
 

@@ -117,22 +117,3 @@ fn ipv6_groups(text: &[u8]) -> impl Iterator<Item = Group> + '_ {
         Some(Group::ipv6(device, address))
     })
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn groups_are_found_in_what_the_kernel_writes() {
-        let text = b"Idx\tDevice    : Count Querier\tGroup    Users Timer\tReporter\n\
-                     1\tlo        :     1      V3\n\t\t\t\t010000E0     1 0:00000000\t\t0\n\
-                     7\teth0      :     2      V3\n\t\t\t\t030201EF     1 0:00000000\t\t0\n";
-        let second = ipv4_groups(text).nth(1).unwrap();
-        assert_eq!(second.request[..4], 7u32.to_ne_bytes());
-        assert_eq!(second.request[12..16], [0xef, 1, 2, 3]);
-        let text = b"1    lo              ff020000000000000000000000000001     1 0000000C 0\n";
-        let only = ipv6_groups(text).next().unwrap();
-        assert_eq!(only.request[16..18], [0xff, 2]);
-        assert_eq!(only.request[31], 1);
-    }
-}

@@ -1,6 +1,5 @@
 //! Sockets.
 
-mod diagnosis;
 mod internet;
 mod memberships;
 mod options;
@@ -8,6 +7,7 @@ mod queue;
 
 use ckpt_image::descriptors::Kind;
 use ckpt_image::objects::sockets::{InFlight, Message, NONE, Socket, State};
+use ckpt_sys::socket_diagnosis::{Diagnosis, Diagnostics};
 use ckpt_sys::sockets::Address;
 use ckpt_sys::{Errno, Fd, Line, MapVec, calls, files, sockets};
 use linux_raw_sys::general as n;
@@ -16,7 +16,6 @@ use linux_raw_sys::{net, netlink};
 use super::Descriptors;
 use super::objects::Objects;
 use crate::failure::{Doing, Failure, failure};
-use diagnosis::{Diagnosis, Diagnostics};
 use queue::Queues;
 
 /// One socket.

@@ -1,6 +1,6 @@
 //! What the kernel says about a Unix socket when it is asked by sock_diag(7): nothing else tells which socket is the peer.
 
-use ckpt_sys::{Errno, Fd, sockets};
+use crate::{Errno, Fd, calls, sockets};
 use linux_raw_sys::{net, netlink};
 
 /// `SOCK_DIAG_BY_FAMILY` (include/uapi/linux/sock_diag.h).
@@ -76,7 +76,7 @@ impl Diagnostics {
         };
         sockets::send(self.0.number(), &request, &nothing_else)?;
         let mut answer = [0; 1024];
-        let length = ckpt_sys::calls::read(self.0.number(), &mut answer)?;
+        let length = calls::read(self.0.number(), &mut answer)?;
         parse(&answer[..length])
     }
 }
@@ -114,7 +114,6 @@ fn parse(answer: &[u8]) -> Result<Diagnosis, Errno> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ckpt_sys::calls;
 
     #[test]
     fn the_ends_of_a_pair_are_peers() {
