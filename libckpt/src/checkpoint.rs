@@ -3,6 +3,7 @@
 //! Async-signal-safe: see `signal`.
 
 use core::panic::PanicInfo;
+use core::sync::atomic::Ordering;
 
 use ckpt_image::context::Context;
 use ckpt_image::core_notes::{self, Ids};
@@ -20,7 +21,7 @@ use crate::collect::thread::Processors;
 use crate::collect::{credentials, process, relatives};
 use crate::failure::{Doing, Failure};
 use crate::report::{self, Milliseconds, Size};
-use crate::resume::RESUME;
+use crate::resume::{OTHERS, RESUME};
 use crate::settings::{After, EXIT_STATUS, Mode};
 use crate::signal::{self, Interrupted, Owned};
 use crate::snapshot::{self, Kept, Pause};
@@ -89,6 +90,8 @@ struct Written {
     published: Published,
     /// Its size in bytes, without holes.
     size: u64,
+    /// How long the other threads took to stop, for the line that says so.
+    threads: Line<64>,
 }
 
 /// What has become of a checkpoint.
@@ -105,7 +108,8 @@ fn since(began: u64) -> u64 {
     calls::clock(n::CLOCK_MONOTONIC).saturating_sub(began)
 }
 
-fn announce(Written { published, size }: &Written, pause: u64, total: u64) {
+fn announce(written: &Written, pause: u64, total: u64) {
+    let (published, threads) = (&written.published, &written.threads);
     let mut remark = Line::<512>::new();
     if let Some((wanted, owner)) = &published.taken {
         remark = Line::format(format_args!(
@@ -114,10 +118,10 @@ fn announce(Written { published, size }: &Written, pause: u64, total: u64) {
     } else if published.replaced_foreign {
         remark = Line::format(format_args!("; it replaced an image of another machine"));
     }
-    let (path, size) = (&published.path, Size(*size));
+    let (path, size) = (&published.path, Size(written.size));
     let (pause, total) = (Milliseconds(pause), Milliseconds(total));
     report::line(format_args!(
-        "wrote {path} ({size}, pause {pause}, total {total}){remark}"
+        "wrote {path} ({size}, {threads}pause {pause}, total {total}){remark}"
     ));
 }
 
@@ -253,12 +257,17 @@ fn attempt(
         siginfo: interrupted.info,
     };
 
+    let stop_time = Line::format(format_args!("{stopped}"));
     let write = |kept: &Kept| {
         let target = Target::create(&start.settings, pid)?;
         let limit = limits[n::RLIMIT_FSIZE as usize][0];
         let size = write::image(&state, &regions, kept, target.file(), &target.path(), limit)?;
         let published = target.publish()?;
-        Ok(Written { published, size })
+        Ok(Written {
+            published,
+            size,
+            threads: stop_time,
+        })
     };
     let beside = if may_fork(start) {
         write_beside(&write, &regions, began).ok()
@@ -378,7 +387,7 @@ fn prepare_restart(
     let resume = unsafe { RESUME.get() };
     resume.reports = report::stderr_is_ours();
     resume.main = main;
-    resume.others = contexts.len() as u32 - 1;
+    OTHERS.store(contexts.len() as u32 - 1, Ordering::Relaxed);
     Ok(contexts)
 }
 

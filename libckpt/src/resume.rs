@@ -26,8 +26,6 @@ pub struct Resume {
     pub reports: bool,
     /// The record of the main thread; null if it had ended.
     pub main: *mut Thread,
-    /// Number of the other threads.
-    pub others: u32,
 }
 
 /// See [`Resume`].
@@ -35,10 +33,12 @@ pub static RESUME: Owned<Resume> = Owned::new(Resume {
     generation: 0,
     reports: false,
     main: core::ptr::null_mut(),
-    others: 0,
 });
 
-/// How many of the other threads are ready to go on, in a restored process.
+/// Number of the threads beside the main one, filled in likewise. Each of them reads it.
+pub static OTHERS: AtomicU32 = AtomicU32::new(0);
+
+/// How many of the other threads are ready to go on, in a restored process. Only the last of them wakes the main thread.
 static READY: AtomicU32 = AtomicU32::new(0);
 
 /// How many threads could not be given all of their attributes.
@@ -287,7 +287,7 @@ pub extern "C" fn restored(handover: &Handover) -> ! {
     }
     loop {
         let ready = READY.load(Ordering::Acquire);
-        if ready == resume.others {
+        if ready == OTHERS.load(Ordering::Relaxed) {
             break;
         }
         calls::wait_while(&READY, ready, None);
@@ -322,8 +322,9 @@ pub extern "C" fn thread_restored(record: &Thread) -> ! {
     // The initiator's record may serve the next checkpoint as soon as the threads go on.
     let mut thread = *record;
     thread.become_again();
-    READY.fetch_add(1, Ordering::AcqRel);
-    calls::wake_all(&READY);
+    if READY.fetch_add(1, Ordering::AcqRel) + 1 == OTHERS.load(Ordering::Relaxed) {
+        calls::wake_all(&READY);
+    }
     park::stay(&thread);
     if thread.finishes {
         role::finish();

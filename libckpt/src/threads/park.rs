@@ -80,6 +80,7 @@ pub fn epoch() -> u16 {
 pub fn open() {
     let epoch = epoch().wrapping_add(1);
     ARRIVED.store(0, Ordering::Relaxed);
+    WANTED.store(u32::MAX, Ordering::Relaxed);
     // First the word that says how long a thread stays, then the list that it enters.
     TURN.store(u32::from(epoch) << 16, Ordering::Release);
     LIST.store(u64::from(epoch), Ordering::Release);

@@ -2,6 +2,8 @@
 //!
 //! Async-signal-safe: see `signal`.
 
+use core::fmt;
+
 use ckpt_image::segments::Span;
 use ckpt_sys::bytes::decimal;
 use ckpt_sys::in_progress::Observed;
@@ -12,6 +14,7 @@ use linux_raw_sys::general as n;
 
 use super::{Thread, park, unblock};
 use crate::failure::{Doing, Failure, failure};
+use crate::report::Milliseconds;
 use crate::signal::checkpoint_signal;
 
 /// One millisecond, in nanoseconds.
@@ -62,6 +65,8 @@ pub struct Stopped {
     entries: MapVec<Entry>,
     /// Whether the main thread has ended.
     main_ended: bool,
+    /// How long it took until all were parked, in nanoseconds.
+    took: u64,
 }
 
 impl Stopped {
@@ -75,14 +80,16 @@ impl Stopped {
         let mut stopped = Self {
             entries: MapVec::new(),
             main_ended: false,
+            took: 0,
         };
         park::open();
-        stopped.collect(&tasks, limit)?;
+        let began = now();
+        stopped.collect(&tasks, began, limit)?;
+        stopped.took = now() - began;
         Ok(stopped)
     }
 
-    fn collect(&mut self, tasks: &Fd, limit: u64) -> Result<(), Failure> {
-        let began = now();
+    fn collect(&mut self, tasks: &Fd, began: u64, limit: u64) -> Result<(), Failure> {
         let mut nap = MILLISECOND;
         for round in 1.. {
             let found_new = self.signal_new(tasks, round)?;
@@ -279,6 +286,21 @@ impl Stopped {
     }
 }
 
+/// For the line that says that a checkpoint was taken: nothing if there were no other threads.
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.threads().count() {
+            0 => Ok(()),
+            1 => write!(f, "1 other thread stopped in {}, ", Milliseconds(self.took)),
+            others => write!(
+                f,
+                "{others} other threads stopped in {}, ",
+                Milliseconds(self.took)
+            ),
+        }
+    }
+}
+
 impl Drop for Stopped {
     fn drop(&mut self) {
         park::close();
@@ -322,8 +344,8 @@ impl Name {
     }
 }
 
-impl core::fmt::Display for Name {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        core::fmt::Display::fmt(&Text(self.0.as_bytes().trim_ascii_end()), f)
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&Text(self.0.as_bytes().trim_ascii_end()), f)
     }
 }
