@@ -61,7 +61,11 @@ impl Launch {
             clock_offset: None,
             checkpoint_signal: CHECKPOINT_SIGNAL,
         };
-        launch.env("PATH", "/usr/bin:/bin").env("LANG", "C.UTF-8")
+        // Without HOME, programs look the user up when they start, for which libc asks a daemon through a socket.
+        launch
+            .env("PATH", "/usr/bin:/bin")
+            .env("LANG", "C.UTF-8")
+            .env("HOME", "/nonexistent")
     }
 
     /// A program with libckpt preloaded.

@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use ckpt_tests::{Place, Program, tool};
 
-/// A place with an image of the program `backtrace.c`.
+/// A place with an image of the program, taken when it is ready.
 fn image(test: &str, program: &Program) -> Place {
     let place = Place::new(test);
     let mut process = program.start(&place);
@@ -86,6 +86,46 @@ fn gdb_shows_the_stack_of_the_program() {
         !out.contains("signal handler called"),
         "the handler is in the backtrace: {out}"
     );
+}
+
+#[test]
+fn gdb_shows_every_thread_in_the_code_of_the_program() {
+    let Some(gdb) = tool("gdb_shows_every_thread_in_the_code_of_the_program", "gdb") else {
+        return;
+    };
+    let program = Program::compile("thread_backtrace.c");
+    let place = image("gdb-threads", &program);
+    let path = program.path().display().to_string();
+    let (out, err) = run(
+        &gdb,
+        &place,
+        &[
+            "-nx",
+            "-batch",
+            "-ex",
+            "thread apply all bt",
+            &path,
+            "myckpt",
+        ],
+    );
+    let (_, threads) = out
+        .split_once("\nThread ")
+        .unwrap_or_else(|| panic!("there are no threads in: {out}\n{err}"));
+    let stacks: Vec<&str> = threads.split("\nThread ").collect();
+    let functions = ["main", "computing", "locking", "sleeping"];
+    for function in functions {
+        let call = format!(" {function} (");
+        let holds = |stack: &&str| stack.contains(&call);
+        assert_eq!(
+            stacks.iter().copied().filter(holds).count(),
+            1,
+            "{function}: {out}\n{err}"
+        );
+    }
+    assert_eq!(stacks.len(), functions.len(), "{out}");
+    for strange in ["signal handler called", "ckpt_"] {
+        assert!(!out.contains(strange), "{strange} is in: {out}");
+    }
 }
 
 #[test]

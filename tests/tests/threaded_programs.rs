@@ -73,7 +73,6 @@ fn java(test: &str) -> Option<(Place, impl Fn() -> Launch + use<>)> {
 }
 
 #[test]
-#[ignore = "does not pass yet"]
 fn java_with_another_signal_for_checkpoints() {
     let Some((_classes, launch)) = java("java") else {
         return;
@@ -86,7 +85,6 @@ fn java_with_another_signal_for_checkpoints() {
 }
 
 #[test]
-#[ignore = "as the other one"]
 fn java_with_another_signal_for_itself() {
     let Some((_classes, launch)) = java("java-sr") else {
         return;
