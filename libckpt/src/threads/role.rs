@@ -5,7 +5,7 @@
 
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
-use ckpt_sys::kernel::{SignalInfo, UserContext};
+use ckpt_sys::kernel::{SignalInfo, UserContext, signal_bit};
 use ckpt_sys::{calls, proc};
 
 use super::{Thread, park, unblock};
@@ -60,9 +60,9 @@ pub unsafe extern "C" fn enter(_: i32, info: &SignalInfo, frame: *mut UserContex
 unsafe fn wait_in_handler(frame: *mut UserContext, signal_came: bool) {
     // SAFETY: the caller answers for the frame.
     let mut thread = unsafe { Thread::of_caller(frame) };
-    if let Some(mask) = unblock::take_mask(thread.tid) {
+    if unblock::take(thread.tid) {
         // SAFETY: as above.
-        unsafe { (*frame).mask = mask };
+        unsafe { (*frame).mask |= signal_bit(checkpoint_signal()) };
     }
     park::capture(&mut thread, None);
     park::park(&mut thread);

@@ -54,8 +54,8 @@ impl Entry {
     /// The thread has ended before it came.
     fn is_gone(&mut self) {
         self.place = Where::Gone;
-        // Or a later thread with this id would get its mask.
-        let _ = unblock::take_mask(self.tid);
+        // Or a later thread with this id would block the signal.
+        let _ = unblock::take(self.tid);
     }
 }
 

@@ -4,73 +4,64 @@
 //! Async-signal-safe: see `signal`. A thread's mask can only be changed by itself or by its tracer, and a tracer must be
 //! another process. So one is made that shares our memory, traces one thread after the other for a moment, and ends.
 
-use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
 use ckpt_sys::kernel::SignalSet;
 use ckpt_sys::syscall::call;
-use ckpt_sys::{Errno, MapVec, calls};
+use ckpt_sys::{Errno, MapVec, calls, proc};
 use linux_raw_sys::prctl::PR_SET_PTRACER;
 use linux_raw_sys::{general as n, ptrace as p};
 
 use crate::failure::{Doing, Failure};
 use crate::signal;
 
-/// The masks that threads had before the tracer changed them. They outlive the checkpoint: a thread that comes too late gets
-/// its mask back all the same. Hashed by the thread id; 0 is a free place.
-static MASKS: [Saved; PLACES] = [const {
-    Saved {
-        tid: AtomicI32::new(0),
-        mask: AtomicU64::new(0),
-    }
-}; PLACES];
+/// The threads that the tracer has let the signal through to: they are to block it again. The kernel hands each its mask, less
+/// our signal, in the signal frame. This outlives the checkpoint, for a thread that comes too late. Hashed by the thread id; 0
+/// is a free place.
+static UNBLOCKED: [AtomicI32; PLACES] = [const { AtomicI32::new(0) }; PLACES];
 const PLACES: usize = 4096;
-
-struct Saved {
-    tid: AtomicI32,
-    mask: AtomicU64,
-}
-
-fn places_for(tid: i32) -> impl Iterator<Item = &'static Saved> {
-    let first = tid as usize % PLACES;
-    MASKS[first..].iter().chain(&MASKS[..first])
-}
-
-/// The mask that thread `tid` had, if it was changed.
-pub fn take_mask(tid: i32) -> Option<SignalSet> {
-    // A place that was given up in the middle does not end the search; but the table is empty most of the time.
-    if IN_USE.load(Ordering::Acquire) == 0 {
-        return None;
-    }
-    let place = places_for(tid).find(|place| place.tid.load(Ordering::Acquire) == tid)?;
-    let mask = place.mask.load(Ordering::Relaxed);
-    place.tid.store(0, Ordering::Release);
-    IN_USE.fetch_sub(1, Ordering::Relaxed);
-    Some(mask)
-}
-
-/// Forgets all masks: the threads of a restored process have other ids.
-pub fn forget() {
-    if IN_USE.swap(0, Ordering::Relaxed) != 0 {
-        for place in &MASKS {
-            place.tid.store(0, Ordering::Relaxed);
-        }
-    }
-}
 
 /// Number of places that are taken.
 static IN_USE: AtomicU32 = AtomicU32::new(0);
 
-fn keep_mask(tid: i32, mask: SignalSet) -> bool {
-    let known = places_for(tid).find(|place| place.tid.load(Ordering::Relaxed) == tid);
-    if known.is_some() {
-        // It was traced before and has not come yet: the first mask is the thread's own.
-        return true;
+fn place_of(tid: i32, wanted: i32) -> Option<&'static AtomicI32> {
+    let first = tid as usize % PLACES;
+    let mut places = UNBLOCKED[first..].iter().chain(&UNBLOCKED[..first]);
+    places.find(|place| place.load(Ordering::Acquire) == wanted)
+}
+
+/// Whether thread `tid` was let through, and forgets that.
+pub fn take(tid: i32) -> bool {
+    // A place that was given up in the middle does not end the search; but the table is empty most of the time.
+    if IN_USE.load(Ordering::Acquire) == 0 {
+        return false;
     }
-    let Some(place) = places_for(tid).find(|place| place.tid.load(Ordering::Relaxed) == 0) else {
+    let Some(place) = place_of(tid, tid) else {
         return false;
     };
-    place.mask.store(mask, Ordering::Relaxed);
-    place.tid.store(tid, Ordering::Release);
+    place.store(0, Ordering::Release);
+    IN_USE.fetch_sub(1, Ordering::Relaxed);
+    true
+}
+
+/// Forgets all threads: those of a restored process have other ids.
+pub fn forget() {
+    if IN_USE.swap(0, Ordering::Relaxed) != 0 {
+        for place in &UNBLOCKED {
+            place.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+fn keep(tid: i32) -> bool {
+    if place_of(tid, tid).is_some() {
+        // It was traced before and has not come yet.
+        return true;
+    }
+    let Some(place) = place_of(tid, 0) else {
+        return false;
+    };
+    place.store(tid, Ordering::Release);
     IN_USE.fetch_add(1, Ordering::Release);
     true
 }
@@ -137,7 +128,7 @@ fn trace(tids: &[i32], ours: SignalSet, deadline: u64) -> Result<bool, Failure> 
 
 extern "C" fn tracer(job: &Job<'_>) {
     for &tid in job.tids {
-        if change_mask(tid, job.ours) == Err(Errno::EPERM) {
+        if trace_one(tid, job.ours) == Err(Errno::EPERM) {
             job.denied.store(1, Ordering::Relaxed);
         }
     }
@@ -156,9 +147,7 @@ fn ptrace(request: u32, tid: i32, address: usize, data: usize) -> Result<usize, 
     }
 }
 
-fn change_mask(tid: i32, ours: SignalSet) -> Result<(), Errno> {
-    /// Size of a signal set, in bytes.
-    const SIZE: usize = size_of::<SignalSet>();
+fn trace_one(tid: i32, ours: SignalSet) -> Result<(), Errno> {
     ptrace(p::PTRACE_SEIZE, tid, 0, 0)?;
     ptrace(p::PTRACE_INTERRUPT, tid, 0, 0)?;
     let status = calls::wait_for(tid)?;
@@ -169,16 +158,39 @@ fn change_mask(tid: i32, ours: SignalSet) -> Result<(), Errno> {
     } else {
         0
     };
+    let changed = if waits_for(tid, ours) {
+        let_through(tid, ours)
+    } else {
+        Ok(())
+    };
+    let _ = ptrace(p::PTRACE_DETACH, tid, 0, signal as usize);
+    changed
+}
+
+/// Whether the signal is pending for the thread, which is stopped. A thread that is late in our handler, in which everything is
+/// blocked, has taken it, or will take it behind the handler: whoever changed the mask then would change the handler's.
+fn waits_for(tid: i32, ours: SignalSet) -> bool {
+    proc::Status::of_other(tid).is_ok_and(|status| status.hex("SigPnd") & ours != 0)
+}
+
+/// Takes the signal out of the mask of the thread, which is stopped and takes it as soon as it goes on.
+fn let_through(tid: i32, ours: SignalSet) -> Result<(), Errno> {
+    /// Size of a signal set, in bytes.
+    const SIZE: usize = size_of::<SignalSet>();
     let mut mask: SignalSet = 0;
     let mask_at = &raw mut mask as usize;
     // Where a call such as ppoll has put another mask in place for its own time, this is the one that comes back.
-    let changed = ptrace(p::PTRACE_GETSIGMASK, tid, SIZE, mask_at).and_then(|_| {
-        if !keep_mask(tid, mask) {
-            return Err(Errno::ENOMEM);
-        }
-        mask &= !ours;
-        ptrace(p::PTRACE_SETSIGMASK, tid, SIZE, mask_at)
-    });
-    let _ = ptrace(p::PTRACE_DETACH, tid, 0, signal as usize);
+    ptrace(p::PTRACE_GETSIGMASK, tid, SIZE, mask_at)?;
+    if mask & ours == 0 {
+        return Ok(());
+    }
+    if !keep(tid) {
+        return Err(Errno::ENOMEM);
+    }
+    let without = mask & !ours;
+    let changed = ptrace(p::PTRACE_SETSIGMASK, tid, SIZE, &raw const without as usize);
+    if changed.is_err() {
+        take(tid);
+    }
     changed.map(drop)
 }

@@ -30,6 +30,16 @@ impl Status {
         files::read_small(path.as_c_str()).map(Self)
     }
 
+    /// Reads that of a thread of any process.
+    ///
+    /// # Errors
+    /// `ENOENT` if there is no such thread.
+    pub fn of_other(tid: i32) -> Result<Self, Errno> {
+        // A thread has a directory of its own there, although it is not listed (proc(5)).
+        let path = Line::<64>::format(format_args!("/proc/{tid}/status"));
+        files::read_small(path.as_c_str()).map(Self)
+    }
+
     /// The raw value behind `key`.
     #[must_use]
     pub fn value(&self, key: &str) -> &[u8] {
