@@ -3,7 +3,8 @@
 //! glibc keeps the owner of a recursive, error-checking, robust or priority-inheriting mutex in it, and the writer that
 //! holds a read-write lock. A restored thread has a new id, so a lock that was held across the restart would never be
 //! given back, or in the wrong way: these words get the new id. They are recognised by the shape of what surrounds them,
-//! while the memory is written to the image anyway.
+//! while the memory is written to the image anyway, and by all of it: to a program with large heaps of small objects, such as
+//! Java, a thread id is a number like any other, and happens to stand behind a 1 and before a 2.
 
 use crate::record;
 
@@ -25,14 +26,28 @@ const BEHIND: usize = 12;
 /// Bytes at the end of one piece of memory that must be looked at again together with the piece that follows it.
 pub const OVERLAP: usize = BEFORE + 8;
 
+/// Where, behind an owner's word, a mutex has its spins, elision and list (struct_mutex.h), and a read-write lock its elision
+/// and padding (struct_rwlock.h): all of them 0. They may lie in a page of zeros that is not looked at.
+const ZEROS_OF_MUTEX: [isize; 5] = [12, 16, 20, 24, 28];
+const ZEROS_OF_RWLOCK: [isize; 4] = [8, 12, 16, 20];
+/// Where the flags of a read-write lock are, which say whom it prefers (`PTHREAD_RWLOCK_PREFER_*_NP`, 0 to 2).
+const FLAGS_OF_RWLOCK: isize = 24;
+
 /// Bits of `__kind` of a mutex (nptl/pthreadP.h).
 const TYPE: u32 = 3;
 const RECURSIVE: u32 = 1;
 const ERROR_CHECKING: u32 = 2;
 const ROBUST: u32 = 16;
 const PRIORITY_INHERITING: u32 = 32;
-/// Those, and priority-protecting, process-shared, and the two about lock elision.
-const KNOWN_KIND: u32 = TYPE | ROBUST | PRIORITY_INHERITING | 64 | 128 | 256 | 512;
+const PRIORITY_PROTECTING: u32 = 64;
+const PROCESS_SHARED: u32 = 128;
+/// Those, and the two about lock elision.
+const KNOWN_KIND: u32 =
+    TYPE | ROBUST | PRIORITY_INHERITING | PRIORITY_PROTECTING | PROCESS_SHARED | 256 | 512;
+
+/// The bits of the lock word of a priority-protecting mutex that hold its ceiling, which is never 0
+/// (`PTHREAD_MUTEX_PRIO_CEILING_MASK`).
+const CEILING: u32 = 0xfff8_0000;
 
 /// `PTHREAD_RWLOCK_WRPHASE` and `PTHREAD_RWLOCK_WRLOCKED` (nptl/pthread_rwlock_common.c).
 const WRITE_LOCKED: u32 = 3;
@@ -72,7 +87,7 @@ pub fn find(memory: &[u8], tids: &[u32], mut found: impl FnMut(usize)) {
             let (tid, at) = (owner(word), index * BLOCK + inner * 8);
             if plausible(tid) {
                 // The shape first: it rules out more than the ids do, and sooner.
-                let lock = Lock::around(memory, at, tid);
+                let lock = Lock::around(memory, at, tid, tids.len());
                 let Some(lock) = lock.filter(|_| tids.binary_search(&tid).is_ok()) else {
                     continue;
                 };
@@ -100,13 +115,13 @@ enum Lock {
 }
 
 impl Lock {
-    /// The lock that the word at `at` is the owner of, by what stands around it.
-    fn around(memory: &[u8], at: usize, tid: u32) -> Option<Self> {
+    /// The lock that the word at `at` is the owner of, by what stands around it, in a process of so many threads.
+    fn around(memory: &[u8], at: usize, tid: u32, threads: usize) -> Option<Self> {
         let field = |offset: isize| {
             let bytes = memory.get(at.checked_add_signed(offset)?..)?.get(..4)?;
             Some(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
         };
-        match is_mutex(field, tid) {
+        match is_mutex(field, tid, threads) {
             Some(true) => Some(Self::MutexWithId),
             Some(false) => Some(Self::Mutex),
             None => is_write_lock(field).then_some(Self::ReadWrite),
@@ -114,9 +129,16 @@ impl Lock {
     }
 }
 
+/// Whether the fields at these offsets are 0, as far as they are known.
+fn are_zero(field: impl Fn(isize) -> Option<u32>, offsets: &[isize]) -> bool {
+    offsets
+        .iter()
+        .all(|&offset| field(offset).is_none_or(|value| value == 0))
+}
+
 /// Whether the owner at offset 0 is that of a mutex that `tid` holds and that knows it; and if so, whether its lock word
 /// holds the id, too.
-fn is_mutex(field: impl Fn(isize) -> Option<u32>, tid: u32) -> Option<bool> {
+fn is_mutex(field: impl Fn(isize) -> Option<u32>, tid: u32, threads: usize) -> Option<bool> {
     // struct __pthread_mutex_s (sysdeps/x86/nptl/bits/struct_mutex.h): lock, count, owner, users, kind.
     let (lock, count, users, kind) = (
         field(-8)?,
@@ -124,7 +146,12 @@ fn is_mutex(field: impl Fn(isize) -> Option<u32>, tid: u32) -> Option<bool> {
         field(4)?,
         field(BEHIND as isize - 4)?,
     );
-    if kind & !KNOWN_KIND != 0 || !(1..PLAUSIBLE).contains(&users) || count >= PLAUSIBLE {
+    // Who holds it, and who waits for a condition meanwhile.
+    let may_use = match kind & PROCESS_SHARED {
+        0 => threads,
+        _ => PLAUSIBLE as usize,
+    };
+    if kind & !KNOWN_KIND != 0 || !(1..=may_use).contains(&(users as usize)) || count >= PLAUSIBLE {
         return None;
     }
     let recursive = kind & TYPE == RECURSIVE;
@@ -134,8 +161,12 @@ fn is_mutex(field: impl Fn(isize) -> Option<u32>, tid: u32) -> Option<bool> {
     if kind & (ROBUST | PRIORITY_INHERITING) != 0 {
         return (lock & TID_MASK == tid).then_some(true);
     }
-    let knows_owner = recursive || kind & TYPE == ERROR_CHECKING;
-    (knows_owner && matches!(lock, 1 | 2)).then_some(false)
+    let (state, ceiling) = (lock & !CEILING, lock & CEILING);
+    let is_protecting = kind & PRIORITY_PROTECTING != 0;
+    let is_locked = matches!(state, 1 | 2) && (ceiling != 0) == is_protecting;
+    // What is only error-checking does not count.
+    let knows_owner = recursive || kind & TYPE == ERROR_CHECKING && (count == 0 || is_protecting);
+    (is_locked && knows_owner && are_zero(field, &ZEROS_OF_MUTEX)).then_some(false)
 }
 
 /// Whether the owner at offset 0 is that of a read-write lock that is held for writing. Giving it back under another id
@@ -143,7 +174,7 @@ fn is_mutex(field: impl Fn(isize) -> Option<u32>, tid: u32) -> Option<bool> {
 fn is_write_lock(field: impl Fn(isize) -> Option<u32>) -> bool {
     // struct __pthread_rwlock_arch_t (sysdeps/x86/nptl/bits/struct_rwlock.h): readers, writers, write phase futex, writers'
     // futex, two of padding, current writer, shared.
-    let fields = [-(BEFORE as isize), -20, -16, -12, -8, -4, 4].map(field);
+    let fields = [-(BEFORE as isize), -20, -16, -12, -8, -4, 4].map(&field);
     let [
         Some(readers),
         Some(writers),
@@ -161,6 +192,8 @@ fn is_write_lock(field: impl Fn(isize) -> Option<u32>) -> bool {
         && matches!((phase, futex), (1 | 3, 1 | 3))
         && (pad3, pad4) == (0, 0)
         && shared <= 1
+        && field(FLAGS_OF_RWLOCK).is_none_or(|flags| flags <= 2)
+        && are_zero(field, &ZEROS_OF_RWLOCK)
 }
 
 #[cfg(test)]
@@ -189,6 +222,27 @@ mod tests {
             [24, 32]
         );
         assert_eq!(offsets([TID, 1, TID, 1, PRIORITY_INHERITING]), [24, 32]);
+        let protecting = RECURSIVE | PRIORITY_PROTECTING;
+        assert_eq!(offsets([1 << 19 | 1, 1, TID, 1, protecting]), [32]);
+        let shared = RECURSIVE | PROCESS_SHARED;
+        assert_eq!(offsets([1, 1, TID, 9, shared]), [32]);
+    }
+
+    /// What Java's heap is full of: a header of 8 bytes whose value is 1, the number of a class, and then fields.
+    #[test]
+    fn objects_are_no_mutexes() {
+        let object = |fields: [u32; 4]| {
+            let [second, third, fourth, fifth] = fields;
+            let object = [1, 0, TID, second, third, fourth, fifth, 1, 0, TID];
+            let memory = object.map(u32::to_le_bytes).concat();
+            let mut all = Vec::new();
+            find(&memory, &[TID, TID + 1, TID + 2], |at| all.push(at));
+            all
+        };
+        assert_eq!(object([2, 2, 0xfa11_4280, 0]), [0; 0], "ArrayList of two");
+        assert_eq!(object([1, u32::from(b'B'), 0, 0]), [0; 0], "a string");
+        assert_eq!(object([1, 2, 0, 0]), [0; 0], "an array of one number");
+        assert_eq!(object([20, 2, 0, 0]), [0; 0], "an array of twenty numbers");
     }
 
     #[test]
@@ -245,13 +299,16 @@ mod tests {
 
     #[test]
     fn locks_of_several_threads_are_found() {
-        let mutex = |tid| [1, 1, tid, 1, RECURSIVE, 0].map(u32::to_le_bytes).concat();
+        let mutex = |tid| {
+            let fields = [1, 1, tid, 1, RECURSIVE, 0, 0, 0, 0, 0];
+            fields.map(u32::to_le_bytes).concat()
+        };
         let owners = [TID - 700, TID - 1, TID, TID + 1, TID + 3, TID + 900];
         // One that straddles the blocks in which memory is looked at, and ids in between that are nobody's.
         let memory: Vec<u8> = owners.into_iter().flat_map(mutex).collect();
         let found = |tids: &[u32]| {
             let mut all = Vec::new();
-            find(&memory, tids, |at| all.push((at - 8) / 24));
+            find(&memory, tids, |at| all.push((at - 8) / 40));
             all
         };
         assert_eq!(found(&[TID - 1, TID, TID + 3]), [1, 2, 4]);
