@@ -28,7 +28,8 @@ pub fn restore(image: &Image<'static>) -> Result<()> {
     let _ = calls::umask(process.umask);
     set_name(&process.name)?;
     set_attributes(image);
-    set_memory_map(&process.memory, process.auxv)?;
+    describe_memory(&process.memory, process.auxv)
+        .map_err(failed("cannot describe its memory to the kernel"))?;
     set_dispositions(image)?;
     queue_pending(image)
 }
@@ -80,7 +81,11 @@ fn set_attributes(image: &Image<'static>) {
     }
 }
 
-fn set_memory_map(memory: &MemoryMap, auxv: &'static [u8]) -> Result<()> {
+/// Tells the kernel where the parts of the memory are, and the auxiliary vector if there is a new one.
+///
+/// # Errors
+/// Those of prctl(2).
+pub fn describe_memory(memory: &MemoryMap, auxv: &[u8]) -> core::result::Result<(), Errno> {
     let map = p::prctl_mm_map {
         start_code: memory.start_code,
         end_code: memory.end_code,
@@ -104,9 +109,7 @@ fn set_memory_map(memory: &MemoryMap, auxv: &'static [u8]) -> Result<()> {
         0,
     ];
     // SAFETY: the option takes the address of such a struct, which only describes the address space to the kernel.
-    unsafe { calls::prctl(p::PR_SET_MM, arguments) }
-        .map_err(failed("cannot describe its memory to the kernel"))?;
-    Ok(())
+    unsafe { calls::prctl(p::PR_SET_MM, arguments) }.map(drop)
 }
 
 fn set_dispositions(image: &Image<'static>) -> Result<()> {

@@ -4,13 +4,14 @@ use core::arch::global_asm;
 use core::ffi::{CStr, c_char};
 use core::panic::PanicInfo;
 
+use ckpt_image::process::MemoryMap;
 use ckpt_image::segments::Span;
 use ckpt_sys::bytes::lines;
 use ckpt_sys::maps::MapsLine;
-use ckpt_sys::{MapVec, calls, files};
+use ckpt_sys::{MapVec, calls, files, proc};
 use restart::report::{Cause, Error, Exit, Object};
 
-use crate::output;
+use crate::{output, process};
 
 global_asm!(include_str!("../../asm/start.S"), begin = sym begin);
 global_asm!(include_str!("../../asm/memory.S"));
@@ -18,7 +19,7 @@ global_asm!(include_str!("../../asm/memory.S"));
 /// Room for the arguments, in bytes: an image with the longest path there is, all options, and some more.
 const ROOM: usize = 16 << 10;
 
-/// The arguments behind the program's name, each with its NUL. In the data segment, because the stack that the kernel
+/// The arguments, each with its NUL. In the data segment, because the stack that the kernel
 /// has put them on goes away.
 #[unsafe(link_section = ".data")]
 static mut ARGUMENTS: [u8; ROOM] = [0; ROOM];
@@ -35,11 +36,13 @@ unsafe extern "C" fn begin(kernel_stack: *const usize) -> ! {
     };
     let status = match copied {
         Some(arguments) => {
+            show_arguments(arguments);
             unmap_kernel_stack();
             crate::main(
                 arguments
                     .split_inclusive(|&byte| byte == 0)
-                    .map(|argument| &argument[..argument.len() - 1]),
+                    .map(|argument| &argument[..argument.len() - 1])
+                    .skip(1),
             )
         }
         None => {
@@ -56,7 +59,7 @@ unsafe extern "C" fn begin(kernel_stack: *const usize) -> ! {
     calls::exit(status)
 }
 
-/// Copies the arguments behind the program's name, if there is room for them.
+/// Copies the arguments, if there is room for them.
 ///
 /// # Safety
 /// As for [`begin`].
@@ -64,7 +67,7 @@ unsafe fn copy_arguments(kernel_stack: *const usize, to: &mut [u8]) -> Option<&[
     // SAFETY: argc stands at the stack pointer (System V ABI, AMD64 supplement, 3.4.1).
     let count = unsafe { *kernel_stack };
     let mut used = 0;
-    for index in 1..count {
+    for index in 0..count {
         // SAFETY: behind argc stand as many addresses of strings, which the kernel has ended with NUL.
         let argument = unsafe {
             let address = *kernel_stack.add(1 + index) as *const c_char;
@@ -76,6 +79,33 @@ unsafe fn copy_arguments(kernel_stack: *const usize, to: &mut [u8]) -> Option<&[
         used += argument.len();
     }
     Some(&to[..used])
+}
+
+/// Has the kernel know the copy of the arguments, and no environment: for whoever reads `/proc/PID/cmdline` or `environ` it
+/// touches the addresses that it knows (`__access_remote_vm` in mm/memory.c). If those were on the stack that it has made when
+/// the program's own is mapped not far above, that would grow down to them. Where this is not possible the image is refused
+/// (`host::check`).
+fn show_arguments(arguments: &[u8]) {
+    let (Ok(stat), Ok(brk)) = (proc::ProcessStat::of_this_thread(), calls::heap_end()) else {
+        return;
+    };
+    let span = arguments.as_ptr_range();
+    let (arg_start, arg_end) = (span.start as u64, span.end as u64);
+    // Field numbers of proc_pid_stat(5).
+    let memory = MemoryMap {
+        start_code: stat.field(26),
+        end_code: stat.field(27),
+        start_data: stat.field(45),
+        end_data: stat.field(46),
+        start_brk: stat.field(47),
+        brk,
+        start_stack: stat.field(28),
+        arg_start,
+        arg_end,
+        env_start: arg_end,
+        env_end: arg_end,
+    };
+    let _ = process::describe_memory(&memory, &[]);
 }
 
 /// Removes the stack that the kernel has made: the program's own may have been in the same place. If it cannot be found it

@@ -292,3 +292,42 @@ fn too_little_memory_is_status_122() {
     assert_eq!(status.code(), Some(122), "{err}");
     assert!(err.contains("ENOMEM") && err.lines().count() == 1, "{err}");
 }
+
+/// Whoever looks at the command line of a process has the kernel read it in the process's memory, where there may be a stack
+/// that grows when it is touched.
+#[test]
+fn ps_does_not_make_the_stack_of_a_restored_program_grow() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let place = Place::new("ps");
+    let mut process = Program::compile("plain.c")
+        .launch()
+        .without_aslr()
+        .start(&place);
+    process.wait_until_ready();
+    let before = process.portrait();
+    process.checkpoint();
+    process.kill();
+    for _ in 0..20 {
+        // Both stacks end at the same address. So large an environment has the arguments of the restorer lie below the stack
+        // of the program, near enough for that to reach them.
+        let mut launch = Launch::restorer(["myckpt"]).without_aslr();
+        for number in 0..10 {
+            launch = launch.env(format!("LARGE_{number}"), "1".repeat(100_000));
+        }
+        let mut restored = launch.start(&place);
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let path = format!("/proc/{}/cmdline", restored.pid());
+            let stop = &stop;
+            scope.spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    let _ = std::fs::read(&path);
+                }
+            });
+            restored.wait_for_a_sign_of_life();
+            stop.store(true, Ordering::Relaxed);
+        });
+        restored.wait_until_it_looks_like(&before);
+        restored.kill();
+    }
+}

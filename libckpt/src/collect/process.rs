@@ -2,7 +2,6 @@
 
 use ckpt_image::process::{LIMITS, MemoryMap, Process};
 use ckpt_sys::line::{Path, Text};
-use ckpt_sys::syscall::call;
 use ckpt_sys::{Line, calls, files, proc};
 use linux_raw_sys::general as n;
 use linux_raw_sys::prctl::{PR_GET_CHILD_SUBREAPER, PR_GET_PDEATHSIG, PR_GET_TIMERSLACK};
@@ -66,8 +65,7 @@ pub fn collect<'s>(
     check_timers()?;
     let stat = proc::ProcessStat::of_this_thread().doing(format_args!("/proc/thread-self/stat"))?;
     let name = main_name();
-    // SAFETY: brk(0) changes nothing.
-    let brk = unsafe { call(n::__NR_brk, [0]) }.doing(format_args!("the end of the heap"))?;
+    let brk = calls::heap_end().doing(format_args!("the end of the heap"))?;
     let timer = |which| calls::interval_timer(which).unwrap_or_default();
     Ok(Process {
         // Field numbers of proc_pid_stat(5).
@@ -77,7 +75,7 @@ pub fn collect<'s>(
             start_data: stat.field(45),
             end_data: stat.field(46),
             start_brk: stat.field(47),
-            brk: brk as u64,
+            brk,
             start_stack: stat.field(28),
             arg_start: stat.field(48),
             arg_end: stat.field(49),

@@ -590,6 +590,15 @@ pub unsafe fn ioctl(fd: i32, request: u32, argument: usize) -> Result<usize, Err
     unsafe { call(n::__NR_ioctl, [fd as usize, request as usize, argument]) }
 }
 
+/// The end of the heap: what brk(2) answers to an address that it cannot have.
+///
+/// # Errors
+/// None that is known.
+pub fn heap_end() -> Result<u64, Errno> {
+    // SAFETY: brk(0) changes nothing.
+    unsafe { call(n::__NR_brk, [0]) }.map(|end| end as u64)
+}
+
 /// mmap(2) of fresh private memory, readable and writable, not reserved, at an address that the kernel chooses.
 ///
 /// # Errors
