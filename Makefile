@@ -8,7 +8,7 @@ target := $(or $(CARGO_TARGET_DIR),target)
 
 # Debian packages that the tests need beside Rust.
 test_packages := gcc g++ make gdb binutils elfutils lua5.4 gawk bc sqlite3 perl python3 tmux strace \
-	xz-utils zstd libsqlite3-dev python3-numpy libopenblas0-pthread nodejs \
+	xz-utils zstd libsqlite3-dev python3-numpy libopenblas0-pthread nodejs default-jdk-headless \
 	redis-server memcached nginx-light
 
 .PHONY: all debug test test-debug test-release check lint demo bench soak test-deps install clean
@@ -48,16 +48,21 @@ demo: all
 bench: all
 	$(CARGO) run --release --quiet --package ckpt-tests --bin bench -- $(BENCH_SIZES)
 
-# Long: random moments by the hundred, with more to do than there are cores.
+# Long: hundreds of rounds of random moments, with more to do than there are cores. `make soak ROUNDS=20 GENERATIONS=3` is
+# shorter.
+ROUNDS ?= 200
+GENERATIONS ?= 5
+soak_test = CKPT_TEST_ROUNDS=$(ROUNDS) CKPT_TEST_GENERATIONS=$(GENERATIONS) \
+	$(CARGO) test --release --package ckpt-tests --test
+
 soak: all
 	busy=; trap 'kill $$busy' EXIT; \
 	for core in $$(seq $$(nproc)); do (while :; do :; done) & busy="$$busy $$!"; done; \
 	$(CARGO) test --release --package ckpt-tests --test generations -- --include-ignored && \
-	CKPT_TEST_ROUNDS=$${CKPT_TEST_ROUNDS:-200} \
-	$(CARGO) test --release --package ckpt-tests --test real_programs -- --exact python3 perl bash && \
-	CKPT_TEST_ROUNDS=$${CKPT_TEST_ROUNDS:-200} \
-	$(CARGO) test --release --package ckpt-tests --test threaded_programs -- --exact \
-	python3_with_a_thread_pool cpp_with_exceptions_in_flight openmp zstd rust_on_rayon
+	$(soak_test) real_programs -- --exact python3 perl bash && \
+	$(soak_test) threaded_programs -- --exact python3_with_a_thread_pool numpy_on_openblas node xz zstd \
+	cpp_with_exceptions_in_flight openmp rust_on_rayon java_with_another_signal_for_checkpoints && \
+	$(soak_test) servers -- --exact redis_server
 
 test-deps:
 	apt-get update

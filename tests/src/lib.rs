@@ -39,5 +39,5 @@ pub use program::Program;
 pub use random::Random;
 pub use requirements::{distributed, is_root, not_run, tool};
 pub use service::{Client, Service, free_port, look};
-pub use trial::{GENERATIONS, Trial, rounds, workload};
+pub use trial::{Trial, generations, rounds, workload};
 pub use wait::until;

@@ -14,7 +14,7 @@ use crate::launch::Launch;
 use crate::place::Place;
 use crate::process::Process;
 use crate::random::Random;
-use crate::trial::{ENDED_AT_CHECKPOINT, GENERATIONS, rounds};
+use crate::trial::{ENDED_AT_CHECKPOINT, generations, rounds};
 use crate::wait::until;
 
 /// How many clients a server has at the same time: enough to keep several of its threads busy.
@@ -124,7 +124,7 @@ impl<'a, C: Client> Service<'a, C> {
             let port = free_port();
             let mut process = self.start(&place, port);
             let mut bounds = vec![(0, 0); CLIENTS];
-            for _ in 0..GENERATIONS {
+            for _ in 0..generations() {
                 let load = Load::start::<C>(&mut process, port, &bounds);
                 sleep(random.shorter_than(LOAD));
                 let threads = process.threads();

@@ -13,8 +13,14 @@ use crate::process::{CHECKPOINT_SIGNAL, Process};
 use crate::random::Random;
 use crate::wait::until;
 
-/// How often a program is restored in one round.
-pub const GENERATIONS: u32 = 5;
+/// How often a program is restored in one round: `CKPT_TEST_GENERATIONS`, or 5 times.
+///
+/// # Panics
+/// If `CKPT_TEST_GENERATIONS` is not a number.
+#[must_use]
+pub fn generations() -> u32 {
+    from_environment("CKPT_TEST_GENERATIONS", 5)
+}
 
 /// What a program ends with at its checkpoint if `CKPT_AFTER` is `exit`.
 pub(crate) const ENDED_AT_CHECKPOINT: i32 = 85;
@@ -25,8 +31,13 @@ pub(crate) const ENDED_AT_CHECKPOINT: i32 = 85;
 /// If `CKPT_TEST_ROUNDS` is not a number.
 #[must_use]
 pub fn rounds() -> u32 {
-    std::env::var("CKPT_TEST_ROUNDS").map_or(3, |text| {
-        text.parse().expect("CKPT_TEST_ROUNDS is a number")
+    from_environment("CKPT_TEST_ROUNDS", 3)
+}
+
+fn from_environment(name: &str, default: u32) -> u32 {
+    std::env::var(name).map_or(default, |text| {
+        text.parse()
+            .unwrap_or_else(|_| panic!("{name} is a number"))
     })
 }
 
@@ -106,16 +117,16 @@ impl<'a> Trial<'a> {
     pub fn run(&self) {
         let (expected, duration) = self.undisturbed();
         let mut random = Random::new(self.test);
-        let mut threads = 0;
+        let (generations, mut threads) = (generations(), 0);
         for round in 1..=rounds() {
             let place = Place::new(self.test);
             let mut process = self.start(&place);
             let mut generation = 0;
             let status = loop {
-                if generation == GENERATIONS {
+                if generation == generations {
                     break process.wait();
                 }
-                sleep(random.shorter_than(duration / GENERATIONS));
+                sleep(random.shorter_than(duration / generations));
                 threads = threads.max(process.threads());
                 if let Some(status) = self.interrupt(&mut process, &mut random) {
                     break status;

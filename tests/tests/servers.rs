@@ -1,7 +1,8 @@
 //! Servers of the distribution, checkpointed at random moments under load, killed, and restored, five times in a row: what
 //! they have acknowledged is there, and clients that connect anew go on.
 //!
-//! `CKPT_TEST_ROUNDS` says how often each is run (3), `CKPT_TEST_SEED` repeats the moments of an earlier run.
+//! `CKPT_TEST_ROUNDS` says how often each is run (3), `CKPT_TEST_GENERATIONS` how often it is restored in each round (5),
+//! `CKPT_TEST_SEED` repeats the moments of an earlier run.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -9,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use ckpt_tests::{
-    Client, GENERATIONS, Launch, Place, Process, Random, Service, Trial, free_port, look, rounds,
+    Client, Launch, Place, Process, Random, Service, Trial, free_port, generations, look, rounds,
     tool, until, workload,
 };
 
@@ -360,7 +361,7 @@ fn nginx() {
         let mut process = Launch::under_libckpt(&program)
             .args(["-p", ".", "-c", "nginx.conf", "-e", "stderr"])
             .start(&place);
-        for _ in 0..GENERATIONS {
+        for _ in 0..generations() {
             serves(&mut process, port, &content);
             let mut slow = connect(port).expect("the server listens");
             let request = b"GET /file HTTP/1.0\r\n\r\n";

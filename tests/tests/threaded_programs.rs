@@ -1,7 +1,8 @@
 //! Programs with many threads, most of them of the distribution, checkpointed at random moments of their work, killed, and
 //! restored, five times in a row: their output is the same to the byte as that of an undisturbed run.
 //!
-//! `CKPT_TEST_ROUNDS` says how often each is run (3), `CKPT_TEST_SEED` repeats the moments of an earlier run.
+//! `CKPT_TEST_ROUNDS` says how often each is run (3), `CKPT_TEST_GENERATIONS` how often it is restored in each round (5),
+//! `CKPT_TEST_SEED` repeats the moments of an earlier run.
 
 use std::fmt::Write;
 use std::path::PathBuf;

@@ -4,11 +4,13 @@
 //! What is compared is measured in turns, in the same run, on the same disk: figures of different runs are not comparable
 //! on a machine that does other things, too.
 
+mod beats;
 mod figures;
 mod run_time;
 mod size;
 mod speed;
 mod start_up;
+mod threads;
 
 use std::fs;
 
@@ -25,6 +27,7 @@ fn main() {
     println!("Measured on {}.\n", machine());
     start_up::measure();
     speed::measure(&sizes);
+    threads::measure();
     size::measure();
     run_time::measure();
 }
