@@ -4,7 +4,7 @@
 //! `threads` says who takes the checkpoint and makes the others wait; `checkpoint` takes the steps one after the other;
 //! the modules below `collect` each read one kind of kernel object; `write` makes the file and `target` puts it under its name; `resume` is where a restored process begins.
 //! `clocks` has the clocks go on in another boot. `interpose` keeps the program from taking the signal away; `alternate` gives its threads stacks for the handler.
-#![cfg_attr(not(test), no_std)]
+#![no_std]
 
 mod alternate;
 mod checkpoint;
@@ -31,11 +31,7 @@ use core::panic::PanicInfo;
 unsafe extern "C" {}
 
 /// A panic is a bug of ours, and still the program must not be hurt: it goes on as though no signal had come.
-#[cfg_attr(not(test), panic_handler)]
-#[cfg_attr(
-    test,
-    expect(dead_code, reason = "a test binary has the standard library's")
-)]
+#[panic_handler]
 fn on_panic(info: &PanicInfo<'_>) -> ! {
     checkpoint::abandon(info)
 }
