@@ -44,6 +44,8 @@ pub enum Source {
     MemoryFile,
     /// One that refers to this process.
     Itself,
+    /// Its path is opened again, some only when the threads are there.
+    KernelFile,
 }
 
 /// Decides where `descriptor` comes from.
@@ -81,6 +83,7 @@ pub fn source(descriptor: &Descriptor<'_>, here: &Inherited) -> Source {
         Kind::Watcher => Source::Watcher,
         Kind::MemoryFile => Source::MemoryFile,
         Kind::Itself => Source::Itself,
+        Kind::KernelFile => Source::KernelFile,
     }
 }
 

@@ -73,6 +73,7 @@ fn restore(mut file: ImageFile, options: Options) -> Result<Infallible> {
     rights.assume(&image)?;
     let pad = Pad::build(&image, &memory)?;
     threads.create(&image, &pad)?;
+    open_files::complete_with_threads(&image, threads.ids())?;
     // SAFETY: the words are in memory of the program that was filled and can be written, which the reader has checked, and
     // none of its threads runs.
     unsafe { owners.rename(threads.ids()) };

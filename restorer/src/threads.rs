@@ -66,11 +66,17 @@ pub struct Renamed {
 /// old ids.
 #[must_use]
 pub fn rename(word: u32, threads: &[Renamed]) -> Option<u32> {
-    let old = word & TID_MASK;
+    let new = new_id(word & TID_MASK, threads)?;
+    Some(word & !TID_MASK | new)
+}
+
+/// The id that the thread with the id `old` has now; `None` if it is none of `threads`, which ascend by their old ids.
+#[must_use]
+pub fn new_id(old: u32, threads: &[Renamed]) -> Option<u32> {
     let index = threads
         .binary_search_by_key(&old, |thread| thread.old)
         .ok()?;
-    Some(word & !TID_MASK | threads[index].new)
+    Some(threads[index].new)
 }
 
 /// Offsets of `si_code` and `si_pid` in a `siginfo_t` (include/uapi/asm-generic/siginfo.h).

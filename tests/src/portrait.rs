@@ -143,7 +143,13 @@ fn descriptors(task: &str) -> Option<BTreeMap<u32, String>> {
             .to_string_lossy()
             .into_owned();
         // The number in `pipe:[4711]` is another one in each process.
-        let kind = if target.starts_with('/') {
+        let kind = if target.starts_with("/proc/") {
+            // Nor do process and threads keep their ids.
+            let is_id = |name: &str| name.parse::<u32>().is_ok();
+            let names = target.split('/');
+            let names = names.map(|name| if is_id(name) { "ID" } else { name });
+            names.collect::<Vec<_>>().join("/")
+        } else if target.starts_with('/') {
             target
         } else {
             target.split(':').next()?.to_owned()

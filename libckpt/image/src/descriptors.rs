@@ -38,6 +38,8 @@ pub enum Kind {
     Itself = 23,
     /// A socket, see [`crate::objects::sockets`].
     Socket = 14,
+    /// A file or directory of procfs, sysfs or their like, opened again by its path, see [`crate::kernel_files`].
+    KernelFile = 26,
 }
 
 impl Kind {
@@ -58,6 +60,7 @@ impl Kind {
             Self::MemoryFile,
             Self::Itself,
             Self::Socket,
+            Self::KernelFile,
         ]
         .into_iter()
         .find(|&known| known as u32 == number)

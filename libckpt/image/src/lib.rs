@@ -18,6 +18,7 @@ pub mod descriptors;
 pub mod elf;
 pub mod extents;
 pub mod header;
+pub mod kernel_files;
 pub mod note;
 pub mod objects;
 pub mod owners;

@@ -224,6 +224,18 @@ pub fn fstat(fd: i32) -> Result<Stat, Errno> {
     stat_at(fd, c"", n::AT_EMPTY_PATH)
 }
 
+/// fstatfs(2): the type of the file system, as `f_type` has it.
+///
+/// # Errors
+/// Those of the system call.
+pub fn file_system(fd: i32) -> Result<u32, Errno> {
+    // SAFETY: zeros are a valid value of a struct of numbers.
+    let mut about: n::statfs = unsafe { core::mem::zeroed() };
+    // SAFETY: the kernel writes one struct.
+    unsafe { call(n::__NR_fstatfs, [fd as usize, &raw mut about as usize])? };
+    Ok(about.f_type as u32)
+}
+
 /// newfstatat(2)
 ///
 /// # Errors

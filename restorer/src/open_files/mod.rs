@@ -2,6 +2,7 @@
 
 mod epoll;
 mod event_counters;
+mod kernel_files;
 mod locks;
 mod made;
 mod memory_files;
@@ -25,6 +26,7 @@ use restart::arguments::Options;
 use restart::descriptors::{Inherited, gaps};
 use restart::files::Place;
 use restart::report::{Cause, Composer, Error, Exit, Object, compose};
+use restart::threads::Renamed;
 
 use crate::image_file::{ImageFile, kernel_path};
 use crate::{Result, output};
@@ -174,6 +176,11 @@ pub fn complete(image: &Image<'static>) -> Result<()> {
     locks::take(image)?;
     timers::set(image)?;
     watchers::watch(image)
+}
+
+/// What can only be done when the threads have their ids, which `threads` says.
+pub fn complete_with_threads(image: &Image<'static>, threads: &[Renamed]) -> Result<()> {
+    kernel_files::complete(image, threads)
 }
 
 fn enter_directory(image: &Image<'_>, problems: &mut Composer) {

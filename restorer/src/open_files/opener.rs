@@ -12,7 +12,7 @@ use restart::files::{Access, Place, Verdict, judge};
 
 use super::made::Made;
 use super::sockets::Sockets;
-use super::{epoll, event_counters, memory_files, pipes, signals, timers, watchers};
+use super::{epoll, event_counters, kernel_files, memory_files, pipes, signals, timers, watchers};
 use crate::image_file::kernel_path;
 use crate::output;
 
@@ -87,6 +87,7 @@ impl Opener<'_> {
             Source::Watcher => watchers::make(descriptor)?,
             Source::MemoryFile => memory_files::open(descriptor, &self.image, &mut self.made)?,
             Source::Itself => open_itself(descriptor)?,
+            Source::KernelFile => kernel_files::open(descriptor)?,
         };
         self.made
             .out_of_the_way(fd)

@@ -4,6 +4,7 @@
 mod epoll;
 mod event_counters;
 mod info;
+mod kernel_files;
 mod kinds;
 mod locks;
 mod memory_files;
@@ -116,12 +117,19 @@ impl Descriptors {
     fn add(&mut self, number: i32) -> Result<(), Failure> {
         let stat = calls::fstat(number).doing(format_args!("descriptor {number}"))?;
         let link = Line::<64>::format(format_args!("/proc/thread-self/fd/{number}"));
-        let path: Path =
+        let mut path: Path =
             files::read_link(link.as_c_str()).doing(format_args!("descriptor {number}"))?;
         let kind = kinds::classify(number, &stat, &path)?;
+        if kind == Kind::KernelFile {
+            let what = Line::format(format_args!("descriptor {number}"));
+            path = kernel_files::lasting_path(&what, &path)?;
+        }
         let flags = calls::fcntl(number, n::F_GETFL, 0).unwrap_or(0) as u32;
-        let seekable = matches!(kind, Kind::File | Kind::Directory | Kind::MemoryFile)
-            && flags & n::O_PATH == 0;
+        let has_offset = matches!(
+            kind,
+            Kind::File | Kind::Directory | Kind::MemoryFile | Kind::KernelFile
+        );
+        let seekable = has_offset && flags & n::O_PATH == 0;
         let offset = if seekable {
             calls::lseek(number, 0, n::SEEK_CUR).unwrap_or(0)
         } else {
