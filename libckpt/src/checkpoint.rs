@@ -203,7 +203,7 @@ fn attempt(
     // Regions come first, and descriptors before the target, so that no memory and no descriptor of ours is taken for
     // the program's: from the regions on, memory may be mapped, and from the descriptors on, files may be opened.
     let regions = Regions::collect(stopped.span())?;
-    let descriptors = Descriptors::collect()?;
+    let descriptors = Descriptors::collect(start.settings.deleted)?;
     let strings = process::Strings::read()?;
     let mut groups = MapVec::new();
     let credentials = credentials::collect(&status, start.seccomp_filters, &mut groups)?;
@@ -269,7 +269,7 @@ fn attempt(
             threads: stop_time,
         })
     };
-    let beside = if may_fork(start) {
+    let beside = if may_fork(start, &descriptors) {
         write_beside(&write, &regions, began).ok()
     } else {
         None
@@ -284,7 +284,7 @@ fn attempt(
 }
 
 /// Whether the image may be written while the program goes on.
-fn may_fork(start: &Start) -> bool {
+fn may_fork(start: &Start, descriptors: &Descriptors) -> bool {
     let adopts = || {
         let mut subreaper = 0u32;
         // SAFETY: the option takes an address to which the kernel writes a number.
@@ -296,8 +296,12 @@ fn may_fork(start: &Start) -> bool {
         };
         result.is_err() || subreaper != 0 || calls::pid() == 1
     };
-    // A program that ends has nothing to gain, and one that adopts orphans would adopt the writer.
-    start.settings.mode == Mode::Fork && start.settings.after == After::Continue && !adopts()
+    // A program that ends has nothing to gain, and one that adopts orphans would adopt the writer. A file whose content goes
+    // into the image must not change meanwhile, and a fork does not freeze files.
+    start.settings.mode == Mode::Fork
+        && start.settings.after == After::Continue
+        && descriptors.deleted().is_empty()
+        && !adopts()
 }
 
 /// Hands `write` to a process of its own.

@@ -54,7 +54,12 @@ pub struct Settings {
     pub children: Children,
     /// How long threads may take to stop, in nanoseconds (`CKPT_TIMEOUT`, in seconds).
     pub timeout: u64,
+    /// How many bytes of deleted files an image takes at most (`CKPT_DELETED`).
+    pub deleted: u64,
 }
+
+/// `CKPT_DELETED` where it is not set: enough for what programs keep in temporary files, and too little to fill a disk.
+const DELETED: u64 = 1 << 30;
 
 /// `CKPT_TIMEOUT` where it is not set, in seconds, and the most that it can be.
 const TIMEOUT: u64 = 10;
@@ -120,6 +125,7 @@ impl Settings {
             mode: Mode::Fork,
             children: Children::Refuse,
             timeout: TIMEOUT * SECOND,
+            deleted: DELETED,
         }
     }
 
@@ -200,6 +206,12 @@ impl Settings {
                     why: "it is a number of seconds from 1 to 3600",
                 })?;
         }
+        if let Some(value) = variable(c"CKPT_DELETED") {
+            settings.deleted = size(value).ok_or(Invalid {
+                name: c"CKPT_DELETED",
+                why: "it is a number of bytes, or of KiB, MiB, or GiB with K, M, or G behind it",
+            })?;
+        }
         Ok(settings)
     }
 
@@ -228,6 +240,17 @@ pub fn expand(template: &[u8], pid: i32) -> Path {
         }
     }
     path
+}
+
+/// A number of bytes, such as `4096` or `100M`.
+fn size(value: &[u8]) -> Option<u64> {
+    let (number, unit) = match value.split_last()? {
+        (b'K', number) => (number, 1 << 10),
+        (b'M', number) => (number, 1 << 20),
+        (b'G', number) => (number, 1 << 30),
+        _ => (value, 1),
+    };
+    decimal(number)?.checked_mul(unit)
 }
 
 fn check_file(value: &[u8]) -> Result<Path, &'static str> {

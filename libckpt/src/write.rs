@@ -2,6 +2,8 @@
 //!
 //! Async-signal-safe: see `signal`.
 
+mod deleted_files;
+
 use ckpt_image::core_notes::{self, Ids, MappedFile, Thread};
 use ckpt_image::elf::{
     FileHeader, PF_R, PT_LOAD, PT_NOTE, ProgramHeader, SectionHeader, head_size,
@@ -9,6 +11,7 @@ use ckpt_image::elf::{
 use ckpt_image::extents::{Extent, MAX_PAGES, SAME_AS_FILE};
 use ckpt_image::header::{Checksums, Header};
 use ckpt_image::note::{Kind, append_own};
+use ckpt_image::objects::deleted_files::FileExtent;
 use ckpt_image::owners::{self, OwnerWord};
 use ckpt_image::reader::segment_flags;
 use ckpt_image::regions::{Backing, PROT_WRITE, Region};
@@ -113,14 +116,17 @@ pub fn image(
         path,
         written: 0,
     };
-    let layout = Layout::plan(regions.list(), kept)?;
+    let mut layout = Layout::plan(regions.list(), kept)?;
     output.check_limit(layout.data_end)?;
-    let found = layout.write_data(
+    let mut found = layout.write_data(
         regions.list(),
         kept,
         owners_of(state.contexts)?,
         &mut output,
     )?;
+    let stored = deleted_files::write(state.descriptors.deleted(), layout.data_end, &mut output)?;
+    found.file_extents = stored.extents;
+    layout.data_end = stored.end;
     layout.write_notes_and_head(state, regions.list(), &found, &mut output)?;
     Ok(output.written)
 }
@@ -259,6 +265,7 @@ impl Layout {
             + names * 2
             + size_of_val(&found.extents[..])
             + size_of_val(&found.owners[..])
+            + size_of_val(&found.file_extents[..])
             + state.descriptors.encoded_bound()
             + size_of_val(state.pending)
             + state.credentials.groups.len()
@@ -344,6 +351,7 @@ struct DataWriter<'k> {
 struct Found {
     extents: MapVec<Extent>,
     owners: MapVec<OwnerWord>,
+    file_extents: MapVec<FileExtent>,
 }
 
 /// Bytes that are kept of the run before.
@@ -524,5 +532,12 @@ fn encode_notes(
     })?;
     append_own(to, Kind::Clocks, |to| to.put(&state.clocks))?;
     let mut objects = state.descriptors.objects().notes();
-    objects.try_for_each(|(kind, content)| append_own(to, kind, |to| to.bytes(content)))
+    objects.try_for_each(|(kind, content)| append_own(to, kind, |to| to.bytes(content)))?;
+    if found.file_extents.is_empty() {
+        return Ok(());
+    }
+    append_own(to, Kind::FileExtents, |to| {
+        let mut extents = found.file_extents.iter();
+        extents.try_for_each(|extent| to.put(extent))
+    })
 }

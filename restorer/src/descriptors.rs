@@ -29,6 +29,8 @@ pub enum Source {
     EventCounter,
     /// A socket, all of which are made at the beginning.
     Socket,
+    /// A file without a name is made, unless that was done for another descriptor of it.
+    DeletedFile,
     /// A pipe is made, unless that was done for another of its ends.
     Pipe,
     /// An epoll instance is made; it gets its entries when everything is on its number.
@@ -76,6 +78,7 @@ pub fn source(descriptor: &Descriptor<'_>, here: &Inherited) -> Source {
             .map_or(Source::ControllingTerminal, Source::Inherited),
         Kind::EventCounter => Source::EventCounter,
         Kind::Socket => Source::Socket,
+        Kind::DeletedFile => Source::DeletedFile,
         Kind::Pipe | Kind::OutsidePipe => Source::Pipe,
         Kind::Epoll => Source::Epoll,
         Kind::Timer => Source::Timer,
@@ -86,6 +89,10 @@ pub fn source(descriptor: &Descriptor<'_>, here: &Inherited) -> Source {
         Kind::KernelFile => Source::KernelFile,
     }
 }
+
+/// What `F_GETFL` shows of a file that was made without a name: `O_TMPFILE` without `O_DIRECTORY`, which is part of it
+/// (include/uapi/asm-generic/fcntl.h).
+const UNNAMED: u32 = n::O_TMPFILE & !n::O_DIRECTORY;
 
 /// Flags that mean something when an existing file is opened again.
 const KEPT: u32 = n::O_ACCMODE
@@ -105,7 +112,13 @@ const SETTABLE: u32 = n::O_APPEND | n::O_NONBLOCK | n::O_DIRECT | n::O_NOATIME;
 /// Flags to open a path with. It never blocks, whatever the path leads to by now, and no terminal becomes the controlling one.
 #[must_use]
 pub fn open_flags(saved: u32) -> u32 {
-    saved & KEPT | n::O_NONBLOCK | n::O_NOCTTY
+    // The flags of an unnamed file look like those of a directory.
+    let unnamed = if saved & UNNAMED != 0 {
+        n::O_DIRECTORY
+    } else {
+        0
+    };
+    saved & KEPT & !unnamed | n::O_NONBLOCK | n::O_NOCTTY
 }
 
 /// Status flags to set afterwards, if there are any on such a descriptor.
@@ -188,6 +201,8 @@ mod tests {
             open_flags(saved),
             n::O_RDWR | n::O_APPEND | n::O_NONBLOCK | n::O_NOCTTY
         );
+        let unnamed = n::O_RDWR | n::O_TMPFILE;
+        assert_eq!(open_flags(unnamed) & n::O_DIRECTORY, 0);
         assert_eq!(status_flags(saved), Some(n::O_APPEND));
         assert_eq!(status_flags(n::O_PATH), None);
     }

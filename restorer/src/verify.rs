@@ -2,6 +2,7 @@
 
 use ckpt_image::PAGE;
 use ckpt_image::extents::MAX_PAGES;
+use ckpt_image::objects::deleted_files::FileExtent;
 use ckpt_sys::line::Text;
 use ckpt_sys::{Errno, MapVec, files};
 use restart::report::Cause;
@@ -29,6 +30,16 @@ pub fn verify(file: &ImageFile) -> Result<()> {
             extent.checksum,
         )?;
         stored += extent.len();
+    }
+    for extent in file.image.objects::<FileExtent>() {
+        let bytes = &mut buffer[..extent.length as usize];
+        check_extent(
+            file,
+            files::read_at(&file.fd, bytes, extent.place),
+            bytes,
+            extent.checksum,
+        )?;
+        stored += u64::from(extent.length);
     }
     let regions = file.image.regions().count();
     let generation = file.image.header.generation;

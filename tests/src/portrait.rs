@@ -142,8 +142,10 @@ fn descriptors(task: &str) -> Option<BTreeMap<u32, String>> {
             .ok()?
             .to_string_lossy()
             .into_owned();
-        // The number in `pipe:[4711]` is another one in each process.
-        let kind = if target.starts_with("/proc/") {
+        // The number in `pipe:[4711]` is another one in each process, and so may be the place of what has no name.
+        let kind = if target.ends_with(" (deleted)") {
+            "deleted".to_owned()
+        } else if target.starts_with("/proc/") {
             // Nor do process and threads keep their ids.
             let is_id = |name: &str| name.parse::<u32>().is_ok();
             let names = target.split('/');

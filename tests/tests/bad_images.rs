@@ -198,6 +198,34 @@ fn a_byte_changed_in_the_data() {
 }
 
 #[test]
+fn a_byte_changed_in_the_content_of_a_deleted_file() {
+    let place = Place::new("deleted");
+    let mut process = Program::compile("deleted_file.c").start(&place);
+    process.checkpoint();
+    process.kill();
+    place.release();
+    let content = place.bytes("myckpt");
+    let table = headers(&content);
+    // It stands between the memory and the notes.
+    let ends = table.iter().filter(|header| header.kind == PT_LOAD);
+    let start = ends.map(|header| header.offset + header.size).max();
+    let start = start.expect("there is memory");
+    let notes = table.iter().find(|header| header.kind == PT_NOTE);
+    let end = notes.expect("there are notes").offset;
+    let full = (start..end).filter(|&at| content[at] != 0);
+    let full: Vec<usize> = full.collect();
+    assert!(full.len() > 2000, "only {} bytes", full.len());
+    for at in full.into_iter().step_by(400) {
+        let mut changed = content.clone();
+        changed[at] ^= 0x10;
+        write_image(&place, &changed);
+        let what = format!("byte {at:#x} changed");
+        assert_refused(&place, &["--verify"], "bad", &what);
+        assert_refused(&place, &[], "bad", &what);
+    }
+}
+
+#[test]
 fn something_else_entirely() {
     let place = Place::new("else");
     let (content, _) = image(&place);

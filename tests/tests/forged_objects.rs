@@ -119,6 +119,60 @@ fn a_file_in_memory_that_is_longer_than_can_be() {
 }
 
 #[test]
+fn a_deleted_file_that_is_none_or_too_long() {
+    let words = "a deleted file";
+    let mode = FIRST + 16;
+    let device = |note: &mut Vec<u8>| note[mode + 1] = 0x20;
+    assert_refused("deleted_file.c", Kind::DeletedFiles, device, DAMAGED, words);
+    let size = FIRST + 28;
+    let endless = |note: &mut Vec<u8>| note[size..size + 8].fill(0xff);
+    assert_refused(
+        "deleted_file.c",
+        Kind::DeletedFiles,
+        endless,
+        DAMAGED,
+        words,
+    );
+}
+
+#[test]
+fn a_deleted_file_of_no_descriptor() {
+    let edit = |note: &mut Vec<u8>| note[FIRST + 8..FIRST + 16].fill(0xee);
+    let words = "has no state in the image";
+    assert_refused(
+        "deleted_file.c",
+        Kind::DeletedFiles,
+        edit,
+        CANNOT_BE_MADE,
+        words,
+    );
+}
+
+#[test]
+fn content_of_a_deleted_file_that_is_nowhere() {
+    let words = "the content of a deleted file";
+    let refused = |edit: &dyn Fn(&mut Vec<u8>)| {
+        assert_refused("deleted_file.c", Kind::FileExtents, edit, DAMAGED, words);
+    };
+    let (file, length, offset, place) = (FIRST, FIRST + 4, FIRST + 8, FIRST + 16);
+    refused(&|note| note[file] = 7);
+    refused(&|note| note[length..length + 4].fill(0));
+    refused(&|note| note[length..length + 4].fill(0xff));
+    refused(&|note| note[offset..offset + 8].fill(0xff));
+    refused(&|note| note[place + 4] = 1);
+    let none = |note: &mut Vec<u8>| note.truncate(FIRST);
+    assert_refused("deleted_file.c", Kind::DeletedFiles, none, DAMAGED, words);
+}
+
+#[test]
+fn content_of_a_deleted_file_with_another_checksum() {
+    let checksum = FIRST + 24;
+    let edit = |note: &mut Vec<u8>| note[checksum] ^= 1;
+    let words = "the checksum of its data is wrong";
+    assert_refused("deleted_file.c", Kind::FileExtents, edit, DAMAGED, words);
+}
+
+#[test]
 fn a_socket_in_a_state_that_is_not_there() {
     let edit = |note: &mut Vec<u8>| note[FIRST + 16] = 99;
     let words = "the state of a socket";

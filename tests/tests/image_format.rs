@@ -117,6 +117,7 @@ const PROGRAMS: &[&str] = &[
     "plain.c",
     "event_counter.c",
     "pipe.c",
+    "deleted_file.c",
     "epoll.c",
     "timerfd.c",
     "signalfd.c",

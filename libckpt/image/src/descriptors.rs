@@ -34,6 +34,8 @@ pub enum Kind {
     Watcher = 12,
     /// A file in memory, see [`crate::objects::memory_files`].
     MemoryFile = 13,
+    /// A file or directory without a name, see [`crate::objects::deleted_files`].
+    DeletedFile = 21,
     /// What refers to the process itself (`pidfd_open(2)`): it refers to the new one.
     Itself = 23,
     /// A socket, see [`crate::objects::sockets`].
@@ -58,6 +60,7 @@ impl Kind {
             Self::Signals,
             Self::Watcher,
             Self::MemoryFile,
+            Self::DeletedFile,
             Self::Itself,
             Self::Socket,
             Self::KernelFile,

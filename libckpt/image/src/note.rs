@@ -61,13 +61,17 @@ pub enum Kind {
     Messages = 0x434B_0021,
     /// [`crate::objects::sockets::InFlight`], repeated.
     InFlight = 0x434B_0022,
+    /// [`crate::objects::deleted_files::DeletedFile`], repeated.
+    DeletedFiles = 0x434B_0030,
+    /// [`crate::objects::deleted_files::FileExtent`], repeated.
+    FileExtents = 0x434B_00F0,
     /// [`crate::header::Checksums`], always the last note.
     Checksums = 0x434B_00FF,
 }
 
 impl Kind {
     /// Every kind, in the order in which they stand in an image.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::Header,
         Self::Cpu,
         Self::Process,
@@ -90,6 +94,8 @@ impl Kind {
         Self::Sockets,
         Self::Messages,
         Self::InFlight,
+        Self::DeletedFiles,
+        Self::FileExtents,
         Self::Checksums,
     ];
 

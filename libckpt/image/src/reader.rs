@@ -16,6 +16,7 @@ use crate::extents::Extent;
 use crate::header::{Checksums, FORMAT, Header};
 use crate::note::{Kind, Meaning, Note};
 use crate::objects::Object;
+use crate::objects::deleted_files::{DeletedFile, FileExtent};
 use crate::objects::epoll_entries::EpollEntry;
 use crate::objects::event_counters::EventCounter;
 use crate::objects::memory_files::MemoryFile;
@@ -352,6 +353,9 @@ impl<'a> Image<'a> {
         found.check_objects::<Socket<'_>>()?;
         found.check_objects::<Message<'_>>()?;
         found.check_objects::<InFlight>()?;
+        found.check_objects::<DeletedFile>()?;
+        found.check_objects::<FileExtent>()?;
+        image.check_file_extents(file_size)?;
         image.check_memory(file_size)?;
         image.check_contexts()?;
         image.check_clocks()?;
@@ -411,6 +415,24 @@ impl<'a> Image<'a> {
     /// The pending signals, in the order in which they arrived.
     pub fn pending(&self) -> impl Iterator<Item = Pending> + Clone + use<'a> {
         self.pending.iter()
+    }
+
+    /// The stretches of deleted files' content stand in ascending order of the files, and lie within them and the image.
+    fn check_file_extents(&self, image_size: u64) -> Result<(), Malformed> {
+        let mut files = (0..).zip(self.objects::<DeletedFile>());
+        let mut file = files.next();
+        for extent in self.objects::<FileExtent>() {
+            while file.is_some_and(|(number, _)| number < extent.file) {
+                file = files.next();
+            }
+            let fits = file.is_some_and(|(number, file)| {
+                number == extent.file && extent.fits(file.size, image_size)
+            });
+            if !fits {
+                return Err(Malformed::Field("the content of a deleted file"));
+            }
+        }
+        Ok(())
     }
 
     /// Regions ascend without overlap, the segments cover exactly them, and every extent lies within one segment.

@@ -10,6 +10,7 @@ use ckpt_image::elf::{FileHeader, PF_R, PF_W, PF_X, PT_LOAD, PT_NOTE, ProgramHea
 use ckpt_image::extents::Extent;
 use ckpt_image::header::{Checksums, FORMAT, Header};
 use ckpt_image::note::{Kind, append_own};
+use ckpt_image::objects::deleted_files::{DeletedFile, FileExtent};
 use ckpt_image::owners::OwnerWord;
 use ckpt_image::process::{LIMITS, MemoryMap, Process};
 use ckpt_image::reader::{BadImage, Image, segment_count};
@@ -33,6 +34,8 @@ struct Parts {
     pending: Vec<Pending>,
     owners: Vec<OwnerWord>,
     clocks: Clocks,
+    deleted: Vec<DeletedFile>,
+    file_extents: Vec<FileExtent>,
     segments: Vec<ProgramHeader>,
 }
 
@@ -100,8 +103,31 @@ fn pending(tid: i32) -> Pending {
     }
 }
 
+/// A deleted file of 1000 bytes.
+fn deleted(inode: u64) -> DeletedFile {
+    DeletedFile {
+        device: 1,
+        inode,
+        mode: 0o100_600,
+        uid: 0,
+        gid: 0,
+        size: 1000,
+    }
+}
+
+/// A hundred bytes of such a file.
+fn file_extent(file: u32, offset: u64) -> FileExtent {
+    FileExtent {
+        file,
+        length: 100,
+        offset,
+        place: 2 * PAGE,
+        checksum: 1,
+    }
+}
+
 impl Parts {
-    /// A tiny process: a page of code, a page of stack, and a few threads.
+    /// A tiny process: a page of code, a page of stack, a few threads, and two deleted files.
     fn tiny() -> Self {
         Self {
             format: FORMAT,
@@ -131,6 +157,8 @@ impl Parts {
                 entry: CODE,
                 entered: 0,
             },
+            deleted: [1, 2].map(deleted).into(),
+            file_extents: vec![file_extent(0, 0), file_extent(0, 500), file_extent(1, 0)],
             segments: vec![
                 segment(PT_NOTE, PF_R, 0, 3 * PAGE, 0),
                 segment(PT_LOAD, PF_R | PF_X, CODE, PAGE, PAGE),
@@ -265,6 +293,16 @@ impl Parts {
         })
         .unwrap();
         append_own(to, Kind::Clocks, |to| to.put(&self.clocks)).unwrap();
+        append_own(to, Kind::DeletedFiles, |to| {
+            self.deleted.iter().try_for_each(|file| to.put(file))
+        })
+        .unwrap();
+        append_own(to, Kind::FileExtents, |to| {
+            self.file_extents
+                .iter()
+                .try_for_each(|extent| to.put(extent))
+        })
+        .unwrap();
     }
 
     fn read(&self) -> Result<(), BadImage> {
@@ -428,6 +466,34 @@ fn what_makes_no_sense_is_refused_though_its_checksum_is_right() {
         }),
         ("a mutex at an odd address", |parts| {
             parts.owners[0].address += 1
+        }),
+        ("a deleted device", |parts| {
+            parts.deleted[0].mode = 0o060_600
+        }),
+        ("a deleted file without end", |parts| {
+            parts.deleted[1].size = u64::MAX
+        }),
+        ("content of no deleted file", |parts| {
+            parts.file_extents[2].file = 2
+        }),
+        ("content of deleted files out of order", |parts| {
+            parts.file_extents.swap(1, 2)
+        }),
+        ("content behind the end of a deleted file", |parts| {
+            parts.file_extents[1].offset = 901
+        }),
+        ("content of a deleted file behind the end", |parts| {
+            parts.file_extents[0].place = 1 << 40
+        }),
+        ("content of a deleted file whose end wraps", |parts| {
+            parts.file_extents[0].place = u64::MAX
+        }),
+        ("no content of a deleted file", |parts| {
+            parts.file_extents[0].length = 0
+        }),
+        ("too much content at once", |parts| {
+            parts.deleted[0].size = 1 << 40;
+            parts.file_extents[0].length = 1 << 31
         }),
         ("descriptors out of order", |parts| {
             parts.descriptors.swap(0, 1)

@@ -49,10 +49,12 @@ plain! {
     fsync = __NR_fsync(fd: i32);
     /// ftruncate(2)
     ftruncate = __NR_ftruncate(fd: i32, length: u64);
-    /// fallocate(2)
-    fallocate = __NR_fallocate(fd: i32, mode: u32, offset: u64, length: u64);
     /// fchmod(2)
     fchmod = __NR_fchmod(fd: i32, mode: u32);
+    /// fchown(2)
+    fchown = __NR_fchown(fd: i32, uid: u32, gid: u32);
+    /// fallocate(2)
+    fallocate = __NR_fallocate(fd: i32, mode: u32, offset: u64, length: u64);
     /// inotify_rm_watch(2)
     remove_watch = __NR_inotify_rm_watch(watcher: i32, number: u32);
     /// flock(2)
@@ -333,6 +335,24 @@ pub fn change_owner(path: &CStr, uid: u32, gid: u32) -> Done {
         )
         .map(drop)
     }
+}
+
+/// mkdir(2)
+///
+/// # Errors
+/// Those of the system call.
+pub fn make_directory(path: &CStr, mode: u32) -> Done {
+    // SAFETY: the kernel reads a string.
+    unsafe { call(n::__NR_mkdir, [path.as_ptr() as usize, mode as usize]).map(drop) }
+}
+
+/// rmdir(2)
+///
+/// # Errors
+/// Those of the system call.
+pub fn remove_directory(path: &CStr) -> Done {
+    // SAFETY: the kernel reads a string.
+    unsafe { call(n::__NR_rmdir, [path.as_ptr() as usize]).map(drop) }
 }
 
 /// chdir(2)

@@ -1,5 +1,6 @@
 //! Opens the program's files and puts them on their numbers.
 
+mod deleted_files;
 mod epoll;
 mod event_counters;
 mod kernel_files;
@@ -70,15 +71,16 @@ impl OpenFiles {
     pub fn open(file: &mut ImageFile, options: Options) -> Result<Self> {
         let image = file.image;
         let above = make_room(&image)?;
+        move_own(file, above)?;
         let mut opener = Opener {
             image,
+            file,
             inherited: inherited(),
             place: Place::of(&image.header, proc::boot_id(), proc::machine_id()),
             allow_changed: options.allow_changed,
             made: Made::above(above),
             sockets: Sockets::of(&image, above)?,
         };
-        move_own(file, above)?;
 
         let count = image.descriptors().count();
         let no_memory = failed("no memory for their list", "free memory");
@@ -103,6 +105,7 @@ impl OpenFiles {
                     };
                     opened.push(entry).map_err(&no_memory)?;
                 }
+                Err(Problem::Image(error)) => return Err(error),
                 Err(problem) => {
                     changed |= matches!(problem, Problem::Changed(_));
                     problems.separate();
@@ -173,6 +176,7 @@ impl OpenFiles {
 pub fn complete(image: &Image<'static>) -> Result<()> {
     // It closes numbers in passing, and with that the process loses its locks.
     epoll::watch(image)?;
+    deleted_files::finish(image);
     locks::take(image)?;
     timers::set(image)?;
     watchers::watch(image)
@@ -234,6 +238,8 @@ fn staged_for(descriptor: Descriptor<'_>) -> u64 {
     match descriptor.kind() {
         // The other end of a pipe or a connection is made along, and may not be among the program's.
         Kind::Pipe | Kind::OutsidePipe | Kind::MemoryFile | Kind::Socket => 2,
+        // What it is made with, for all that refer to it.
+        Kind::DeletedFile => 2,
         _ => 1,
     }
 }

@@ -9,11 +9,15 @@ use ckpt_sys::{Errno, Fd, Line, calls, files};
 use linux_raw_sys::general as n;
 use restart::descriptors::{Inherited, Source, open_flags, source, status_flags};
 use restart::files::{Access, Place, Verdict, judge};
+use restart::report::Error;
 
 use super::made::Made;
 use super::sockets::Sockets;
-use super::{epoll, event_counters, kernel_files, memory_files, pipes, signals, timers, watchers};
-use crate::image_file::kernel_path;
+use super::{
+    deleted_files, epoll, event_counters, kernel_files, memory_files, pipes, signals, timers,
+    watchers,
+};
+use crate::image_file::{ImageFile, kernel_path};
 use crate::output;
 
 /// Why a file cannot be opened again.
@@ -26,6 +30,8 @@ pub enum Problem {
     OtherKind,
     /// A reason put together with [`restart::report::compose`].
     Composed(&'static [u8]),
+    /// The image itself is bad.
+    Image(Error<'static>),
     /// It has changed in a way that could damage data.
     Changed(&'static str),
 }
@@ -35,6 +41,7 @@ impl fmt::Display for Problem {
         match self {
             Self::Failed(step, errno) => write!(f, "{step}: {errno}"),
             Self::Composed(why) => write!(f, "{}", Text(why)),
+            Self::Image(error) => write!(f, "{error}"),
             Self::NoState => f.write_str("has no state in the image"),
             Self::OtherKind => f.write_str("is not the same kind of file any more"),
             Self::Changed(why) => f.write_str(why),
@@ -49,7 +56,9 @@ pub fn failed(step: &'static str) -> impl Fn(Errno) -> Problem {
 /// What opening depends on.
 pub struct Opener<'i> {
     /// The image.
-    pub image: Image<'i>,
+    pub image: Image<'static>,
+    /// The file that it is in.
+    pub file: &'i ImageFile,
     /// What the restorer has on the numbers 0 to 2.
     pub inherited: Inherited,
     /// How far this machine is the one where the image was written.
@@ -80,6 +89,7 @@ impl Opener<'_> {
                 set_status(&fd, descriptor)?;
                 fd
             }
+            Source::DeletedFile => deleted_files::open(descriptor, self.file, &mut self.made)?,
             Source::Pipe => pipes::open(descriptor, &self.image, &mut self.made)?,
             Source::Epoll => epoll::make(descriptor)?,
             Source::Timer => timers::make(descriptor, &self.image)?,

@@ -1,6 +1,7 @@
 //! Kernel objects behind descriptors that have a state of their own, one module and one note per kind. An image has the
 //! note of a kind only if the program has such objects.
 
+pub mod deleted_files;
 pub mod epoll_entries;
 pub mod event_counters;
 pub mod memory_files;

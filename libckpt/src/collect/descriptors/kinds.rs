@@ -52,9 +52,7 @@ pub fn classify(number: i32, stat: &calls::Stat, path: &Path) -> Result<Kind, Fa
     match stat.st_mode & n::S_IFMT {
         n::S_IFREG if path.as_bytes().starts_with(memory_files::PREFIX) => Ok(Kind::MemoryFile),
         n::S_IFREG | n::S_IFDIR if kernel_files::is_one(number) => Ok(Kind::KernelFile),
-        n::S_IFREG | n::S_IFDIR if stat.st_nlink == 0 => {
-            refuse("a deleted file is not supported yet")
-        }
+        n::S_IFREG | n::S_IFDIR if stat.st_nlink == 0 => Ok(Kind::DeletedFile),
         kind @ (n::S_IFREG | n::S_IFDIR) => {
             let by_name = calls::stat_at(calls::AT_FDCWD, path.as_c_str(), 0);
             if !by_name.is_ok_and(|found| files::identity(&found).same_file(&files::identity(stat)))

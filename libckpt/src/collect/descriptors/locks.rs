@@ -14,7 +14,10 @@ pub fn find<'d>(
 ) -> Result<MapVec<Lock>, Failure> {
     let mut locks = MapVec::new();
     for descriptor in descriptors {
-        let has_locks = matches!(descriptor.kind(), Kind::File | Kind::MemoryFile);
+        let has_locks = matches!(
+            descriptor.kind(),
+            Kind::File | Kind::Directory | Kind::DeletedFile | Kind::MemoryFile
+        );
         if !has_locks || descriptor.is_duplicate() {
             continue;
         }

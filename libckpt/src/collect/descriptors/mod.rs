@@ -1,6 +1,7 @@
 //! Descriptors, the objects behind them that have a state of their own, and the locks held on files. One module per kind
 //! of object.
 
+pub mod deleted_files;
 mod epoll;
 mod event_counters;
 mod info;
@@ -19,11 +20,12 @@ mod watchers;
 use ckpt_image::descriptors::{Descriptor, Kind, Lock};
 use ckpt_image::regions::FileIdentity;
 use ckpt_sys::bytes::decimal;
-use ckpt_sys::line::Path;
+use ckpt_sys::line::{Path, Text};
 use ckpt_sys::{Line, MapVec, calls, files};
 use linux_raw_sys::general as n;
 
 use crate::failure::{Doing, Failure};
+use deleted_files::FileRun;
 use objects::Objects;
 use sockets::Sockets;
 
@@ -42,14 +44,15 @@ pub struct Descriptors {
     paths: MapVec<u8>,
     locks: MapVec<Lock>,
     objects: Objects,
+    deleted: MapVec<FileRun>,
 }
 
 impl Descriptors {
-    /// Reads them.
+    /// Reads them; of deleted files, up to `deleted_limit` bytes are saved.
     ///
     /// # Errors
     /// [`Failure`] names the first descriptor that cannot be restored.
-    pub fn collect() -> Result<Self, Failure> {
+    pub fn collect(deleted_limit: u64) -> Result<Self, Failure> {
         let mut all = Self::default();
         let directory = calls::open(c"/proc/thread-self/fd", n::O_RDONLY | n::O_DIRECTORY)
             .doing(format_args!("/proc/thread-self/fd"))?;
@@ -72,7 +75,9 @@ impl Descriptors {
         sharing::find(&mut all.found)?;
         pipes::find(&mut all)?;
         all.locks = locks::find(all.iter())?;
-        all.objects = objects::collect(&all, &sockets)?;
+        let mut objects = objects::collect(&all, &sockets)?;
+        all.deleted = deleted_files::collect(&all, deleted_limit, &mut objects)?;
+        all.objects = objects;
         Ok(all)
     }
 
@@ -106,6 +111,17 @@ impl Descriptors {
         &self.objects
     }
 
+    /// Where deleted files hold data.
+    pub fn deleted(&self) -> &[FileRun] {
+        &self.deleted
+    }
+
+    /// What the descriptor `number` leads to, for messages.
+    fn path_of(&self, number: u32) -> Text<'_> {
+        let this = self.iter().find(|one| one.number == number);
+        Text(this.map_or(b"", |one| one.path))
+    }
+
     /// An upper bound of the bytes that they take up in the image.
     pub fn encoded_bound(&self) -> usize {
         self.found.len() * 128
@@ -127,7 +143,7 @@ impl Descriptors {
         let flags = calls::fcntl(number, n::F_GETFL, 0).unwrap_or(0) as u32;
         let has_offset = matches!(
             kind,
-            Kind::File | Kind::Directory | Kind::MemoryFile | Kind::KernelFile
+            Kind::File | Kind::Directory | Kind::DeletedFile | Kind::MemoryFile | Kind::KernelFile
         );
         let seekable = has_offset && flags & n::O_PATH == 0;
         let offset = if seekable {
@@ -144,7 +160,7 @@ impl Descriptors {
             close_on_exec: calls::fcntl(number, n::F_GETFD, 0).unwrap_or(0) as u32 & n::FD_CLOEXEC,
             offset: offset as u64,
             file: match kind {
-                Kind::File => identity,
+                Kind::File | Kind::DeletedFile => identity,
                 _ => FileIdentity {
                     device: identity.device,
                     inode: identity.inode,

@@ -1,0 +1,153 @@
+//! Files and directories that are open and have no name any more.
+
+use super::Object;
+use crate::note::Kind;
+use crate::record;
+use crate::wire::Malformed;
+
+/// Longest stretch of a file's content with one checksum, in bytes.
+pub const MAX_LENGTH: u32 = 1 << 20;
+
+/// Largest offset in a file (`MAX_LFS_FILESIZE` on 64 bits).
+const MAX_SIZE: u64 = i64::MAX as u64;
+
+record! {
+    /// One of them. Its descriptors are those with this device and inode.
+    pub struct DeletedFile {
+        /// Device, and
+        pub device: u64,
+        /// inode that it had.
+        pub inode: u64,
+        /// Type and permissions (`st_mode`): a regular file or a directory.
+        pub mode: u32,
+        /// Owner.
+        pub uid: u32,
+        /// Group.
+        pub gid: u32,
+        /// Length in bytes.
+        pub size: u64,
+    }
+}
+
+/// Type bits of a mode, and two of the types (inode(7)).
+const TYPE: u32 = 0o170_000;
+const REGULAR: u32 = 0o100_000;
+const DIRECTORY: u32 = 0o040_000;
+
+impl DeletedFile {
+    /// Whether it is a directory.
+    #[must_use]
+    pub fn is_directory(&self) -> bool {
+        self.mode & TYPE == DIRECTORY
+    }
+
+    /// Permissions, without the type.
+    #[must_use]
+    pub fn permissions(&self) -> u32 {
+        self.mode & 0o7777
+    }
+}
+
+impl Object<'_> for DeletedFile {
+    const NOTE: Kind = Kind::DeletedFiles;
+
+    fn check(&self) -> Result<(), Malformed> {
+        let known = [REGULAR, DIRECTORY].contains(&(self.mode & TYPE));
+        if known && self.size <= MAX_SIZE {
+            Ok(())
+        } else {
+            Err(Malformed::Field("a deleted file"))
+        }
+    }
+}
+
+record! {
+    /// A stretch of a deleted file's content. What no stretch covers reads as zero.
+    pub struct FileExtent {
+        /// Which of the deleted files, counted from 0.
+        pub file: u32,
+        /// Length in bytes, at most [`MAX_LENGTH`].
+        pub length: u32,
+        /// Where it lies in that file.
+        pub offset: u64,
+        /// Where its bytes lie in the image.
+        pub place: u64,
+        /// CRC32C of the bytes.
+        pub checksum: u32,
+    }
+}
+
+impl FileExtent {
+    /// Whether the stretch is one of a file that is `size` bytes long, in an image of `image_size` bytes.
+    #[must_use]
+    pub fn fits(&self, size: u64, image_size: u64) -> bool {
+        let within = |start: u64, limit: u64| {
+            start
+                .checked_add(u64::from(self.length))
+                .is_some_and(|end| end <= limit)
+        };
+        (1..=MAX_LENGTH).contains(&self.length)
+            && within(self.offset, size)
+            && within(self.place, image_size)
+    }
+}
+
+impl Object<'_> for FileExtent {
+    const NOTE: Kind = Kind::FileExtents;
+
+    /// What can be wrong with it depends on the file, see [`FileExtent::fits`].
+    fn check(&self) -> Result<(), Malformed> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stretches_lie_within_their_file_and_the_image() {
+        let extent = FileExtent {
+            file: 0,
+            length: 10,
+            offset: 90,
+            place: 4096,
+            checksum: 0,
+        };
+        assert!(extent.fits(100, 4106));
+        assert!(!extent.fits(99, 4106) && !extent.fits(100, 4105));
+        let with = |length, offset| FileExtent {
+            length,
+            offset,
+            ..extent
+        };
+        assert!(!with(0, 0).fits(100, 9000) && !with(MAX_LENGTH + 1, 0).fits(1 << 30, 1 << 30));
+        assert!(!with(10, u64::MAX).fits(u64::MAX, 9000));
+    }
+
+    #[test]
+    fn only_files_and_directories_can_be_made() {
+        let file = DeletedFile {
+            device: 1,
+            inode: 2,
+            mode: REGULAR | 0o600,
+            uid: 0,
+            gid: 0,
+            size: 5,
+        };
+        assert_eq!(file.check(), Ok(()));
+        assert!(
+            DeletedFile {
+                mode: 0o600,
+                ..file
+            }
+            .check()
+            .is_err()
+        );
+        let endless = DeletedFile {
+            size: u64::MAX,
+            ..file
+        };
+        assert!(endless.check().is_err());
+    }
+}
