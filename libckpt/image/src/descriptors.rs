@@ -139,6 +139,8 @@ pub enum LockKind {
     Flock = 2,
     /// `fcntl(F_OFD_SETLK)`: belongs to the open file description.
     OpenFileDescription = 3,
+    /// `fcntl(F_SETLEASE)`: belongs to the open file description, and covers all of the file.
+    Lease = 4,
 }
 
 record! {
@@ -165,6 +167,7 @@ impl Lock {
             LockKind::Posix,
             LockKind::Flock,
             LockKind::OpenFileDescription,
+            LockKind::Lease,
         ]
         .into_iter()
         .find(|&known| known as u32 == self.kind_number)

@@ -40,6 +40,10 @@ fn take_one(lock: &Lock) -> core::result::Result<(), Errno> {
             let operation = if exclusive { n::LOCK_EX } else { n::LOCK_SH };
             return calls::flock(fd, operation | n::LOCK_NB).map(drop);
         }
+        Some(LockKind::Lease) => {
+            let kind = if exclusive { n::F_WRLCK } else { n::F_RDLCK };
+            return calls::fcntl(fd, n::F_SETLEASE, kind as usize).map(drop);
+        }
         Some(LockKind::OpenFileDescription) => n::F_OFD_SETLK,
         Some(LockKind::Posix) | None => n::F_SETLK,
     };

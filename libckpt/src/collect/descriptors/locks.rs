@@ -34,7 +34,7 @@ pub fn find<'d>(
 fn parse(descriptor: u32, line: &[u8]) -> Result<Lock, Failure> {
     let mut fields = fields(line);
     let mut next = || fields.next().unwrap_or_default();
-    let (_, kind, _, mode, _, _, start, end) = (
+    let (_, kind, state, mode, _, _, start, end) = (
         next(),
         next(),
         next(),
@@ -48,6 +48,7 @@ fn parse(descriptor: u32, line: &[u8]) -> Result<Lock, Failure> {
         b"POSIX" => LockKind::Posix,
         b"FLOCK" => LockKind::Flock,
         b"OFDLCK" => LockKind::OpenFileDescription,
+        b"LEASE" if state == b"ACTIVE" => LockKind::Lease,
         other => {
             let other = Text(other);
             return Err(failure!(
