@@ -92,3 +92,80 @@ fn sqlite3_in_a_transaction() {
         .afterwards(check)
         .run();
 }
+
+/// A place with a file of `lines` lines, none like another, in no order.
+fn place_with_lines(test: &str, lines: u64) -> Place {
+    let place = Place::new(test);
+    let line = |number: u64| {
+        let mixed = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        format!("{mixed:016x} {number}\n")
+    };
+    place.write("lines", (0..lines).map(line).collect::<String>());
+    place
+}
+
+/// The temporary files are opened for reading and writing.
+#[test]
+fn sort_with_temporary_files() {
+    let Some(program) = tool("sort-temporary", "sort") else {
+        return;
+    };
+    let place = place_with_lines("sort-file", 1_000_000);
+    let launch = || {
+        Launch::under_libckpt(&program)
+            .args([
+                "--parallel=1",
+                "--buffer-size=2M",
+                "--temporary-directory=.",
+            ])
+            .arg(place.file("lines"))
+    };
+    Trial::new("sort-temporary", launch)
+        .ends_at_checkpoints()
+        .run();
+}
+
+#[test]
+fn gzip() {
+    let place = place_with_lines("gzip-file", 700_000);
+    tool_is_not_disturbed(
+        "gzip",
+        "gzip",
+        &["-9".as_ref(), "--stdout".as_ref(), &place.file("lines")],
+    );
+}
+
+#[test]
+fn tar() {
+    let place = Place::new("tar-tree");
+    for number in 0..3000 {
+        let directory = place.file(&format!("tree/{}", number % 50));
+        fs::create_dir_all(&directory).expect("a place is writable");
+        let content = format!("{number}\n").repeat(5000);
+        fs::write(directory.join(number.to_string()), content).expect("a place is writable");
+    }
+    let tree = place.file("tree");
+    let args = ["--create", "--sort=name", "--file=-", "--directory"].map(Path::new);
+    tool_is_not_disturbed(
+        "tar",
+        "tar",
+        &[args[0], args[1], args[2], args[3], &tree, ".".as_ref()],
+    );
+}
+
+#[test]
+fn openssl() {
+    let place = place_with_lines("openssl-file", 3_000_000);
+    let file = place.file("lines");
+    let args = [
+        "enc",
+        "-aes-256-cbc",
+        "-pbkdf2",
+        "-iter",
+        "10000",
+        "-nosalt",
+    ];
+    let args = args.into_iter().chain(["-pass", "pass:secret", "-in"]);
+    let args: Vec<&Path> = args.map(Path::new).chain([file.as_path()]).collect();
+    tool_is_not_disturbed("openssl", "openssl", &args);
+}

@@ -12,8 +12,6 @@ static sqlite3 *open_database(void) {
     sqlite3 *database;
     if (sqlite3_open("threads.db", &database) != SQLITE_OK) abort();
     sqlite3_busy_timeout(database, 60000);
-    // Deleted files that are open are refused at a checkpoint, and sqlite's temporary ones are.
-    if (sqlite3_exec(database, "PRAGMA temp_store = MEMORY", NULL, NULL, NULL) != SQLITE_OK) abort();
     return database;
 }
 
