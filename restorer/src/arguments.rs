@@ -1,5 +1,8 @@
 //! The command line.
 
+use ckpt_sys::MapVec;
+
+use crate::moves::{Move, Moves};
 use crate::report::{Cause, Error, Exit, Object};
 
 /// What `--help` prints.
@@ -14,6 +17,9 @@ Options:
   --any-owner      take an image that belongs to another user or that others can write;
                    restoring an image is running its code
   --allow-changed  take files that were changed in place since the checkpoint
+  --file OLD=NEW   the file or directory OLD of the program is NEW now, and what was below it is below NEW;
+                   may be given several times
+  --truncate       cut files that were open for writing back to their size at the checkpoint
   --foreign-vdso   redirect the saved vdso to this kernel's even where both are the same (for tests)
   --help           print this text
   --version        print the version
@@ -35,7 +41,7 @@ pub enum Command<'a> {
     /// Print [`VERSION`].
     Version,
     /// Something with an image.
-    With(&'a [u8], Mode, Options),
+    With(&'a [u8], Mode, Options<'a>),
 }
 
 /// What to do with the image.
@@ -51,13 +57,17 @@ pub enum Mode {
 
 /// Switches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Options {
+pub struct Options<'a> {
     /// Lifts the check of the image's owner and mode.
     pub any_owner: bool,
     /// Lifts the refusal of files that were changed in place.
     pub allow_changed: bool,
     /// Takes the way for another kernel's vdso in any case.
     pub foreign_vdso: bool,
+    /// Cuts outputs back to the size that they had.
+    pub truncate: bool,
+    /// Says where files are now.
+    pub moves: Moves<'a>,
 }
 
 /// Reads the arguments behind the program's name.
@@ -74,8 +84,10 @@ pub fn parse<'a>(arguments: impl Iterator<Item = &'a [u8]>) -> Result<Command<'a
         )
     };
     let (mut image, mut mode, mut options) = (None, Mode::Restore, Options::default());
+    let mut moves = MapVec::new();
     let mut only_names = false;
-    for argument in arguments {
+    let mut arguments = arguments;
+    while let Some(argument) = arguments.next() {
         let chosen = match argument {
             name if only_names || !name.starts_with(b"-") => {
                 if image.replace(name).is_some() {
@@ -97,6 +109,21 @@ pub fn parse<'a>(arguments: impl Iterator<Item = &'a [u8]>) -> Result<Command<'a
                 options.allow_changed = true;
                 continue;
             }
+            b"--truncate" => {
+                options.truncate = true;
+                continue;
+            }
+            b"--file" => {
+                let value = arguments.next().unwrap_or_default();
+                let moved = Move::parse(value).ok_or_else(|| {
+                    let why = "--file takes OLD=NEW, two absolute paths";
+                    wrong(Object::Path(value), why)
+                })?;
+                moves
+                    .push(moved)
+                    .map_err(|_| wrong(Object::Thing("--file"), "no memory for so many"))?;
+                continue;
+            }
             b"--foreign-vdso" => {
                 options.foreign_vdso = true;
                 continue;
@@ -113,6 +140,7 @@ pub fn parse<'a>(arguments: impl Iterator<Item = &'a [u8]>) -> Result<Command<'a
         }
         mode = chosen;
     }
+    options.moves = Moves::new(moves.leak());
     match image {
         Some(image) if !image.is_empty() => Ok(Command::With(image, mode, options)),
         _ => Err(wrong(Object::Thing("no image"), "there is nothing to do")),
@@ -141,6 +169,18 @@ mod tests {
     }
 
     #[test]
+    fn files_that_have_moved() {
+        let Ok(Command::With(_, _, options)) =
+            parsed(&["--file", "/a=/b", "myckpt", "--file", "/c=/d=e"])
+        else {
+            panic!("it is right");
+        };
+        let now = options.moves.of(b"/c").map(|path| path.unwrap());
+        assert_eq!(now.unwrap().as_bytes(), b"/d=e");
+        assert!(options.moves.of(b"/a/b").is_some());
+    }
+
+    #[test]
     fn help_and_version_win() {
         assert_eq!(parsed(&["--any-owner", "--help"]), Ok(Command::Help));
         assert_eq!(parsed(&["--version", "a", "b"]), Ok(Command::Version));
@@ -155,6 +195,9 @@ mod tests {
             &["--plan"],
             &["a", "b"],
             &["--plan", "--verify", "a"],
+            &["a", "--file"],
+            &["a", "--file", "/b"],
+            &["a", "--file", "b=/c"],
             &[""],
         ] {
             assert_eq!(parsed(wrong), Err(Exit::Usage), "{wrong:?}");

@@ -1,21 +1,30 @@
 //! What each region is made of: its file, where that still holds what it held, or the image's own copy.
 
+use core::fmt::Write;
+
+use ckpt_image::reader::Image;
 use ckpt_image::regions::{Backing, FileIdentity, Region};
 use ckpt_sys::line::{Path, Text};
 use ckpt_sys::{Errno, Fd, MapVec, calls, files, proc};
 use linux_raw_sys::general as n;
 use restart::arguments::Options;
 use restart::files::{Access, Place, Verdict, can_be_mapped, judge};
+use restart::moves::Moves;
 use restart::plan::Content;
-use restart::report::{Cause, Error, Exit, Object};
+use restart::report::{Cause, Composer, Error, Exit, Object};
 
 use crate::image_file::{ImageFile, kernel_path};
 use crate::{Result, output};
 
 /// Opens a file that is to be mapped.
-pub fn open_mapped(name: &[u8], in_place: bool) -> core::result::Result<(Fd, FileIdentity), Errno> {
+pub fn open_mapped(
+    name: &[u8],
+    in_place: bool,
+    moves: Moves<'_>,
+) -> core::result::Result<(Fd, FileIdentity), Errno> {
     let access = if in_place { n::O_RDWR } else { n::O_RDONLY };
     let path = unescaped(name)?;
+    let path = moves.of(path.as_bytes()).unwrap_or(Ok(path))?;
     let fd = calls::open(path.as_c_str(), access | n::O_NONBLOCK | n::O_NOCTTY)?;
     let identity = files::identity(&calls::fstat(fd.number())?);
     Ok((fd, identity))
@@ -43,7 +52,7 @@ fn unescaped(name: &[u8]) -> core::result::Result<Path, Errno> {
 }
 
 /// Decides for every region.
-pub fn decide(file: &ImageFile, options: Options) -> Result<MapVec<Content>> {
+pub fn decide(file: &ImageFile, options: Options<'static>) -> Result<MapVec<Content>> {
     let image = &file.image;
     let no_memory = |errno| {
         Error::new(
@@ -66,9 +75,11 @@ pub fn decide(file: &ImageFile, options: Options) -> Result<MapVec<Content>> {
         let content = match (region.backing(), same_as_last) {
             (Backing::Anonymous | Backing::SharedAnonymous | Backing::Vdso, _) => Content::Image,
             (_, Some((_, content))) => content,
-            (Backing::PrivateFile | Backing::SharedReadOnlyFile, None) => of_read_only(&region),
+            (Backing::PrivateFile | Backing::SharedReadOnlyFile, None) => {
+                of_read_only(&region, options.moves)
+            }
             (Backing::SharedFile, None) => {
-                check_in_place(&region, place, options.allow_changed)?;
+                check_in_place(&region, place, options)?;
                 Content::File
             }
         };
@@ -78,15 +89,34 @@ pub fn decide(file: &ImageFile, options: Options) -> Result<MapVec<Content>> {
     Ok(contents)
 }
 
-fn of_read_only(region: &Region<'_>) -> Content {
-    match open_mapped(region.name, false) {
+/// Adds to `problems` the files that cannot be shared with again because they are not there.
+pub fn name_missing(image: &Image<'_>, moves: Moves<'_>, problems: &mut Composer) {
+    let mut last = b"".as_slice();
+    let shared = image
+        .regions()
+        .filter(|region| region.backing() == Backing::SharedFile);
+    for Region { name, .. } in shared {
+        // The parts of one file follow each other.
+        if core::mem::replace(&mut last, name) == name {
+            continue;
+        }
+        if let Err(errno) = open_mapped(name, true, moves) {
+            problems.separate();
+            let name = Text(name);
+            let _ = write!(problems, "{name} (shared memory) cannot be opened: {errno}");
+        }
+    }
+}
+
+fn of_read_only(region: &Region<'_>, moves: Moves<'_>) -> Content {
+    match open_mapped(region.name, false, moves) {
         Ok((_, now)) if can_be_mapped(&region.file, &now) => Content::File,
         _ => Content::Image,
     }
 }
 
 /// Memory that is shared with a file must be shared with it again; nothing of it is in the image.
-fn check_in_place(region: &Region<'static>, place: Place, allow_changed: bool) -> Result<()> {
+fn check_in_place(region: &Region<'static>, place: Place, options: Options<'static>) -> Result<()> {
     let refuse = |cause, remedy| {
         Err(Error::new(
             Exit::Resource,
@@ -95,7 +125,7 @@ fn check_in_place(region: &Region<'static>, place: Place, allow_changed: bool) -
             remedy,
         ))
     };
-    let now = match open_mapped(region.name, true) {
+    let now = match open_mapped(region.name, true, options.moves) {
         Ok((_, now)) => now,
         Err(errno) => {
             return refuse(
@@ -103,12 +133,13 @@ fn check_in_place(region: &Region<'static>, place: Place, allow_changed: bool) -
                     "the program shares memory with it, and it cannot be opened",
                     errno,
                 ),
-                "put it back, then try again",
+                "put it back, or use --file OLD=NEW",
             );
         }
     };
+    let place = place.unless_moved(options.moves, region.name);
     match judge(&region.file, &now, Access::InPlace, place) {
-        Verdict::Refuse(why) if !allow_changed => refuse(
+        Verdict::Refuse(why) if !options.allow_changed => refuse(
             Cause::Because(why),
             "put it back as it was, or use --allow-changed",
         ),

@@ -4,6 +4,8 @@ use ckpt_image::header::Header;
 use ckpt_image::regions::FileIdentity;
 use linux_raw_sys::general as n;
 
+use crate::moves::Moves;
+
 /// How far this machine is the one where the image was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -25,6 +27,15 @@ impl Place {
             Self::SameMachine
         } else {
             Self::Elsewhere
+        }
+    }
+
+    /// What holds for the file `path`: of one that the user has said to be elsewhere now, the numbers mean nothing.
+    #[must_use]
+    pub fn unless_moved(self, moves: Moves<'_>, path: &[u8]) -> Self {
+        match moves.of(path) {
+            Some(_) => Self::Elsewhere,
+            None => self,
         }
     }
 

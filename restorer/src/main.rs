@@ -55,7 +55,7 @@ fn run(command_line: impl Iterator<Item = &'static [u8]>) -> Result<()> {
 }
 
 /// Becomes the process in the image. Whatever can fail is done before the last line.
-fn restore(mut file: ImageFile, options: Options) -> Result<Infallible> {
+fn restore(mut file: ImageFile, options: Options<'static>) -> Result<Infallible> {
     let image = file.image;
     host::check(&image, file.path)?;
     let rights = Rights::decide(&image.credentials)?;
@@ -66,10 +66,10 @@ fn restore(mut file: ImageFile, options: Options) -> Result<Infallible> {
     let mut memory = Memory::prepare(&file, options)?;
     memory.park_vdso(&file)?;
     files.install(&file)?;
-    memory.fill(&file, &mut owners)?;
+    memory.fill(&file, options.moves, &mut owners)?;
 
     process::restore(&image)?;
-    open_files::complete(&image)?;
+    open_files::complete(&image, options)?;
     rights.assume(&image)?;
     let pad = Pad::build(&image, &memory)?;
     threads.create(&image, &pad)?;

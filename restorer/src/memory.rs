@@ -15,6 +15,7 @@ use linux_raw_sys::general as n;
 use restart::arguments::Options;
 use restart::clocks::Here;
 use restart::layout::{Layout, NoLayout, Situation};
+use restart::moves::Moves;
 use restart::operations::{Pad as PadPlaces, Work};
 use restart::plan::{Content, Plan};
 use restart::report::{Cause, Error, Exit, Object};
@@ -133,7 +134,7 @@ fn no_memory(errno: Errno) -> Error<'static> {
 impl Memory {
     /// Decides what everything is made of and where it goes. All memory that is needed for that, and for what follows, is
     /// mapped before the own mappings are looked at: from then on they stay as they are.
-    pub fn prepare(file: &ImageFile, options: Options) -> Result<Self> {
+    pub fn prepare(file: &ImageFile, options: Options<'static>) -> Result<Self> {
         let image = &file.image;
         let contents = contents::decide(file, options)?;
         let saved_vdso = read_saved_vdso(file)?;
@@ -255,8 +256,8 @@ impl Memory {
     }
 
     /// Maps and fills everything, and notes the words that hold a thread id.
-    pub fn fill(&self, file: &ImageFile, owners: &mut Owners) -> Result<()> {
-        let mut executor = Executor::new(file, owners);
+    pub fn fill(&self, file: &ImageFile, moves: Moves<'static>, owners: &mut Owners) -> Result<()> {
+        let mut executor = Executor::new(file, moves, owners);
         let situation = self.facts.with(&self.here);
         let (regions, extents) = (file.image.regions(), file.image.placed_extents());
         let words = file.image.owners();

@@ -16,8 +16,8 @@ use crate::{output, process};
 global_asm!(include_str!("../../asm/start.S"), begin = sym begin);
 global_asm!(include_str!("../../asm/memory.S"));
 
-/// Room for the arguments, in bytes: an image with the longest path there is, all options, and some more.
-const ROOM: usize = 16 << 10;
+/// Room for the arguments, in bytes: an image with the longest path there is, all options, and a few files that have moved.
+const ROOM: usize = 64 << 10;
 
 /// The arguments, each with its NUL. In the data segment, because the stack that the kernel
 /// has put them on goes away.

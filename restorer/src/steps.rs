@@ -8,6 +8,7 @@ use ckpt_sys::{Errno, Fd, Line, calls, files};
 use linux_raw_sys::general as n;
 use linux_raw_sys::prctl as p;
 use restart::files::can_be_mapped;
+use restart::moves::Moves;
 use restart::plan::{HUGE_PAGE, MappedFile, Step};
 use restart::report::{Cause, Error, Exit, Object};
 
@@ -19,6 +20,8 @@ use crate::{Result, output};
 /// Carries out one step after the other.
 pub struct Executor<'f> {
     image: &'f ImageFile,
+    /// Where files are now.
+    moves: Moves<'static>,
     /// The file that was mapped last: its parts follow each other.
     mapped: Option<(&'static [u8], bool, Fd)>,
     /// The words that hold a thread id.
@@ -47,11 +50,12 @@ fn parts(span: Span) -> (usize, usize) {
 
 impl<'f> Executor<'f> {
     /// One that reads from `image` and notes the words that hold a thread id in `owners`.
-    pub fn new(image: &'f ImageFile, owners: &'f mut Owners) -> Self {
+    pub fn new(image: &'f ImageFile, moves: Moves<'static>, owners: &'f mut Owners) -> Self {
         let setting = files::read_small::<64>(c"/sys/kernel/mm/transparent_hugepage/enabled");
         let forbidden = |text: &[u8]| text.windows(NEVER.len()).any(|word| word == NEVER);
         Self {
             image,
+            moves,
             mapped: None,
             owners,
             huge_pages: setting.is_ok_and(|text| !forbidden(text.as_bytes())),
@@ -167,7 +171,7 @@ impl<'f> Executor<'f> {
                 "leave the file alone and try again",
             )
         };
-        let (fd, now) = open_mapped(file.path, file.in_place)
+        let (fd, now) = open_mapped(file.path, file.in_place, self.moves)
             .map_err(|errno| error(Cause::Failed("cannot be opened", errno)))?;
         if !file.in_place && !can_be_mapped(&file.identity, &now) {
             return Err(error(Cause::Because(

@@ -142,6 +142,88 @@ fn an_open_file_that_is_gone_is_named() {
     }
 }
 
+/// `--file OLD=NEW` for two names in a place.
+fn moved(place: &Place, old: &str, new: &str) -> [String; 2] {
+    let (old, new) = (place.file(old), place.file(new));
+    let value = format!("{}={}", old.display(), new.display());
+    ["--file".to_owned(), value]
+}
+
+#[test]
+fn files_that_have_moved_are_found_where_the_user_says() {
+    for (file, name) in [
+        ("file_read.c", "data"),
+        ("file_opened_twice.c", "data"),
+        ("file_append.c", "data"),
+        ("directory.c", "inner"),
+    ] {
+        let place = killed(file);
+        fs::rename(place.file(name), place.file("elsewhere")).expect("it exists");
+        let (code, said) = restore(&place, &[]);
+        assert_eq!(code, RESOURCE, "{said}");
+        assert!(said.contains("--file OLD=NEW"), "{said}");
+        let [option, value] = moved(&place, name, "elsewhere");
+        let (code, said) = restore(&place, &[&option, &value]);
+        assert_eq!(code, SURVIVED, "{file}: {said}{}", place.text("err"));
+        assert!(!place.file(name).exists());
+    }
+}
+
+#[test]
+fn a_mapped_file_that_has_moved_is_found_where_the_user_says() {
+    let place = killed("shared_file_writable.c");
+    fs::create_dir(place.file("below")).expect("a place is writable");
+    fs::rename(place.file("data"), place.file("below/data")).expect("it exists");
+    let [option, value] = moved(&place, "data", "below/data");
+    let (_, said) = restore(&place, &[&option, &value]);
+    // The program opens it by its old name at its end, which fails; until then it has written to the new one.
+    assert_eq!(said, "");
+    let written = &place.bytes("below/data")[4096..8192];
+    assert!(written != &vec![0; 4096][..]);
+}
+
+#[test]
+fn a_file_that_is_said_to_have_moved_and_was_not_used_is_a_mistake() {
+    let place = killed("file_read.c");
+    let [option, value] = moved(&place, "date", "elsewhere");
+    let (code, said) = restore(&place, &[&option, &value]);
+    assert_eq!(code, Some(120), "{said}");
+    assert!(said.contains("date") && said.lines().count() == 1, "{said}");
+}
+
+#[test]
+fn all_that_is_missing_is_listed() {
+    let place = killed("file_missing.c");
+    for name in ["read", "written", "shared"] {
+        fs::remove_file(place.file(name)).expect("it exists");
+    }
+    fs::remove_dir(place.file("directory")).expect("it exists");
+    let (code, said) = restore(&place, &[]);
+    assert_eq!(code, RESOURCE, "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    for name in ["read", "written", "shared", "directory"] {
+        assert!(said.contains(&format!("/{name} (")), "{name}: {said}");
+    }
+}
+
+#[test]
+fn outputs_are_cut_back_on_demand() {
+    let place = killed("file_write.c");
+    append(&place, "data", "rest of what came");
+    restore(&place, &[]);
+    assert_eq!(place.text("data"), "first secondf what came");
+    let place = killed("file_write.c");
+    append(&place, "data", "rest of what came");
+    let cut = restore(&place, &["--truncate"]);
+    assert_eq!(cut, (SURVIVED, String::new()));
+    assert_eq!(place.text("data"), "first second");
+    let place = killed("file_append.c");
+    let size = place.bytes("data").len();
+    append(&place, "data", "what came");
+    assert_eq!(restore(&place, &["--truncate"]).0, SURVIVED);
+    assert_eq!(place.bytes("data").len(), size + 3);
+}
+
 #[test]
 fn a_directory_that_is_gone_is_named() {
     for file in ["working_directory.c", "directory.c"] {

@@ -35,6 +35,8 @@ fn help_and_version() {
         "--verify",
         "--any-owner",
         "--allow-changed",
+        "--file",
+        "--truncate",
         "--version",
     ] {
         assert!(out.contains(word), "{word} is not in: {out}");
@@ -52,6 +54,7 @@ fn wrong_usage_is_one_line_and_status_120() {
         &["--nonsense", "myckpt"],
         &["one", "two"],
         &["--plan"],
+        &["--file", "data=/data", "myckpt"],
         &["--"],
         &[""],
     ] {

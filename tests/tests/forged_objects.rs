@@ -119,6 +119,30 @@ fn a_file_in_memory_that_is_longer_than_can_be() {
 }
 
 #[test]
+fn an_owner_of_a_descriptor_that_cannot_be() {
+    let words = "the owner of a descriptor";
+    let whom = |note: &mut Vec<u8>| note[FIRST + 4] = 9;
+    assert_refused("signal_driven.c", Kind::SignalOwners, whom, DAMAGED, words);
+    let signal = |note: &mut Vec<u8>| note[FIRST + 12] = 65;
+    assert_refused(
+        "signal_driven.c",
+        Kind::SignalOwners,
+        signal,
+        DAMAGED,
+        words,
+    );
+    let nowhere = |note: &mut Vec<u8>| note[FIRST] = 99;
+    let words = "EBADF";
+    assert_refused(
+        "signal_driven.c",
+        Kind::SignalOwners,
+        nowhere,
+        CANNOT_BE_MADE,
+        words,
+    );
+}
+
+#[test]
 fn a_deleted_file_that_is_none_or_too_long() {
     let words = "a deleted file";
     let mode = FIRST + 16;

@@ -121,6 +121,7 @@ const PROGRAMS: &[&str] = &[
     "epoll.c",
     "timerfd.c",
     "signalfd.c",
+    "signal_driven.c",
     "inotify.c",
     "memfd.c",
     "socket_rights.c",

@@ -63,6 +63,8 @@ pub enum Kind {
     InFlight = 0x434B_0022,
     /// [`crate::objects::deleted_files::DeletedFile`], repeated.
     DeletedFiles = 0x434B_0030,
+    /// [`crate::objects::signal_owners::SignalOwner`], repeated.
+    SignalOwners = 0x434B_0031,
     /// [`crate::objects::deleted_files::FileExtent`], repeated.
     FileExtents = 0x434B_00F0,
     /// [`crate::header::Checksums`], always the last note.
@@ -71,7 +73,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order in which they stand in an image.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Header,
         Self::Cpu,
         Self::Process,
@@ -95,6 +97,7 @@ impl Kind {
         Self::Messages,
         Self::InFlight,
         Self::DeletedFiles,
+        Self::SignalOwners,
         Self::FileExtents,
         Self::Checksums,
     ];

@@ -22,6 +22,7 @@ use crate::objects::event_counters::EventCounter;
 use crate::objects::memory_files::MemoryFile;
 use crate::objects::pipes::Pipe;
 use crate::objects::signal_descriptors::SignalDescriptor;
+use crate::objects::signal_owners::SignalOwner;
 use crate::objects::sockets::{InFlight, Message, Socket};
 use crate::objects::timer_descriptors::TimerDescriptor;
 use crate::objects::watchers::Watcher;
@@ -354,6 +355,7 @@ impl<'a> Image<'a> {
         found.check_objects::<Message<'_>>()?;
         found.check_objects::<InFlight>()?;
         found.check_objects::<DeletedFile>()?;
+        found.check_objects::<SignalOwner>()?;
         found.check_objects::<FileExtent>()?;
         image.check_file_extents(file_size)?;
         image.check_memory(file_size)?;

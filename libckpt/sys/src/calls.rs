@@ -610,6 +610,45 @@ pub fn fcntl_lock(fd: i32, command: u32, lock: &mut n::flock) -> Done {
     }
 }
 
+/// fcntl(2) with `F_GETOWN_EX`
+///
+/// # Errors
+/// Those of the system call.
+pub fn signal_owner(fd: i32) -> Result<n::f_owner_ex, Errno> {
+    let mut owner = n::f_owner_ex { type_: 0, pid: 0 };
+    // SAFETY: the kernel writes one struct.
+    unsafe {
+        call(
+            n::__NR_fcntl,
+            [
+                fd as usize,
+                n::F_GETOWN_EX as usize,
+                &raw mut owner as usize,
+            ],
+        )
+        .map(|_| owner)
+    }
+}
+
+/// fcntl(2) with `F_SETOWN_EX`
+///
+/// # Errors
+/// Those of the system call.
+pub fn set_signal_owner(fd: i32, owner: n::f_owner_ex) -> Done {
+    // SAFETY: the kernel reads one struct.
+    unsafe {
+        call(
+            n::__NR_fcntl,
+            [
+                fd as usize,
+                n::F_SETOWN_EX as usize,
+                &raw const owner as usize,
+            ],
+        )
+        .map(drop)
+    }
+}
+
 /// ioctl(2) with an address as its argument.
 ///
 /// # Safety

@@ -120,7 +120,10 @@ impl<T: Copy> MapVec<T> {
 
     /// Leaves the memory mapped for the rest of the process's life.
     #[must_use]
-    pub fn leak(self) -> &'static mut [T] {
+    pub fn leak<'a>(self) -> &'a mut [T]
+    where
+        T: 'a,
+    {
         let (memory, length) = (self.memory, self.length);
         core::mem::forget(self);
         // SAFETY: the first `length` values are initialised, and with `self` forgotten nobody else refers to them.

@@ -8,7 +8,9 @@ mod locks;
 mod made;
 mod memory_files;
 mod opener;
+mod outputs;
 mod pipes;
+mod signal_owners;
 mod signals;
 mod sockets;
 mod timers;
@@ -19,6 +21,7 @@ use core::fmt::Write;
 use ckpt_image::descriptors::{Descriptor, Kind};
 use ckpt_image::objects::epoll_entries::EpollEntry;
 use ckpt_image::objects::sockets::InFlight;
+use ckpt_image::objects::watchers::Watcher;
 use ckpt_image::reader::Image;
 use ckpt_sys::line::Text;
 use ckpt_sys::{Errno, MapVec, calls, proc};
@@ -26,9 +29,11 @@ use linux_raw_sys::general as n;
 use restart::arguments::Options;
 use restart::descriptors::{Inherited, gaps};
 use restart::files::Place;
+use restart::moves::Moves;
 use restart::report::{Cause, Composer, Error, Exit, Object, compose};
 use restart::threads::Renamed;
 
+use crate::contents::name_missing;
 use crate::image_file::{ImageFile, kernel_path};
 use crate::{Result, output};
 use made::Made;
@@ -68,8 +73,9 @@ fn failed(step: &'static str, remedy: &'static str) -> impl Fn(Errno) -> Error<'
 impl OpenFiles {
     /// Opens everything and changes directory; nothing changes on the program's numbers yet. All problems are reported in
     /// one line.
-    pub fn open(file: &mut ImageFile, options: Options) -> Result<Self> {
+    pub fn open(file: &mut ImageFile, options: Options<'static>) -> Result<Self> {
         let image = file.image;
+        check_moves(&image, options.moves)?;
         let above = make_room(&image)?;
         move_own(file, above)?;
         let mut opener = Opener {
@@ -78,6 +84,7 @@ impl OpenFiles {
             inherited: inherited(),
             place: Place::of(&image.header, proc::boot_id(), proc::machine_id()),
             allow_changed: options.allow_changed,
+            moves: options.moves,
             made: Made::above(above),
             sockets: Sockets::of(&image, above)?,
         };
@@ -87,7 +94,7 @@ impl OpenFiles {
         let mut opened = MapVec::with_capacity(count).map_err(&no_memory)?;
         let mut problems = Composer::new();
         let mut changed = false;
-        enter_directory(&image, &mut problems);
+        enter_directory(&image, options.moves, &mut problems);
         // Some have addresses that are relative to the directory.
         opener.sockets.make(&image, &mut problems);
         let has_sockets = problems.is_empty();
@@ -114,6 +121,7 @@ impl OpenFiles {
                 }
             }
         }
+        name_missing(&image, options.moves, &mut problems);
         if problems.is_empty() {
             let find = |description| {
                 let index = opened.binary_search_by_key(&(description as i32), |one| one.number);
@@ -129,7 +137,7 @@ impl OpenFiles {
         } else if !has_sockets {
             "end what has them now, then try again"
         } else {
-            "put them back, then try again"
+            "put them back, or use --file OLD=NEW"
         };
         let cause = Cause::Composed(problems.finish());
         Err(Error::new(
@@ -173,23 +181,48 @@ impl OpenFiles {
 }
 
 /// What can only be done when everything is on its number, and no descriptor is closed any more.
-pub fn complete(image: &Image<'static>) -> Result<()> {
+pub fn complete(image: &Image<'static>, options: Options<'static>) -> Result<()> {
     // It closes numbers in passing, and with that the process loses its locks.
     epoll::watch(image)?;
     deleted_files::finish(image);
     locks::take(image)?;
+    if options.truncate {
+        outputs::cut_back(image)?;
+    }
     timers::set(image)?;
-    watchers::watch(image)
+    watchers::watch(image, options.moves)
 }
 
 /// What can only be done when the threads have their ids, which `threads` says.
 pub fn complete_with_threads(image: &Image<'static>, threads: &[Renamed]) -> Result<()> {
-    kernel_files::complete(image, threads)
+    kernel_files::complete(image, threads)?;
+    signal_owners::set(image, threads)
 }
 
-fn enter_directory(image: &Image<'_>, problems: &mut Composer) {
-    let directory =
-        kernel_path(image.process.directory).and_then(|path| calls::chdir(path.as_c_str()));
+/// Refuses files that are said to have moved and that the program did not use.
+fn check_moves(image: &Image<'static>, moves: Moves<'static>) -> Result<()> {
+    let watched = image.objects::<Watcher<'_>>();
+    let paths = core::iter::once(image.process.directory)
+        .chain(image.descriptors().map(|descriptor| descriptor.path))
+        .chain(image.regions().map(|region| region.name))
+        .chain(watched.flat_map(|watcher| watcher.watches().map(|watch| watch.path)));
+    match moves.unused(paths) {
+        None => Ok(()),
+        Some(old) => Err(Error::new(
+            Exit::Usage,
+            Object::Path(old),
+            Cause::Because("the program used nothing of that name"),
+            "correct --file OLD=NEW",
+        )),
+    }
+}
+
+fn enter_directory(image: &Image<'_>, moves: Moves<'_>, problems: &mut Composer) {
+    let directory = image.process.directory;
+    let directory = moves
+        .of(directory)
+        .unwrap_or_else(|| kernel_path(directory))
+        .and_then(|path| calls::chdir(path.as_c_str()));
     if let Err(errno) = directory {
         let directory = Text(image.process.directory);
         let _ = write!(

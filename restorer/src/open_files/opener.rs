@@ -9,6 +9,7 @@ use ckpt_sys::{Errno, Fd, Line, calls, files};
 use linux_raw_sys::general as n;
 use restart::descriptors::{Inherited, Source, open_flags, source, status_flags};
 use restart::files::{Access, Place, Verdict, judge};
+use restart::moves::Moves;
 use restart::report::Error;
 
 use super::made::Made;
@@ -65,6 +66,8 @@ pub struct Opener<'i> {
     pub place: Place,
     /// Takes files that were changed in place.
     pub allow_changed: bool,
+    /// Where files are now.
+    pub moves: Moves<'static>,
     /// What was made for earlier descriptors.
     pub made: Made,
     /// All sockets.
@@ -107,7 +110,9 @@ impl Opener<'_> {
 
     fn open_path(&self, descriptor: &Descriptor<'_>) -> Result<Fd, Problem> {
         let flags = open_flags(descriptor.flags);
-        let fd = kernel_path(descriptor.path)
+        let moved = self.moves.of(descriptor.path);
+        let fd = moved
+            .unwrap_or_else(|| kernel_path(descriptor.path))
             .and_then(|path| calls::open(path.as_c_str(), flags))
             .map_err(failed("cannot be opened"))?;
         let stat = calls::fstat(fd.number()).map_err(failed("cannot be looked at"))?;
@@ -122,7 +127,8 @@ impl Opener<'_> {
         if descriptor.kind() == Kind::File {
             let access = Access::of_flags(descriptor.flags, descriptor.offset);
             let now = files::identity(&stat);
-            match judge(&descriptor.file, &now, access, self.place) {
+            let place = self.place.unless_moved(self.moves, descriptor.path);
+            match judge(&descriptor.file, &now, access, place) {
                 Verdict::Refuse(why) if !self.allow_changed => return Err(Problem::Changed(why)),
                 Verdict::Warn(why) | Verdict::Refuse(why) => output::warn(format_args!(
                     "{} (descriptor {}) {why}; the program goes on with it as it is now",

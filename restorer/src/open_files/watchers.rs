@@ -7,6 +7,7 @@ use ckpt_sys::line::Text;
 use ckpt_sys::{Errno, Fd, Line, calls};
 use linux_raw_sys::general as n;
 use linux_raw_sys::ioctl::FIONREAD;
+use restart::moves::Moves;
 use restart::report::{Cause, Error, Exit, Object, compose};
 
 use super::opener::{Problem, failed, set_status};
@@ -21,7 +22,7 @@ pub fn make(descriptor: &Descriptor<'_>) -> core::result::Result<Fd, Problem> {
 }
 
 /// Adds all watches. Everything is on its number, and nothing that we do is seen by them any more.
-pub fn watch(image: &Image<'static>) -> Result<()> {
+pub fn watch(image: &Image<'static>, moves: Moves<'_>) -> Result<()> {
     for watcher in image.objects::<Watcher<'_>>() {
         let failed = |cause| {
             let remedy = "put it back, or see fs.inotify.max_user_watches";
@@ -32,7 +33,7 @@ pub fn watch(image: &Image<'static>) -> Result<()> {
         let mut next = 1;
         for Watch { number, mask, path } in watcher.watches() {
             let added = dummy.skip(number - next).and_then(|()| {
-                let path = kernel_path(path)?;
+                let path = moves.of(path).unwrap_or_else(|| kernel_path(path))?;
                 let flags = mask | n::IN_DONT_FOLLOW;
                 calls::add_watch(dummy.watcher, path.as_c_str(), flags)
             });

@@ -7,6 +7,7 @@ pub mod event_counters;
 pub mod memory_files;
 pub mod pipes;
 pub mod signal_descriptors;
+pub mod signal_owners;
 pub mod sockets;
 pub mod timer_descriptors;
 pub mod watchers;

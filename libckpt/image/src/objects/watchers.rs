@@ -34,7 +34,7 @@ record! {
 
 impl<'a> Watcher<'a> {
     /// The watches, as far as they decode.
-    pub fn watches(&self) -> impl Iterator<Item = Watch<'a>> + use<'a> {
+    pub fn watches(&self) -> impl Iterator<Item = Watch<'a>> + Clone + use<'a> {
         let mut rest = Decoder::new(self.watches);
         core::iter::from_fn(move || rest.get().ok())
     }

@@ -12,6 +12,7 @@ mod memory_files;
 mod objects;
 mod pipes;
 mod sharing;
+mod signal_owners;
 mod signals;
 mod sockets;
 mod timers;
