@@ -33,6 +33,8 @@ pub enum Source {
     DeletedFile,
     /// A pipe is made, unless that was done for another of its ends.
     Pipe,
+    /// A named pipe is opened, and what was in it put back.
+    Fifo,
     /// An epoll instance is made; it gets its entries when everything is on its number.
     Epoll,
     /// A timer is made; it is set at the end, since it runs.
@@ -71,7 +73,7 @@ pub fn source(descriptor: &Descriptor<'_>, here: &Inherited) -> Source {
         };
     }
     match descriptor.kind() {
-        Kind::File | Kind::Directory | Kind::Device => Source::Path,
+        Kind::File | Kind::Directory | Kind::Device | Kind::Reference => Source::Path,
         Kind::Standard => inherited(number),
         Kind::Terminal => (0..3)
             .find(|&number| here.terminal[number as usize])
@@ -80,6 +82,7 @@ pub fn source(descriptor: &Descriptor<'_>, here: &Inherited) -> Source {
         Kind::Socket => Source::Socket,
         Kind::DeletedFile => Source::DeletedFile,
         Kind::Pipe | Kind::OutsidePipe => Source::Pipe,
+        Kind::Fifo => Source::Fifo,
         Kind::Epoll => Source::Epoll,
         Kind::Timer => Source::Timer,
         Kind::Signals => Source::Signals,

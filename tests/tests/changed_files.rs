@@ -207,6 +207,16 @@ fn all_that_is_missing_is_listed() {
 }
 
 #[test]
+fn a_named_pipe_that_is_gone_or_something_else_is_named() {
+    let place = killed("fifo.c");
+    fs::remove_file(place.file("own")).expect("it exists");
+    assert_refused(&place, "own");
+    place.write("own", "a file");
+    assert_refused(&place, "own");
+    assert_eq!(place.text("own"), "a file");
+}
+
+#[test]
 fn outputs_are_cut_back_on_demand() {
     let place = killed("file_write.c");
     append(&place, "data", "rest of what came");

@@ -34,12 +34,16 @@ pub enum Kind {
     Watcher = 12,
     /// A file in memory, see [`crate::objects::memory_files`].
     MemoryFile = 13,
+    /// A named pipe, see [`crate::objects::pipes`].
+    Fifo = 20,
     /// A file or directory without a name, see [`crate::objects::deleted_files`].
     DeletedFile = 21,
     /// What refers to the process itself (`pidfd_open(2)`): it refers to the new one.
     Itself = 23,
     /// A socket, see [`crate::objects::sockets`].
     Socket = 14,
+    /// What is open with `O_PATH` only, and is neither file nor directory: opened again by its path.
+    Reference = 27,
     /// A file or directory of procfs, sysfs or their like, opened again by its path, see [`crate::kernel_files`].
     KernelFile = 26,
 }
@@ -60,7 +64,9 @@ impl Kind {
             Self::Signals,
             Self::Watcher,
             Self::MemoryFile,
+            Self::Fifo,
             Self::DeletedFile,
+            Self::Reference,
             Self::Itself,
             Self::Socket,
             Self::KernelFile,

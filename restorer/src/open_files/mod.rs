@@ -3,6 +3,7 @@
 mod deleted_files;
 mod epoll;
 mod event_counters;
+mod fifos;
 mod kernel_files;
 mod locks;
 mod made;
@@ -272,7 +273,7 @@ fn staged_for(descriptor: Descriptor<'_>) -> u64 {
         // The other end of a pipe or a connection is made along, and may not be among the program's.
         Kind::Pipe | Kind::OutsidePipe | Kind::MemoryFile | Kind::Socket => 2,
         // What it is made with, for all that refer to it.
-        Kind::DeletedFile => 2,
+        Kind::DeletedFile | Kind::Fifo => 2,
         _ => 1,
     }
 }

@@ -4,7 +4,7 @@ use core::fmt;
 
 use ckpt_image::descriptors::{Descriptor, Kind};
 use ckpt_image::reader::Image;
-use ckpt_sys::line::Text;
+use ckpt_sys::line::{Path, Text};
 use ckpt_sys::{Errno, Fd, Line, calls, files};
 use linux_raw_sys::general as n;
 use restart::descriptors::{Inherited, Source, open_flags, source, status_flags};
@@ -15,8 +15,8 @@ use restart::report::Error;
 use super::made::Made;
 use super::sockets::Sockets;
 use super::{
-    deleted_files, epoll, event_counters, kernel_files, memory_files, pipes, signals, timers,
-    watchers,
+    deleted_files, epoll, event_counters, fifos, kernel_files, memory_files, pipes, signals,
+    timers, watchers,
 };
 use crate::image_file::{ImageFile, kernel_path};
 use crate::output;
@@ -94,6 +94,10 @@ impl Opener<'_> {
             }
             Source::DeletedFile => deleted_files::open(descriptor, self.file, &mut self.made)?,
             Source::Pipe => pipes::open(descriptor, &self.image, &mut self.made)?,
+            Source::Fifo => {
+                let path = self.path_of(descriptor)?;
+                fifos::open(descriptor, &path, &self.image, &mut self.made)?
+            }
             Source::Epoll => epoll::make(descriptor)?,
             Source::Timer => timers::make(descriptor, &self.image)?,
             Source::Signals => signals::make(descriptor, &self.image)?,
@@ -108,17 +112,27 @@ impl Opener<'_> {
             .map_err(failed("cannot be moved above the program's descriptors"))
     }
 
-    fn open_path(&self, descriptor: &Descriptor<'_>) -> Result<Fd, Problem> {
-        let flags = open_flags(descriptor.flags);
+    /// Where the file is now.
+    fn path_of(&self, descriptor: &Descriptor<'_>) -> Result<Path, Problem> {
         let moved = self.moves.of(descriptor.path);
-        let fd = moved
+        moved
             .unwrap_or_else(|| kernel_path(descriptor.path))
-            .and_then(|path| calls::open(path.as_c_str(), flags))
-            .map_err(failed("cannot be opened"))?;
+            .map_err(failed("cannot be opened"))
+    }
+
+    fn open_path(&self, descriptor: &Descriptor<'_>) -> Result<Fd, Problem> {
+        let mut flags = open_flags(descriptor.flags);
+        if descriptor.kind() == Kind::Reference {
+            // It may be a link itself.
+            flags |= descriptor.flags & n::O_NOFOLLOW;
+        }
+        let path = self.path_of(descriptor)?;
+        let fd = calls::open(path.as_c_str(), flags).map_err(failed("cannot be opened"))?;
         let stat = calls::fstat(fd.number()).map_err(failed("cannot be looked at"))?;
         let fits = match descriptor.kind() {
             Kind::File => files::is_kind(&stat, n::S_IFREG),
             Kind::Directory => files::is_kind(&stat, n::S_IFDIR),
+            Kind::Reference => stat.st_rdev == descriptor.device,
             _ => files::is_kind(&stat, n::S_IFCHR) && stat.st_rdev == descriptor.device,
         };
         if !fits {

@@ -1,4 +1,4 @@
-//! Pipes.
+//! Pipes without a name.
 
 use ckpt_image::descriptors::{Descriptor, Kind};
 use ckpt_image::objects::pipes::{Piece, Pipe};
@@ -52,25 +52,27 @@ pub fn open(
 
 /// Makes the pipe and puts back what was in it; the number of its read end.
 fn make(descriptor: &Descriptor<'_>, image: &Image<'_>, made: &mut Made) -> Result<i32, Problem> {
-    let file = &descriptor.file;
-    let pipe = image
-        .objects::<Pipe<'_>>()
-        .find(|pipe| pipe.device == file.device && pipe.inode == file.inode)
-        .ok_or(Problem::NoState)?;
+    let pipe = Pipe::of(descriptor, image).ok_or(Problem::NoState)?;
     let (read, write) = calls::pipe(n::O_CLOEXEC).map_err(failed("cannot be made again"))?;
     set_capacity(&write, descriptor, pipe.capacity);
+    fill(&write, &pipe)?;
+    let keep = failed("cannot be kept");
+    made.keep(descriptor, WRITE, write).map_err(&keep)?;
+    made.keep(descriptor, READ, read).map_err(&keep)
+}
+
+/// Puts back what was in `pipe`, through an end of it.
+pub fn fill(end: &Fd, pipe: &Pipe<'_>) -> Result<(), Problem> {
     let mut pieces = pipe.pieces().peekable();
     while let Some(piece) = pieces.next() {
         let before_packet = pieces.peek().is_some_and(|next| next.is_packet);
-        match put(&write, piece, before_packet) {
+        match put(end, piece, before_packet) {
             Ok(count) if count == piece.bytes.len() => {}
             Ok(_) => return Err(Problem::Failed(NO_ROOM, Errno::EAGAIN)),
             Err(errno) => return Err(Problem::Failed(NO_ROOM, errno)),
         }
     }
-    let keep = failed("cannot be kept");
-    made.keep(descriptor, WRITE, write).map_err(&keep)?;
-    made.keep(descriptor, READ, read).map_err(&keep)
+    Ok(())
 }
 
 fn put(end: &Fd, piece: Piece<'_>, before_packet: bool) -> Result<usize, Errno> {
@@ -88,7 +90,7 @@ fn put(end: &Fd, piece: Piece<'_>, before_packet: bool) -> Result<usize, Errno> 
 const NO_ROOM: &str = "cannot be given its content (see fs.pipe-user-pages-soft)";
 
 /// A smaller pipe does as well for most programs.
-fn set_capacity(end: &Fd, descriptor: &Descriptor<'_>, capacity: u32) {
+pub fn set_capacity(end: &Fd, descriptor: &Descriptor<'_>, capacity: u32) {
     let here = calls::fcntl(end.number(), n::F_GETPIPE_SZ, 0);
     if here != Ok(capacity as usize)
         && let Err(errno) = calls::fcntl(end.number(), n::F_SETPIPE_SZ, capacity as usize)

@@ -1,7 +1,9 @@
-//! Pipes, and what is in them (pipe(7)).
+//! Pipes, with names or without, and what is in them (pipe(7)).
 
 use super::Object;
+use crate::descriptors::Descriptor;
 use crate::note::Kind;
+use crate::reader::Image;
 use crate::record;
 use crate::wire::Malformed;
 
@@ -14,7 +16,7 @@ pub const MAX_PACKET: u32 = 4096;
 record! {
     /// One pipe. Its ends are the descriptors with this device and inode.
     pub struct Pipe<'a> {
-        /// Device of the file system of pipes.
+        /// Device: the file system of pipes, or that with the name.
         pub device: u64,
         /// Inode.
         pub inode: u64,
@@ -37,6 +39,15 @@ pub struct Piece<'a> {
 }
 
 impl<'a> Pipe<'a> {
+    /// The one that `descriptor` is an end of.
+    #[must_use]
+    pub fn of(descriptor: &Descriptor<'_>, image: &Image<'a>) -> Option<Self> {
+        let file = &descriptor.file;
+        image
+            .objects::<Self>()
+            .find(|pipe| pipe.device == file.device && pipe.inode == file.inode)
+    }
+
     /// The content, piece by piece, as far as the lengths fit it.
     pub fn pieces(&self) -> impl Iterator<Item = Piece<'a>> + use<'a> {
         let mut rest = self.content;

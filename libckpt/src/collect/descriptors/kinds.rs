@@ -25,20 +25,36 @@ fn is_itself(number: i32) -> Result<bool, Failure> {
     Ok(info.value("Pid").and_then(decimal) == Some(calls::pid() as u64))
 }
 
-/// What the descriptor `number` refers to.
+/// Whether what `stat` describes is what `path`, which leads through no link, leads to.
+fn is_at(stat: &calls::Stat, path: &Path) -> bool {
+    let by_name = calls::stat_at(calls::AT_FDCWD, path.as_c_str(), n::AT_SYMLINK_NOFOLLOW);
+    by_name.is_ok_and(|found| files::identity(&found).same_file(&files::identity(stat)))
+}
+
+const LOST: &str = "the file cannot be reached by this name any more";
+
+/// What the descriptor `number`, which has these status flags, refers to.
 ///
 /// # Errors
 /// [`Failure`] if that cannot be restored.
-pub fn classify(number: i32, stat: &calls::Stat, path: &Path) -> Result<Kind, Failure> {
-    if stat.st_mode & n::S_IFMT == n::S_IFSOCK {
-        return Ok(Kind::Socket);
-    }
+pub fn classify(number: i32, flags: u32, stat: &calls::Stat, path: &Path) -> Result<Kind, Failure> {
     let standard = (0..=2).contains(&number);
     let refuse = |what: &str| {
         Err(failure!(
             "descriptor {number} ({path}): {what}; close it first"
         ))
     };
+    let kind = stat.st_mode & n::S_IFMT;
+    let special = !matches!(kind, n::S_IFREG | n::S_IFDIR);
+    if flags & n::O_PATH != 0 && special && path.as_bytes().starts_with(b"/") {
+        return match is_at(stat, path) {
+            true => Ok(Kind::Reference),
+            false => refuse(LOST),
+        };
+    }
+    if kind == n::S_IFSOCK {
+        return Ok(Kind::Socket);
+    }
     match path.as_bytes() {
         b"anon_inode:[eventfd]" => return Ok(Kind::EventCounter),
         b"anon_inode:[eventpoll]" => return Ok(Kind::Epoll),
@@ -49,22 +65,13 @@ pub fn classify(number: i32, stat: &calls::Stat, path: &Path) -> Result<Kind, Fa
         b"anon_inode:[pidfd]" => return refuse("it refers to another process"),
         _ => {}
     }
-    match stat.st_mode & n::S_IFMT {
+    match kind {
         n::S_IFREG if path.as_bytes().starts_with(memory_files::PREFIX) => Ok(Kind::MemoryFile),
         n::S_IFREG | n::S_IFDIR if kernel_files::is_one(number) => Ok(Kind::KernelFile),
         n::S_IFREG | n::S_IFDIR if stat.st_nlink == 0 => Ok(Kind::DeletedFile),
-        kind @ (n::S_IFREG | n::S_IFDIR) => {
-            let by_name = calls::stat_at(calls::AT_FDCWD, path.as_c_str(), 0);
-            if !by_name.is_ok_and(|found| files::identity(&found).same_file(&files::identity(stat)))
-            {
-                return refuse("the file cannot be reached by this name any more");
-            }
-            Ok(if kind == n::S_IFREG {
-                Kind::File
-            } else {
-                Kind::Directory
-            })
-        }
+        n::S_IFREG | n::S_IFDIR if !is_at(stat, path) => refuse(LOST),
+        n::S_IFREG => Ok(Kind::File),
+        n::S_IFDIR => Ok(Kind::Directory),
         n::S_IFCHR => match (calls::major(stat.st_rdev), calls::minor(stat.st_rdev)) {
             (MEMORY_DEVICES, minor) if STATELESS.contains(&minor) => Ok(Kind::Device),
             _ if standard => Ok(Kind::Standard),
@@ -74,7 +81,8 @@ pub fn classify(number: i32, stat: &calls::Stat, path: &Path) -> Result<Kind, Fa
         },
         _ if standard => Ok(Kind::Standard),
         n::S_IFIFO if path.as_bytes().starts_with(b"pipe:[") => Ok(Kind::OutsidePipe),
-        n::S_IFIFO => refuse("a named pipe is not supported yet"),
+        n::S_IFIFO if !is_at(stat, path) => refuse(LOST),
+        n::S_IFIFO => Ok(Kind::Fifo),
         n::S_IFBLK => refuse("a block device is not supported"),
         _ => refuse("this kind of descriptor is not supported yet"),
     }

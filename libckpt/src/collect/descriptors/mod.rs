@@ -136,12 +136,12 @@ impl Descriptors {
         let link = Line::<64>::format(format_args!("/proc/thread-self/fd/{number}"));
         let mut path: Path =
             files::read_link(link.as_c_str()).doing(format_args!("descriptor {number}"))?;
-        let kind = kinds::classify(number, &stat, &path)?;
+        let flags = calls::fcntl(number, n::F_GETFL, 0).unwrap_or(0) as u32;
+        let kind = kinds::classify(number, flags, &stat, &path)?;
         if kind == Kind::KernelFile {
             let what = Line::format(format_args!("descriptor {number}"));
             path = kernel_files::lasting_path(&what, &path)?;
         }
-        let flags = calls::fcntl(number, n::F_GETFL, 0).unwrap_or(0) as u32;
         let has_offset = matches!(
             kind,
             Kind::File | Kind::Directory | Kind::DeletedFile | Kind::MemoryFile | Kind::KernelFile

@@ -66,20 +66,23 @@ fn other_end_is_closed(descriptor: &Descriptor<'_>) -> bool {
 pub fn collect(all: &Descriptors, objects: &mut Objects) -> Result<(), Failure> {
     let mut ends = MapVec::new();
     for descriptor in all.iter() {
-        if matches!(descriptor.kind(), Kind::Pipe | Kind::OutsidePipe) {
+        if matches!(
+            descriptor.kind(),
+            Kind::Pipe | Kind::OutsidePipe | Kind::Fifo
+        ) {
             let end = End {
+                device: descriptor.file.device,
                 inode: descriptor.file.inode,
                 cannot_read: !reads(descriptor.flags),
                 cannot_write: !writes(descriptor.flags),
                 number: descriptor.number,
-                device: descriptor.file.device,
             };
             ends.push(end)
                 .doing(format_args!("memory for the list of descriptors"))?;
         }
     }
     ends.sort_unstable();
-    for ends in ends.chunk_by(|first, second| first.inode == second.inode) {
+    for ends in ends.chunk_by(End::is_of_pipe_of) {
         let End { number, .. } = ends[0];
         if ends[0].cannot_read && ends[0].cannot_write {
             return Err(failure!(
@@ -108,11 +111,17 @@ pub fn collect(all: &Descriptors, objects: &mut Objects) -> Result<(), Failure> 
 /// An end of a pipe; those of one pipe stand together, and those that can be read through come first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct End {
+    device: u64,
     inode: u64,
     cannot_read: bool,
     cannot_write: bool,
     number: u32,
-    device: u64,
+}
+
+impl End {
+    fn is_of_pipe_of(&self, other: &Self) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
+    }
 }
 
 /// What is in a pipe.
