@@ -38,6 +38,11 @@ fn bash() {
 }
 
 #[test]
+fn bash_with_a_here_document() {
+    tool_is_not_disturbed("here-document", "bash", &[&workload("here_document.sh")]);
+}
+
+#[test]
 fn lua() {
     tool_is_not_disturbed("lua", "lua5.4", &[&workload("compute.lua")]);
 }
@@ -91,6 +96,15 @@ fn sqlite3_in_a_transaction() {
         .ends_at_checkpoints()
         .afterwards(check)
         .run();
+}
+
+#[test]
+fn python3_with_sqlite_in_wal_mode() {
+    let Some(program) = tool("wal", "python3") else {
+        return;
+    };
+    let launch = || Launch::under_libckpt(&program).arg(workload("wal.py"));
+    Trial::new("wal", launch).ends_at_checkpoints().run();
 }
 
 /// A place with a file of `lines` lines, none like another, in no order.
