@@ -185,15 +185,21 @@ impl Process {
         })
     }
 
-    /// The lines on its standard error in which checkpoints were refused. A restored program has that of the program
-    /// before it.
+    /// What is on its standard error. A restored program has that of the program before it, and the restorer its own.
     #[must_use]
-    pub fn refusals(&self) -> Vec<String> {
+    pub fn errors(&self) -> String {
         let mut text = fs::read_to_string(&self.errors).unwrap_or_default();
         let inherited = self.place.join("err");
         if inherited != self.errors {
             text += &fs::read_to_string(inherited).unwrap_or_default();
         }
+        text
+    }
+
+    /// The lines on its standard error in which checkpoints were refused.
+    #[must_use]
+    pub fn refusals(&self) -> Vec<String> {
+        let text = self.errors();
         let complete = text
             .split_inclusive('\n')
             .filter(|line| line.ends_with('\n'));

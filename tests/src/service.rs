@@ -177,23 +177,14 @@ impl<'a, C: Client> Service<'a, C> {
 /// If they are not, or something else is found than must be.
 pub fn look<C: Client>(process: &mut Process, port: u16, bounds: &[(u64, u64)]) -> Vec<(C, u64)> {
     until("the end of earlier connections", || {
-        let ended = process.ended();
-        assert!(
-            ended.is_none(),
-            "the server has ended: {:?}",
-            process.refusals()
-        );
+        assert_runs(process);
         let mut client = C::connect(port).ok()?;
         client.is_alone().ok()?.then_some(())
     });
     let clients = bounds.iter().enumerate();
     let looked = clients.map(|(number, &(least, most))| {
         until("a connection", || {
-            assert!(
-                process.ended().is_none(),
-                "the server has ended: {:?}",
-                process.refusals()
-            );
+            assert_runs(process);
             let mut client = C::connect(port).ok()?;
             let last = client.last_step(number).ok()?;
             assert!(
@@ -205,6 +196,12 @@ pub fn look<C: Client>(process: &mut Process, port: u16, bounds: &[(u64, u64)]) 
         })
     });
     looked.collect()
+}
+
+fn assert_runs(process: &mut Process) {
+    if let Some(status) = process.ended() {
+        panic!("the server has ended, {status}: {}", process.errors());
+    }
 }
 
 /// A port on which nobody listens.
