@@ -83,6 +83,23 @@ impl Process {
         });
     }
 
+    /// Stops it, and waits until it has stopped: from then on signals pend until it is continued.
+    ///
+    /// Before that a signal that ends it does so at once, whatever was sent earlier (`complete_signal` in
+    /// `kernel/signal.c`: only a stopped thread does not want it).
+    ///
+    /// # Panics
+    /// If it ends before.
+    pub fn stop(&mut self) {
+        self.signal(libc::SIGSTOP);
+        until("the stop of the process", || {
+            self.assert_lives("before it had stopped");
+            self.status("State:")
+                .is_some_and(|state| state.starts_with('T'))
+                .then_some(())
+        });
+    }
+
     /// Whether it has a handler for a signal.
     #[must_use]
     pub fn catches(&self, signal: i32) -> bool {

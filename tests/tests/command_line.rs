@@ -134,7 +134,7 @@ fn a_signal_that_ends_the_program_during_a_checkpoint_is_not_in_the_image() {
     let mut process = Program::compile("plain.c").start(&place);
     process.wait_until_ready();
     // Both are there when the program goes on; the lower number comes first, and its handler blocks the other.
-    process.signal(libc::SIGSTOP);
+    process.stop();
     process.signal(libc::SIGUSR2);
     process.signal(libc::SIGTERM);
     process.signal(libc::SIGCONT);
