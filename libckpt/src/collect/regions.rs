@@ -318,6 +318,9 @@ fn add_smaps(list: &mut [Mapped<'_>], buffer: &mut [u8]) -> Result<(), Failure> 
             entry.iter_mut().for_each(|mapped| mapped.swapped = swapped);
         } else if let Some(key) = line.strip_prefix(b"ProtectionKey:")
             && fields(key).next().and_then(decimal) != Some(0)
+            // The kernel itself gives a key to memory that may only be executed (`arch_override_mprotect_pkey` in
+            // arch/x86/include/asm/pkeys.h), and does so again at a restart.
+            && entry.iter().any(|mapped| mapped.region.protection != n::PROT_EXEC)
         {
             return Err(failure!(
                 "memory at {:#x}: protection keys are not supported",
