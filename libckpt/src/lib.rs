@@ -10,6 +10,7 @@ mod alternate;
 mod checkpoint;
 mod clocks;
 mod collect;
+mod environment;
 mod failure;
 mod interpose;
 mod report;

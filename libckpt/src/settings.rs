@@ -7,6 +7,8 @@ use ckpt_sys::line::{Path, Text};
 use ckpt_sys::{Line, calls};
 use linux_raw_sys::general as n;
 
+use crate::environment::Environment;
+
 /// What happens after a checkpoint (`CKPT_AFTER`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum After {
@@ -67,11 +69,10 @@ const LONGEST_TIMEOUT: u64 = 3600;
 const SECOND: u64 = 1_000_000_000;
 
 /// A setting that cannot be used: its name, its value, and why.
-pub struct Invalid {
-    /// Name of the variable.
-    pub name: &'static CStr,
-    /// Why the value cannot be used.
-    pub why: &'static str,
+pub struct Invalid<'e> {
+    name: &'static CStr,
+    value: &'e [u8],
+    why: &'static str,
 }
 
 /// Names of signals without `SIG`, for `CKPT_SIGNAL`.
@@ -129,96 +130,85 @@ impl Settings {
         }
     }
 
-    /// Reads the variables; `variable` looks one up.
+    /// Reads the variables.
     ///
     /// # Errors
     /// [`Invalid`] names the first one that cannot be used.
-    pub fn read(
-        variable: impl Fn(&'static CStr) -> Option<&'static [u8]>,
-    ) -> Result<Self, Invalid> {
-        let mut settings = Self::defaults();
-        settings.file.push(b"myckpt");
-        if let Some(value) = variable(c"CKPT_FILE") {
-            settings.file = check_file(value).map_err(|why| Invalid {
-                name: c"CKPT_FILE",
-                why,
-            })?;
-        }
-        if let Some(value) = variable(c"CKPT_SIGNAL") {
-            settings.signal = check_signal(value).map_err(|why| Invalid {
-                name: c"CKPT_SIGNAL",
-                why,
-            })?;
-        }
-        if let Some(value) = variable(c"CKPT_QUIET") {
-            settings.quiet = match value {
-                b"" | b"0" => false,
-                b"1" => true,
-                _ => {
-                    return Err(Invalid {
-                        name: c"CKPT_QUIET",
-                        why: "it is 0 or 1",
-                    });
-                }
-            };
-        }
-        if let Some(value) = variable(c"CKPT_AFTER") {
-            settings.after = match value {
-                b"continue" => After::Continue,
-                b"exit" => After::Exit,
-                _ => {
-                    return Err(Invalid {
-                        name: c"CKPT_AFTER",
-                        why: "it is `continue` or `exit`",
-                    });
-                }
-            };
-        }
-        if let Some(value) = variable(c"CKPT_MODE") {
-            settings.mode = match value {
-                b"fork" => Mode::Fork,
-                b"stop" => Mode::Stop,
-                _ => {
-                    return Err(Invalid {
-                        name: c"CKPT_MODE",
-                        why: "it is `fork` or `stop`",
-                    });
-                }
-            };
-        }
-        if let Some(value) = variable(c"CKPT_CHILDREN") {
-            settings.children = match value {
-                b"refuse" => Children::Refuse,
-                b"ignore" => Children::Ignore,
-                _ => {
-                    return Err(Invalid {
-                        name: c"CKPT_CHILDREN",
-                        why: "it is `refuse` or `ignore`",
-                    });
-                }
-            };
-        }
-        if let Some(value) = variable(c"CKPT_TIMEOUT") {
-            let seconds = decimal(value).filter(|seconds| (1..=LONGEST_TIMEOUT).contains(seconds));
-            settings.timeout = SECOND
-                * seconds.ok_or(Invalid {
-                    name: c"CKPT_TIMEOUT",
-                    why: "it is a number of seconds from 1 to 3600",
-                })?;
-        }
-        if let Some(value) = variable(c"CKPT_DELETED") {
-            settings.deleted = size(value).ok_or(Invalid {
-                name: c"CKPT_DELETED",
-                why: "it is a number of bytes, or of KiB, MiB, or GiB with K, M, or G behind it",
-            })?;
-        }
-        Ok(settings)
+    pub fn read(environment: &Environment) -> Result<Self, Invalid<'_>> {
+        let mut new = Self::defaults();
+        new.file.push(b"myckpt");
+        take(environment, c"CKPT_FILE", &mut new.file, check_file)?;
+        take(environment, c"CKPT_SIGNAL", &mut new.signal, check_signal)?;
+        take(
+            environment,
+            c"CKPT_QUIET",
+            &mut new.quiet,
+            |value| match value {
+                b"" | b"0" => Ok(false),
+                b"1" => Ok(true),
+                _ => Err("it is 0 or 1"),
+            },
+        )?;
+        take(
+            environment,
+            c"CKPT_AFTER",
+            &mut new.after,
+            |value| match value {
+                b"continue" => Ok(After::Continue),
+                b"exit" => Ok(After::Exit),
+                _ => Err("it is `continue` or `exit`"),
+            },
+        )?;
+        take(
+            environment,
+            c"CKPT_MODE",
+            &mut new.mode,
+            |value| match value {
+                b"fork" => Ok(Mode::Fork),
+                b"stop" => Ok(Mode::Stop),
+                _ => Err("it is `fork` or `stop`"),
+            },
+        )?;
+        take(
+            environment,
+            c"CKPT_CHILDREN",
+            &mut new.children,
+            |value| match value {
+                b"refuse" => Ok(Children::Refuse),
+                b"ignore" => Ok(Children::Ignore),
+                _ => Err("it is `refuse` or `ignore`"),
+            },
+        )?;
+        take(environment, c"CKPT_TIMEOUT", &mut new.timeout, |value| {
+            decimal(value)
+                .filter(|seconds| (1..=LONGEST_TIMEOUT).contains(seconds))
+                .map(|seconds| seconds * SECOND)
+                .ok_or("it is a number of seconds from 1 to 3600")
+        })?;
+        take(environment, c"CKPT_DELETED", &mut new.deleted, |value| {
+            size(value)
+                .ok_or("it is a number of bytes, or of KiB, MiB, or GiB with K, M, or G behind it")
+        })?;
+        Ok(new)
     }
 
     /// The image's path for process `pid`.
     pub fn path_for(&self, pid: i32) -> Path {
         expand(self.file.as_bytes(), pid)
     }
+}
+
+/// Puts the value of a variable into `setting`, if it is set; `read` says why a value cannot be used.
+fn take<'e, T>(
+    environment: &'e Environment,
+    name: &'static CStr,
+    setting: &mut T,
+    read: impl FnOnce(&[u8]) -> Result<T, &'static str>,
+) -> Result<(), Invalid<'e>> {
+    if let Some(value) = environment.variable(name) {
+        *setting = read(value).map_err(|why| Invalid { name, value, why })?;
+    }
+    Ok(())
 }
 
 /// `template` with `%p` replaced by `pid` and `%%` by a percent sign.
@@ -299,12 +289,12 @@ fn check_signal(value: &[u8]) -> Result<i32, &'static str> {
 }
 
 /// Says on stderr that libckpt is off because of a setting.
-pub fn complain(invalid: &Invalid, value: &[u8]) {
+pub fn complain(invalid: &Invalid<'_>) {
     // The end of the line says what is wrong: a long value is cut, not the line.
     const SHOWN: usize = 100;
-    let (value, more) = match value.get(..SHOWN) {
+    let (value, more) = match invalid.value.get(..SHOWN) {
         Some(beginning) => (beginning, "..."),
-        None => (value, ""),
+        None => (invalid.value, ""),
     };
     let (name, value) = (Text(invalid.name.to_bytes()), Text(value));
     let line = Line::<1024>::format(format_args!(

@@ -1,13 +1,12 @@
 //! The constructor: before `main`, it reads the settings and installs the handler. Nothing else happens until the
 //! signal comes.
 
-use core::ffi::{CStr, c_char};
-
 use ckpt_image::segments::Span;
 use ckpt_sys::kernel::{SignalStack, signal_bit};
 use ckpt_sys::{calls, proc};
 use linux_raw_sys::general as n;
 
+use crate::environment::Environment;
 use crate::settings::{Settings, complain};
 use crate::signal::Owned;
 use crate::threads::role;
@@ -38,9 +37,10 @@ const GUARD: usize = 4 << 10;
 ctor::declarative::ctor! {
     #[ctor(unsafe)]
     fn start() {
-        let settings = match Settings::read(variable) {
+        let environment = Environment::read();
+        let settings = match Settings::read(&environment) {
             Ok(settings) => settings,
-            Err(invalid) => return complain(&invalid, variable(invalid.name).unwrap_or_default()),
+            Err(invalid) => return complain(&invalid),
         };
         let Ok((stack, alternate)) = map_stacks() else {
             let line = b"libckpt: no memory for its stacks (ENOMEM); libckpt is off\n";
@@ -66,16 +66,6 @@ ctor::declarative::ctor! {
 /// Number of seccomp filters of this process.
 pub fn seccomp_filters() -> u64 {
     proc::Status::read().map_or(0, |status| status.decimal("Seccomp_filters"))
-}
-
-fn variable(name: &'static CStr) -> Option<&'static [u8]> {
-    // SAFETY: the constructor runs before any other thread could change the environment; what it reads is copied.
-    let value: *const c_char = unsafe { libc::getenv(name.as_ptr()) };
-    if value.is_null() {
-        return None;
-    }
-    // SAFETY: getenv(3) returns a string.
-    Some(unsafe { CStr::from_ptr(value) }.to_bytes())
 }
 
 /// Maps both stacks, each above a guard page.

@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::Command;
 
 use ckpt_tests::{
-    CHECKPOINT_SIGNAL, Launch, Output, Place, Process, Program, is_root, not_run, until,
+    CHECKPOINT_SIGNAL, Launch, Output, Place, Process, Program, is_root, libckpt, not_run, until,
 };
 
 /// Asserts that the checkpoint is refused with a word in the line, and that nothing is left of it.
@@ -288,4 +288,24 @@ fn killed_in_the_middle_of_writing() {
         place.leftovers().is_empty().then_some(())
     });
     assert_unharmed(second, &place);
+}
+
+/// The signal comes while another library's constructor runs: `main` has not begun.
+#[test]
+fn before_the_other_libraries_are_ready() {
+    let place = Place::new("constructor");
+    let (program, slow) = (
+        Program::compile("plain.c"),
+        Program::workload("slow_constructor.c"),
+    );
+    // Of two libraries that do not need each other, the loader calls the last one's constructor first.
+    let both = format!("{}:{}", libckpt().display(), slow.path().display());
+    let mut process = Launch::plain(program.path())
+        .env("LD_PRELOAD", both)
+        .start(&place);
+    process.wait_until_ready();
+    process.checkpoint();
+    process.kill();
+    let process = program.restore(&place);
+    assert_unharmed(process, &place);
 }

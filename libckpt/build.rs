@@ -1,0 +1,8 @@
+//! Tells the linker in which order constructors are to run.
+
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    // Before the constructors of all other libraries, which may take long or create threads: until ours has run, the
+    // signal ends the program.
+    println!("cargo:rustc-cdylib-link-arg=-Wl,-z,initfirst");
+}
