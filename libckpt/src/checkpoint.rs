@@ -15,6 +15,7 @@ use linux_raw_sys::prctl::{PR_GET_CHILD_SUBREAPER, PR_GET_DUMPABLE, PR_SET_DUMPA
 
 use crate::clocks;
 use crate::collect::descriptors::Descriptors;
+use crate::collect::descriptors::unnamed_files::FileRun;
 use crate::collect::regions::Regions;
 use crate::collect::signals::Signals;
 use crate::collect::thread::Processors;
@@ -202,8 +203,8 @@ fn attempt(
     let status = proc::Status::read().doing(format_args!("/proc/thread-self/status"))?;
     // Regions come first, and descriptors before the target, so that no memory and no descriptor of ours is taken for
     // the program's: from the regions on, memory may be mapped, and from the descriptors on, files may be opened.
-    let regions = Regions::collect(stopped.span())?;
-    let descriptors = Descriptors::collect(start.settings.deleted)?;
+    let mut regions = Regions::collect(stopped.span())?;
+    let descriptors = Descriptors::collect(start.settings.deleted, &mut regions)?;
     let strings = process::Strings::read()?;
     let mut groups = MapVec::new();
     let credentials = credentials::collect(&status, start.seccomp_filters, &mut groups)?;
@@ -270,7 +271,7 @@ fn attempt(
         })
     };
     let beside = if may_fork(start, &descriptors) {
-        write_beside(&write, &regions, began).ok()
+        write_beside(&write, &regions, descriptors.file_runs(), began).ok()
     } else {
         None
     };
@@ -296,11 +297,11 @@ fn may_fork(start: &Start, descriptors: &Descriptors) -> bool {
         };
         result.is_err() || subreaper != 0 || calls::pid() == 1
     };
-    // A program that ends has nothing to gain, and one that adopts orphans would adopt the writer. A file whose content goes
-    // into the image must not change meanwhile, and a fork does not freeze files.
+    // A program that ends has nothing to gain, and one that adopts orphans would adopt the writer. A file on a disk whose content
+    // goes into the image must not change meanwhile, and a fork does not freeze files.
     start.settings.mode == Mode::Fork
         && start.settings.after == After::Continue
-        && descriptors.deleted().is_empty()
+        && !descriptors.file_runs().iter().any(FileRun::is_on_disk)
         && !adopts()
 }
 
@@ -308,9 +309,10 @@ fn may_fork(start: &Start, descriptors: &Descriptors) -> bool {
 fn write_beside(
     write: &dyn Fn(&Kept) -> Result<Written, Failure>,
     regions: &Regions,
+    file_runs: &[FileRun],
     began: u64,
 ) -> Result<Pause, Failure> {
-    let kept = Kept::copy(regions.list())?;
+    let kept = Kept::copy(regions.list(), file_runs)?;
     let pause = Pause::unknown()?;
     snapshot::fork(&|predecessor| {
         // SAFETY: this is the writer's copy, and it runs alone.

@@ -1,6 +1,7 @@
 //! A process of its own that holds the program's memory as it was at one instant, and writes the image beside the program.
 //!
-//! Async-signal-safe: see `signal`. What fork(2) does not freeze, or does not copy, is copied before.
+//! Async-signal-safe: see `signal`. What fork(2) does not freeze, or does not copy, is copied before. So are files in memory,
+//! which are memory already.
 
 use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
@@ -12,6 +13,7 @@ use linux_raw_sys::general as n;
 use linux_raw_sys::prctl as p;
 
 use crate::collect::content::{PageTables, Run};
+use crate::collect::descriptors::unnamed_files::{FileRun, Reader};
 use crate::collect::memory::Memory;
 use crate::collect::regions::Mapped;
 use crate::failure::{Doing, Failure};
@@ -34,16 +36,19 @@ pub struct Kept {
     bytes: MapVec<u8>,
     /// For each run, where its bytes begin and how many of them were there.
     places: MapVec<(usize, usize)>,
+    /// The bytes of the stretches of files without a name, one after the other, and where each begins and ends.
+    file_bytes: MapVec<u8>,
+    file_places: MapVec<(usize, usize)>,
     /// Whether anything was copied at all; otherwise the program stands still, and its own memory is read.
     complete: bool,
 }
 
 impl Kept {
-    /// Copies all of it.
+    /// Copies all of it, and the stretches of files without a name.
     ///
     /// # Errors
     /// [`Failure`] if it cannot be read, or there is no memory for it.
-    pub fn copy(regions: &[Mapped<'_>]) -> Result<Self, Failure> {
+    pub fn copy(regions: &[Mapped<'_>], file_runs: &[FileRun]) -> Result<Self, Failure> {
         let mut kept = Self {
             complete: true,
             ..Self::default()
@@ -65,7 +70,30 @@ impl Kept {
                 .doing(format_args!("memory for a copy of what is shared"))?;
         }
         kept.places = places;
+        kept.copy_files(file_runs)?;
         Ok(kept)
+    }
+
+    fn copy_files(&mut self, runs: &[FileRun]) -> Result<(), Failure> {
+        let no_memory = format_args!("memory for a copy of files in memory");
+        let mut reader = Reader::new()?;
+        for run in runs {
+            let start = self.file_bytes.len();
+            self.file_bytes
+                .extend_zeroed(run.length as usize)
+                .doing(no_memory)?;
+            reader.read(run, &mut self.file_bytes[start..])?;
+            self.file_places
+                .push((start, self.file_bytes.len()))
+                .doing(no_memory)?;
+        }
+        Ok(())
+    }
+
+    /// The bytes of the stretch number `index` of the files without a name, if they were copied before.
+    pub fn file_bytes(&self, index: usize) -> Option<&[u8]> {
+        let &(start, end) = self.file_places.get(index)?;
+        Some(&self.file_bytes[start..end])
     }
 
     /// The runs of a region, if they were looked for before.

@@ -2,7 +2,8 @@
 //!
 //! Async-signal-safe: see `signal`.
 
-mod deleted_files;
+mod owner_search;
+mod unnamed_files;
 
 use ckpt_image::core_notes::{self, Ids, MappedFile, Thread};
 use ckpt_image::elf::{
@@ -12,7 +13,7 @@ use ckpt_image::extents::{Extent, MAX_PAGES, SAME_AS_FILE};
 use ckpt_image::header::{Checksums, Header};
 use ckpt_image::note::{Kind, append_own};
 use ckpt_image::objects::deleted_files::FileExtent;
-use ckpt_image::owners::{self, OwnerWord};
+use ckpt_image::owners::OwnerWord;
 use ckpt_image::reader::segment_flags;
 use ckpt_image::regions::{Backing, PROT_WRITE, Region};
 use ckpt_image::segments::{Piece, Span, choose_gap, cut};
@@ -31,6 +32,7 @@ use crate::collect::memory::Memory;
 use crate::collect::regions::{Mapped, Regions};
 use crate::failure::{Doing, Failure, failure};
 use crate::snapshot::Kept;
+use owner_search::OwnerSearch;
 
 /// Everything that goes into an image but memory.
 #[derive(Debug)]
@@ -118,13 +120,18 @@ pub fn image(
     };
     let mut layout = Layout::plan(regions.list(), kept)?;
     output.check_limit(layout.data_end)?;
-    let mut found = layout.write_data(
-        regions.list(),
+    let mut search = OwnerSearch::new(owners_of(state.contexts)?)?;
+    let mut found = layout.write_data(regions.list(), kept, &mut search, &mut output)?;
+    let stored = unnamed_files::write(
+        state.descriptors.file_runs(),
         kept,
-        owners_of(state.contexts)?,
+        regions.list(),
+        &mut search,
+        &mut found.owners,
+        layout.data_end,
         &mut output,
     )?;
-    let stored = deleted_files::write(state.descriptors.deleted(), layout.data_end, &mut output)?;
+    found.owners.sort_unstable_by_key(|word| word.address);
     found.file_extents = stored.extents;
     layout.data_end = stored.end;
     layout.write_notes_and_head(state, regions.list(), &found, &mut output)?;
@@ -214,15 +221,13 @@ impl Layout {
         &self,
         regions: &[Mapped<'_>],
         kept: &Kept,
-        tids: MapVec<u32>,
+        search: &mut OwnerSearch,
         output: &mut Output<'_>,
     ) -> Result<Found, Failure> {
         let mut writer = DataWriter {
             memory: Memory::open()?,
             kept,
-            buffer: MapVec::zeroed(CARRIED + CHUNK).doing(format_args!("memory for a buffer"))?,
-            carried_to: 0,
-            tids,
+            search,
             found: Found::default(),
         };
         let mut segments = self.segments[1..].iter().peekable();
@@ -336,13 +341,7 @@ struct DataWriter<'k> {
     memory: Memory,
     /// What was copied before.
     kept: &'k Kept,
-    /// Memory is copied before it is summed and written: our own memory changes while we write, and others may write to
-    /// shared memory at any time. In front of it stand the last bytes of the run before, for what lies across both.
-    buffer: MapVec<u8>,
-    /// Where the run before ended, if its last bytes were kept.
-    carried_to: u64,
-    /// See [`owners_of`].
-    tids: MapVec<u32>,
+    search: &'k mut OwnerSearch,
     found: Found,
 }
 
@@ -353,9 +352,6 @@ struct Found {
     owners: MapVec<OwnerWord>,
     file_extents: MapVec<FileExtent>,
 }
-
-/// Bytes that are kept of the run before.
-const CARRIED: usize = owners::OVERLAP;
 
 impl DataWriter<'_> {
     /// Writes `run`, which is at most one chunk, to `offset`.
@@ -402,34 +398,25 @@ impl DataWriter<'_> {
 
     /// The copied pages from `first` up to, not including, `end`.
     fn pages(&self, first: usize, end: usize) -> &[u8] {
-        &self.buffer[CARRIED + first * PAGE as usize..CARRIED + end * PAGE as usize]
+        &self.search.piece()[first * PAGE as usize..end * PAGE as usize]
     }
 
     /// Looks for held mutexes in the `length` bytes that were copied from `address`.
     fn find_owners(&mut self, address: u64, length: usize) -> Result<(), Failure> {
-        let from = if self.carried_to == address {
-            0
-        } else {
-            CARRIED
-        };
-        let base = address - (CARRIED - from) as u64;
         let owners = &mut self.found.owners;
         let mut result = Ok(());
-        owners::find(&self.buffer[from..CARRIED + length], &self.tids, |at| {
-            let address = base + at as u64;
+        self.search.find(address, length, |address| {
             // Two shapes that overlap are none of them likelier than the other; the word is the same.
             if result.is_ok() && owners.last().is_none_or(|last| last.address < address) {
                 result = owners.push(OwnerWord { address });
             }
         });
-        self.buffer.copy_within(length..length + CARRIED, 0);
-        self.carried_to = address + length as u64;
         result.doing(format_args!("memory for the list of mutexes"))
     }
 
     /// Copies a run into the buffer; the number of bytes that were there, in whole pages.
     fn copy(&mut self, run: Run) -> Result<usize, Failure> {
-        let to = &mut self.buffer[CARRIED..CARRIED + run.span.len() as usize];
+        let to = self.search.room(run.span.len() as usize);
         match self.kept.bytes_of(run.span) {
             Some(bytes) => {
                 to[..bytes.len()].copy_from_slice(bytes);

@@ -74,6 +74,7 @@ pub fn decide(file: &ImageFile, options: Options<'static>) -> Result<MapVec<Cont
         });
         let content = match (region.backing(), same_as_last) {
             (Backing::Anonymous | Backing::SharedAnonymous | Backing::Vdso, _) => Content::Image,
+            (Backing::SharedReadOnlyUnnamedFile | Backing::SharedUnnamedFile, _) => Content::File,
             (_, Some((_, content))) => content,
             (Backing::PrivateFile | Backing::SharedReadOnlyFile, None) => {
                 of_read_only(&region, options.moves)

@@ -30,7 +30,7 @@ pub enum Source {
     /// A socket, all of which are made at the beginning.
     Socket,
     /// A file without a name is made, unless that was done for another descriptor of it.
-    DeletedFile,
+    UnnamedFile,
     /// A pipe is made, unless that was done for another of its ends.
     Pipe,
     /// A named pipe is opened, and what was in it put back.
@@ -44,8 +44,6 @@ pub enum Source {
     /// A descriptor is made through which changes of files are read; it gets its watches at the end, and tells of nothing
     /// that the restorer does.
     Watcher,
-    /// A file in memory is made, unless that was done for another of its openings.
-    MemoryFile,
     /// One that refers to this process.
     Itself,
     /// Its path is opened again, some only when the threads are there.
@@ -80,14 +78,13 @@ pub fn source(descriptor: &Descriptor<'_>, here: &Inherited) -> Source {
             .map_or(Source::ControllingTerminal, Source::Inherited),
         Kind::EventCounter => Source::EventCounter,
         Kind::Socket => Source::Socket,
-        Kind::DeletedFile => Source::DeletedFile,
+        Kind::DeletedFile | Kind::MemoryFile => Source::UnnamedFile,
         Kind::Pipe | Kind::OutsidePipe => Source::Pipe,
         Kind::Fifo => Source::Fifo,
         Kind::Epoll => Source::Epoll,
         Kind::Timer => Source::Timer,
         Kind::Signals => Source::Signals,
         Kind::Watcher => Source::Watcher,
-        Kind::MemoryFile => Source::MemoryFile,
         Kind::Itself => Source::Itself,
         Kind::KernelFile => Source::KernelFile,
     }

@@ -66,7 +66,8 @@ fn restore(mut file: ImageFile, options: Options<'static>) -> Result<Infallible>
     let mut memory = Memory::prepare(&file, options)?;
     memory.park_vdso(&file)?;
     files.install(&file)?;
-    memory.fill(&file, options.moves, &mut owners)?;
+    memory.fill(&file, &files.unnamed, options.moves, &mut owners)?;
+    files.finish()?;
 
     process::restore(&image)?;
     open_files::complete(&image, options)?;

@@ -23,6 +23,7 @@ use restart::vdso::{Area, Redirection, clock_gettime, functions, redirections, s
 
 use crate::address_space::AddressSpace;
 use crate::image_file::ImageFile;
+use crate::open_files::UnnamedFiles;
 use crate::output::{self, Printer};
 use crate::owners::Owners;
 use crate::steps::{Executor, check_extent};
@@ -256,8 +257,14 @@ impl Memory {
     }
 
     /// Maps and fills everything, and notes the words that hold a thread id.
-    pub fn fill(&self, file: &ImageFile, moves: Moves<'static>, owners: &mut Owners) -> Result<()> {
-        let mut executor = Executor::new(file, moves, owners);
+    pub fn fill(
+        &self,
+        file: &ImageFile,
+        unnamed: &UnnamedFiles,
+        moves: Moves<'static>,
+        owners: &mut Owners,
+    ) -> Result<()> {
+        let mut executor = Executor::new(file, unnamed, moves, owners);
         let situation = self.facts.with(&self.here);
         let (regions, extents) = (file.image.regions(), file.image.placed_extents());
         let words = file.image.owners();

@@ -22,8 +22,8 @@ pub struct MappedFile<'a> {
     pub offset: u64,
     /// What it looked like at the checkpoint.
     pub identity: FileIdentity,
-    /// Whether the program writes through the mapping.
-    pub in_place: bool,
+    /// How the program uses it.
+    pub backing: Backing,
 }
 
 /// One step.
@@ -228,7 +228,8 @@ impl Plan<'_> {
             })
         })?;
         // The words lie in extents; where those are not used, the memory is a file's, and others may use it.
-        owners.filter(|_| is_filled).try_for_each(|word| {
+        let is_ours = is_filled || region.backing().is_unnamed_file();
+        owners.filter(|_| is_ours).try_for_each(|word| {
             execute(Step::NoteOwner {
                 at: word.address - region.start + place,
             })
@@ -271,9 +272,13 @@ impl Plan<'_> {
             (Backing::PrivateFile, Content::File) => {
                 (n::MAP_PRIVATE | reservation(region.flags), true)
             }
-            (Backing::SharedReadOnlyFile | Backing::SharedFile, Content::File) => {
-                (n::MAP_SHARED | reservation(region.flags), true)
-            }
+            (
+                Backing::SharedReadOnlyFile
+                | Backing::SharedFile
+                | Backing::SharedReadOnlyUnnamedFile
+                | Backing::SharedUnnamedFile,
+                Content::File,
+            ) => (n::MAP_SHARED | reservation(region.flags), true),
             (Backing::SharedAnonymous, _) => {
                 let object = self.layout.object(region);
                 if let Some(object) = object.filter(|object| object.whole) {
@@ -295,7 +300,7 @@ impl Plan<'_> {
             path: region.name,
             offset: region.offset,
             identity: region.file,
-            in_place: region.backing() == Backing::SharedFile,
+            backing: region.backing(),
         });
         execute(Step::Map {
             span,

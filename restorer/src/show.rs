@@ -141,7 +141,7 @@ impl fmt::Display for Operation {
 mod tests {
     use super::*;
     use crate::plan::MappedFile;
-    use ckpt_image::regions::FileIdentity;
+    use ckpt_image::regions::{Backing, FileIdentity};
 
     #[test]
     fn steps_are_lines() {
@@ -153,7 +153,7 @@ mod tests {
                 path: b"/lib/a\nb.so",
                 offset: 0x2000,
                 identity: FileIdentity::default(),
-                in_place: false,
+                backing: Backing::PrivateFile,
             }),
         };
         assert_eq!(

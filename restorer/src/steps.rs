@@ -2,6 +2,7 @@
 
 use core::slice;
 
+use ckpt_image::regions::{Backing, FileIdentity};
 use ckpt_image::segments::Span;
 use ckpt_sys::crc::crc32c;
 use ckpt_sys::{Errno, Fd, Line, calls, files};
@@ -14,16 +15,19 @@ use restart::report::{Cause, Error, Exit, Object};
 
 use crate::contents::open_mapped;
 use crate::image_file::ImageFile;
+use crate::open_files::{UnnamedFiles, open_again};
 use crate::owners::Owners;
 use crate::{Result, output};
 
 /// Carries out one step after the other.
 pub struct Executor<'f> {
     image: &'f ImageFile,
+    /// Files without a name.
+    unnamed: &'f UnnamedFiles,
     /// Where files are now.
     moves: Moves<'static>,
     /// The file that was mapped last: its parts follow each other.
-    mapped: Option<(&'static [u8], bool, Fd)>,
+    mapped: Option<(&'static [u8], FileIdentity, Backing, Fd)>,
     /// The words that hold a thread id.
     owners: &'f mut Owners,
     /// Whether the system's owner wants huge pages at all, and the kernel still has some.
@@ -50,11 +54,17 @@ fn parts(span: Span) -> (usize, usize) {
 
 impl<'f> Executor<'f> {
     /// One that reads from `image` and notes the words that hold a thread id in `owners`.
-    pub fn new(image: &'f ImageFile, moves: Moves<'static>, owners: &'f mut Owners) -> Self {
+    pub fn new(
+        image: &'f ImageFile,
+        unnamed: &'f UnnamedFiles,
+        moves: Moves<'static>,
+        owners: &'f mut Owners,
+    ) -> Self {
         let setting = files::read_small::<64>(c"/sys/kernel/mm/transparent_hugepage/enabled");
         let forbidden = |text: &[u8]| text.windows(NEVER.len()).any(|word| word == NEVER);
         Self {
             image,
+            unnamed,
             moves,
             mapped: None,
             owners,
@@ -157,9 +167,10 @@ impl<'f> Executor<'f> {
 
     /// Opens a file to be mapped, unless it is the one that was mapped last.
     fn open(&mut self, file: &MappedFile<'static>) -> Result<i32> {
-        if let Some((path, in_place, fd)) = &self.mapped
+        if let Some((path, identity, backing, fd)) = &self.mapped
             && *path == file.path
-            && *in_place == file.in_place
+            && *identity == file.identity
+            && *backing == file.backing
         {
             return Ok(fd.number());
         }
@@ -171,15 +182,29 @@ impl<'f> Executor<'f> {
                 "leave the file alone and try again",
             )
         };
-        let (fd, now) = open_mapped(file.path, file.in_place, self.moves)
-            .map_err(|errno| error(Cause::Failed("cannot be opened", errno)))?;
-        if !file.in_place && !can_be_mapped(&file.identity, &now) {
-            return Err(error(Cause::Because(
-                "changes while the restorer is at work",
-            )));
-        }
+        let not_opened = |errno| error(Cause::Failed("cannot be opened", errno));
+        let fd = if file.backing.is_unnamed_file() {
+            // What cannot be written through the mapping was opened for reading, or sealed, which it will be.
+            let access = if file.backing == Backing::SharedUnnamedFile {
+                n::O_RDWR
+            } else {
+                n::O_RDONLY
+            };
+            let fd = self.unnamed.find(&file.identity).ok_or(Errno::ENOENT);
+            fd.and_then(|fd| open_again(fd, access))
+                .map_err(not_opened)?
+        } else {
+            let in_place = file.backing == Backing::SharedFile;
+            let (fd, now) = open_mapped(file.path, in_place, self.moves).map_err(not_opened)?;
+            if !in_place && !can_be_mapped(&file.identity, &now) {
+                return Err(error(Cause::Because(
+                    "changes while the restorer is at work",
+                )));
+            }
+            fd
+        };
         let number = fd.number();
-        self.mapped = Some((file.path, file.in_place, fd));
+        self.mapped = Some((file.path, file.identity, file.backing, fd));
         Ok(number)
     }
 }

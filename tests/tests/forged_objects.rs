@@ -119,6 +119,25 @@ fn a_file_in_memory_that_is_longer_than_can_be() {
 }
 
 #[test]
+fn a_file_in_memory_that_is_mapped_and_not_there() {
+    let none = |note: &mut Vec<u8>| note.truncate(FIRST);
+    let content = "the content of a file without a name";
+    assert_refused("memfd_mapped.c", Kind::MemoryFiles, none, DAMAGED, content);
+    // The first one has a descriptor, the regions refer to all.
+    let others = |note: &mut Vec<u8>| note[FIRST + 8..FIRST + 16].fill(0xee);
+    let words = "the file of a region";
+    assert_refused("memfd_mapped.c", Kind::MemoryFiles, others, DAMAGED, words);
+}
+
+#[test]
+fn seals_that_are_not_there() {
+    let seals = FIRST + 20;
+    let edit = |note: &mut Vec<u8>| note[seals..seals + 4].fill(0x7f);
+    let words = "cannot give files in memory their permissions and seals";
+    assert_refused("memfd.c", Kind::MemoryFiles, edit, CANNOT_BE_MADE, words);
+}
+
+#[test]
 fn an_owner_of_a_descriptor_that_cannot_be() {
     let words = "the owner of a descriptor";
     let whom = |note: &mut Vec<u8>| note[FIRST + 4] = 9;
@@ -174,7 +193,7 @@ fn a_deleted_file_of_no_descriptor() {
 
 #[test]
 fn content_of_a_deleted_file_that_is_nowhere() {
-    let words = "the content of a deleted file";
+    let words = "the content of a file without a name";
     let refused = |edit: &dyn Fn(&mut Vec<u8>)| {
         assert_refused("deleted_file.c", Kind::FileExtents, edit, DAMAGED, words);
     };

@@ -358,6 +358,7 @@ impl<'a> Image<'a> {
         found.check_objects::<SignalOwner>()?;
         found.check_objects::<FileExtent>()?;
         image.check_file_extents(file_size)?;
+        image.check_unnamed_files()?;
         image.check_memory(file_size)?;
         image.check_contexts()?;
         image.check_clocks()?;
@@ -419,19 +420,48 @@ impl<'a> Image<'a> {
         self.pending.iter()
     }
 
-    /// The stretches of deleted files' content stand in ascending order of the files, and lie within them and the image.
+    /// The stretches of the content of files without a name stand in ascending order of the files, and lie within them and
+    /// the image.
     fn check_file_extents(&self, image_size: u64) -> Result<(), Malformed> {
-        let mut files = (0..).zip(self.objects::<DeletedFile>());
+        let deleted = self.objects::<DeletedFile>().map(|file| file.size);
+        let in_memory = self.objects::<MemoryFile<'_>>().map(|file| file.size);
+        let mut files = (0..).zip(deleted.chain(in_memory));
         let mut file = files.next();
         for extent in self.objects::<FileExtent>() {
             while file.is_some_and(|(number, _)| number < extent.file) {
                 file = files.next();
             }
-            let fits = file.is_some_and(|(number, file)| {
-                number == extent.file && extent.fits(file.size, image_size)
+            let fits = file.is_some_and(|(number, size)| {
+                number == extent.file && extent.fits(size, image_size)
             });
             if !fits {
-                return Err(Malformed::Field("the content of a deleted file"));
+                return Err(Malformed::Field("the content of a file without a name"));
+            }
+        }
+        Ok(())
+    }
+
+    /// What a region without a file's name shows is in the image.
+    fn check_unnamed_files(&self) -> Result<(), Malformed> {
+        let mut last = None;
+        for region in self
+            .regions()
+            .filter(|region| region.backing().is_unnamed_file())
+        {
+            let identity = (region.file.device, region.file.inode);
+            // The parts of one file follow each other.
+            if last.replace(identity) == Some(identity) {
+                continue;
+            }
+            let deleted = self
+                .objects::<DeletedFile>()
+                .filter(|file| !file.is_directory());
+            let mut files = deleted.map(|file| (file.device, file.inode)).chain(
+                self.objects::<MemoryFile<'_>>()
+                    .map(|file| (file.device, file.inode)),
+            );
+            if !files.any(|file| file == identity) {
+                return Err(Malformed::Field("the file of a region"));
             }
         }
         Ok(())
@@ -524,7 +554,7 @@ impl<'a> Image<'a> {
         needs.check(self.regions())
     }
 
-    /// Every word lies in memory that can be written and in an extent, that is in memory that is filled from the image;
+    /// Every word lies in memory that can be written and is filled from the image: in an extent, or in a file without a name;
     /// words ascend.
     fn check_owners(&self) -> Result<(), Malformed> {
         let mut extents = self.extents().peekable();
@@ -536,11 +566,12 @@ impl<'a> Image<'a> {
                 .peek()
                 .is_some_and(|extent| extent.address <= address && !extent.same_as_file());
             while regions.next_if(|region| region.end <= address).is_some() {}
-            let writable = regions
+            let region = regions
                 .peek()
-                .is_some_and(|region| region.protection & PROT_WRITE != 0);
+                .filter(|region| region.contains(address) && region.protection & PROT_WRITE != 0);
+            let filled = region.is_some_and(|region| inside || region.backing().is_unnamed_file());
             let ascends = last.is_none_or(|last| last < address);
-            if !inside || !writable || !address.is_multiple_of(4) || !ascends {
+            if !filled || !address.is_multiple_of(4) || !ascends {
                 return Err(Malformed::Field("the address of a mutex"));
             }
             last = Some(address);

@@ -57,6 +57,10 @@ pub enum Backing {
     SharedAnonymous = 4,
     /// The vdso or one of its data areas: the kernel's, never filled from the image.
     Vdso = 5,
+    /// A file that has no name, mapped shared, that cannot be written through the mapping; the image has the file.
+    SharedReadOnlyUnnamedFile = 6,
+    /// Likewise, and the program can write it through the mapping.
+    SharedUnnamedFile = 7,
 }
 
 impl Backing {
@@ -68,9 +72,20 @@ impl Backing {
             Self::SharedFile,
             Self::SharedAnonymous,
             Self::Vdso,
+            Self::SharedReadOnlyUnnamedFile,
+            Self::SharedUnnamedFile,
         ]
         .into_iter()
         .find(|&known| known as u32 == number)
+    }
+
+    /// Whether a file that has no name is behind it, which the image has.
+    #[must_use]
+    pub fn is_unnamed_file(self) -> bool {
+        matches!(
+            self,
+            Self::SharedReadOnlyUnnamedFile | Self::SharedUnnamedFile
+        )
     }
 }
 
@@ -172,7 +187,11 @@ impl Region<'_> {
     pub fn is_shared(&self) -> bool {
         matches!(
             self.backing(),
-            Backing::SharedReadOnlyFile | Backing::SharedFile | Backing::SharedAnonymous
+            Backing::SharedReadOnlyFile
+                | Backing::SharedFile
+                | Backing::SharedAnonymous
+                | Backing::SharedReadOnlyUnnamedFile
+                | Backing::SharedUnnamedFile
         )
     }
 

@@ -495,6 +495,15 @@ fn what_makes_no_sense_is_refused_though_its_checksum_is_right() {
             parts.deleted[0].size = 1 << 40;
             parts.file_extents[0].length = 1 << 31
         }),
+        ("memory of a file that is not there", |parts| {
+            parts.regions[0].backing_number = Backing::SharedUnnamedFile as u32;
+            (parts.regions[0].file.device, parts.regions[0].file.inode) = (1, 3);
+        }),
+        ("memory of a deleted directory", |parts| {
+            parts.regions[0].backing_number = Backing::SharedUnnamedFile as u32;
+            (parts.regions[0].file.device, parts.regions[0].file.inode) = (1, 1);
+            parts.deleted[0].mode = 0o040_700;
+        }),
         ("descriptors out of order", |parts| {
             parts.descriptors.swap(0, 1)
         }),

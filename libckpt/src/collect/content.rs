@@ -68,10 +68,7 @@ impl PageTables {
     pub fn runs_of(&mut self, mapped: &Mapped<'_>, runs: &mut MapVec<Run>) -> Result<(), Failure> {
         let region = &mapped.region;
         let whole = Span::new(region.start, region.end);
-        let mut list = RunList {
-            first: runs.len(),
-            runs,
-        };
+        let mut list = RunList::new(runs);
         let found = match region.backing() {
             Backing::Anonymous if whole == signal::stack() => Ok(()),
             Backing::Anonymous => self.for_each_own(mapped, |span| list.add(span, false)),
@@ -87,7 +84,9 @@ impl PageTables {
             Backing::SharedReadOnlyFile => {
                 list.add(Span::new(whole.start, end_of_file(region)), true)
             }
-            Backing::SharedFile => Ok(()),
+            Backing::SharedFile
+            | Backing::SharedReadOnlyUnnamedFile
+            | Backing::SharedUnnamedFile => Ok(()),
             Backing::SharedAnonymous if mapped.swapped => list.add(whole, false),
             Backing::SharedAnonymous => in_core(whole, |span| list.add(span, false)),
             // The data areas cannot be read; the code is kept for debuggers and for kernels that have another one.
@@ -224,14 +223,27 @@ fn end_of_file(region: &Region<'_>) -> u64 {
 }
 
 /// Appends the runs of one region, joining those that touch.
-struct RunList<'r> {
+#[derive(Debug)]
+pub struct RunList<'r> {
     runs: &'r mut MapVec<Run>,
     /// Where the region's own runs begin.
     first: usize,
 }
 
-impl RunList<'_> {
-    fn add(&mut self, span: Span, same_as_file: bool) -> Result<(), Errno> {
+impl<'r> RunList<'r> {
+    /// Appends to `runs`.
+    pub fn new(runs: &'r mut MapVec<Run>) -> Self {
+        Self {
+            first: runs.len(),
+            runs,
+        }
+    }
+
+    /// Appends a stretch, unless it has no pages.
+    ///
+    /// # Errors
+    /// `ENOMEM`.
+    pub fn add(&mut self, span: Span, same_as_file: bool) -> Result<(), Errno> {
         if span.is_empty() {
             return Ok(());
         }
@@ -246,7 +258,10 @@ impl RunList<'_> {
 }
 
 /// Calls `each` for the stretches of shared memory that exist, whoever has written them.
-fn in_core(whole: Span, mut each: impl FnMut(Span) -> Result<(), Errno>) -> Result<(), Errno> {
+///
+/// # Errors
+/// Those of mincore(2), and those of `each`.
+pub fn in_core(whole: Span, mut each: impl FnMut(Span) -> Result<(), Errno>) -> Result<(), Errno> {
     let mut present = [0u8; MINCORE_BATCH];
     let mut from = whole.start;
     while from < whole.end {

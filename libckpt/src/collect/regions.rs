@@ -10,6 +10,7 @@ use ckpt_sys::maps::MapsLine;
 use ckpt_sys::{Errno, Fd, MapVec, calls, files};
 use linux_raw_sys::general as n;
 
+use crate::collect::descriptors::unnamed_files;
 use crate::failure::{Doing, Failure, failure};
 
 /// A region, and what only the checkpoint wants to know about it.
@@ -139,6 +140,13 @@ impl Regions {
     pub fn list(&self) -> &[Mapped<'_>] {
         &self.list
     }
+
+    /// Calls `change` for each region.
+    pub fn for_each_mut(&mut self, mut change: impl for<'r> FnMut(&mut Region<'r>)) {
+        for mapped in self.list.iter_mut() {
+            change(&mut mapped.region);
+        }
+    }
 }
 
 /// The parts of `span` that are in none of `holes`, which are in ascending order.
@@ -198,11 +206,7 @@ fn describe<'t>(line: &MapsLine<'t>, last_file: &mut LastFile<'t>) -> Result<Reg
     } else if line.inode == 0 && !line.shared {
         Backing::Anonymous
     } else if line.name == b"/dev/zero (deleted)" && line.shared {
-        file = FileIdentity {
-            device: line.device_number(),
-            inode: line.inode,
-            ..file
-        };
+        file = line_identity(line);
         Backing::SharedAnonymous
     } else {
         refuse_special(line)?;
@@ -219,6 +223,10 @@ fn describe<'t>(line: &MapsLine<'t>, last_file: &mut LastFile<'t>) -> Result<Reg
             None => {}
         }
         match (line.shared, file.is_unknown()) {
+            (true, true) if unnamed_files::is_one(line.name) => {
+                file = line_identity(line);
+                Backing::SharedUnnamedFile
+            }
             (true, _) => Backing::SharedFile,
             (false, false) => Backing::PrivateFile,
             (false, true) if line.name == b"/dev/zero" => Backing::Anonymous,
@@ -240,6 +248,15 @@ fn describe<'t>(line: &MapsLine<'t>, last_file: &mut LastFile<'t>) -> Result<Reg
     })
 }
 
+/// What a line says about the file, or the memory, that it shows.
+fn line_identity(line: &MapsLine<'_>) -> FileIdentity {
+    FileIdentity {
+        device: line.device_number(),
+        inode: line.inode,
+        ..FileIdentity::default()
+    }
+}
+
 fn refused(line: &MapsLine<'_>, what: &str) -> Failure {
     failure!(
         "{} at {:#x}: {what} is not supported; unmap it first",
@@ -250,15 +267,13 @@ fn refused(line: &MapsLine<'_>, what: &str) -> Failure {
 
 /// Mappings that look like those of files and are none.
 fn refuse_special(line: &MapsLine<'_>) -> Result<(), Failure> {
-    let kinds: [(&[u8], &str); 4] = [
+    let kinds: [(&[u8], &str); 3] = [
         (b"/SYSV", "System V shared memory"),
-        (b"/memfd:", "a shared mapping of a memfd"),
         (b"anon_inode:", "a mapping of a kernel object"),
         (b"/[aio]", "native asynchronous input/output"),
     ];
     for (prefix, what) in kinds {
-        // A private mapping of a memfd is filled from the image like any other.
-        if line.name.starts_with(prefix) && (line.shared || prefix != b"/memfd:") {
+        if line.name.starts_with(prefix) {
             return Err(refused(line, what));
         }
     }
@@ -362,6 +377,9 @@ fn add_flags(region: &mut Region<'_>, flags: &[u8]) -> Result<(), Failure> {
             .iter()
             .find(|(name, _)| name.as_slice() == flag);
         region.flags |= known.map_or(0, |&(_, bit)| bit);
+    }
+    if region.backing() == Backing::SharedUnnamedFile && !may_write {
+        region.backing_number = Backing::SharedReadOnlyUnnamedFile as u32;
     }
     if region.backing() == Backing::SharedFile {
         if !may_write {

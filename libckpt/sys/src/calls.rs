@@ -71,6 +71,8 @@ plain! {
     getsid = __NR_getsid(pid: i32);
     /// geteuid(2)
     geteuid = __NR_geteuid();
+    /// getegid(2)
+    getegid = __NR_getegid();
     /// kill(2)
     kill = __NR_kill(pid: i32, signal: i32);
     /// tgkill(2)

@@ -63,16 +63,21 @@ impl Made {
 
     /// Moves `fd` to a number that the program does not have.
     pub fn out_of_the_way(&self, fd: Fd) -> Result<Fd, Errno> {
-        if fd.number() as u32 >= self.above {
-            return Ok(fd);
-        }
-        self.duplicate(fd.number())
+        out_of_the_way(fd, self.above)
     }
 
     /// A duplicate of `fd` on a number that the program does not have.
     pub fn duplicate(&self, fd: i32) -> Result<Fd, Errno> {
         duplicate(fd, self.above)
     }
+}
+
+/// Moves `fd` to a number that is at least `above`.
+pub fn out_of_the_way(fd: Fd, above: u32) -> Result<Fd, Errno> {
+    if fd.number() as u32 >= above {
+        return Ok(fd);
+    }
+    duplicate(fd.number(), above)
 }
 
 /// A duplicate of `fd` on a number that is at least `above`.

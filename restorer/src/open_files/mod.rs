@@ -1,13 +1,11 @@
 //! Opens the program's files and puts them on their numbers.
 
-mod deleted_files;
 mod epoll;
 mod event_counters;
 mod fifos;
 mod kernel_files;
 mod locks;
 mod made;
-mod memory_files;
 mod opener;
 mod outputs;
 mod pipes;
@@ -15,12 +13,15 @@ mod signal_owners;
 mod signals;
 mod sockets;
 mod timers;
+mod unnamed_files;
 mod watchers;
 
 use core::fmt::Write;
 
 use ckpt_image::descriptors::{Descriptor, Kind};
+use ckpt_image::objects::deleted_files::DeletedFile;
 use ckpt_image::objects::epoll_entries::EpollEntry;
+use ckpt_image::objects::memory_files::MemoryFile;
 use ckpt_image::objects::sockets::InFlight;
 use ckpt_image::objects::watchers::Watcher;
 use ckpt_image::reader::Image;
@@ -40,6 +41,7 @@ use crate::{Result, output};
 use made::Made;
 use opener::{Opener, Problem};
 use sockets::Sockets;
+pub use unnamed_files::{UnnamedFiles, open_again};
 
 /// One descriptor of the program.
 #[derive(Clone, Copy)]
@@ -55,6 +57,8 @@ struct Opened {
 /// All files that the program had open, open again on numbers above the program's.
 pub struct OpenFiles {
     files: MapVec<Opened>,
+    /// Files without a name, some of which are only mapped.
+    pub unnamed: UnnamedFiles,
 }
 
 /// Descriptors that we may need at once beyond one for each of the program's: the image, standard error, those in passing.
@@ -88,6 +92,7 @@ impl OpenFiles {
             moves: options.moves,
             made: Made::above(above),
             sockets: Sockets::of(&image, above)?,
+            unnamed: UnnamedFiles::above(above),
         };
 
         let count = image.descriptors().count();
@@ -123,6 +128,7 @@ impl OpenFiles {
             }
         }
         name_missing(&image, options.moves, &mut problems);
+        opener.make_mapped_files(&mut problems)?;
         if problems.is_empty() {
             let find = |description| {
                 let index = opened.binary_search_by_key(&(description as i32), |one| one.number);
@@ -131,7 +137,10 @@ impl OpenFiles {
             opener.sockets.finish(&image, find, &mut problems);
         }
         if problems.is_empty() {
-            return Ok(Self { files: opened });
+            return Ok(Self {
+                files: opened,
+                unnamed: opener.unnamed,
+            });
         }
         let remedy = if changed {
             "put them back as they were, or use --allow-changed"
@@ -149,7 +158,8 @@ impl OpenFiles {
         ))
     }
 
-    /// Puts everything on its number and closes all other descriptors but the image and the copy of standard error.
+    /// Puts everything on its number and closes all other descriptors but the image, the copy of standard error, and the files
+    /// without a name.
     pub fn install(&self, file: &ImageFile) -> Result<()> {
         for opened in self.files.iter() {
             let flags = if opened.close_on_exec {
@@ -161,13 +171,20 @@ impl OpenFiles {
                 .map_err(failed("cannot put one on its number", "raise `ulimit -n`"))?;
         }
         let (image, errors) = (file.fd.number(), output::error_fd());
-        let own = [image.min(errors), image.max(errors)];
+        let mut own = MapVec::new();
+        self.unnamed
+            .numbers()
+            .chain([image, errors])
+            .filter(|&fd| fd >= 0)
+            .try_for_each(|fd| own.push(fd))
+            .map_err(failed("no memory for their list", "free memory"))?;
+        own.sort_unstable();
         let kept = self
             .files
             .iter()
             .filter(|opened| !opened.is_in_flight)
             .map(|opened| opened.number)
-            .chain(own.into_iter().filter(|&fd| fd >= 0))
+            .chain(own.iter().copied())
             .map(|fd| fd as u32);
         let mut closed = Ok(());
         gaps(kept, |first, last| {
@@ -179,13 +196,20 @@ impl OpenFiles {
             "use Linux 5.9 or later",
         ))
     }
+
+    /// What can only be done when all memory is mapped.
+    pub fn finish(self) -> Result<()> {
+        self.unnamed.finish().map_err(failed(
+            "cannot give files in memory their permissions and seals",
+            "use the kernel of the checkpoint, or a newer one",
+        ))
+    }
 }
 
 /// What can only be done when everything is on its number, and no descriptor is closed any more.
 pub fn complete(image: &Image<'static>, options: Options<'static>) -> Result<()> {
     // It closes numbers in passing, and with that the process loses its locks.
     epoll::watch(image)?;
-    deleted_files::finish(image);
     locks::take(image)?;
     if options.truncate {
         outputs::cut_back(image)?;
@@ -271,9 +295,9 @@ fn is_terminal(fd: i32) -> bool {
 fn staged_for(descriptor: Descriptor<'_>) -> u64 {
     match descriptor.kind() {
         // The other end of a pipe or a connection is made along, and may not be among the program's.
-        Kind::Pipe | Kind::OutsidePipe | Kind::MemoryFile | Kind::Socket => 2,
+        Kind::Pipe | Kind::OutsidePipe | Kind::Socket => 2,
         // What it is made with, for all that refer to it.
-        Kind::DeletedFile | Kind::Fifo => 2,
+        Kind::DeletedFile | Kind::MemoryFile | Kind::Fifo => 2,
         _ => 1,
     }
 }
@@ -285,8 +309,13 @@ fn make_room(image: &Image<'_>) -> Result<u32> {
     let in_passing = image.objects::<EpollEntry>().map(|entry| entry.number);
     let highest = numbers.chain(in_passing).max();
     let above = highest.unwrap_or(0).max(2) + 1;
-    let needed =
-        u64::from(above) + image.descriptors().map(staged_for).sum::<u64>() + OWN_DESCRIPTORS;
+    // Files that are only mapped are open, too.
+    let unnamed =
+        image.objects::<DeletedFile>().count() + image.objects::<MemoryFile<'_>>().count();
+    let needed = u64::from(above)
+        + image.descriptors().map(staged_for).sum::<u64>()
+        + unnamed as u64
+        + OWN_DESCRIPTORS;
     let resource = n::RLIMIT_NOFILE as usize;
     let unknown = failed("cannot read the limit of descriptors", "check `ulimit -n`");
     let [soft, hard] = calls::limit(resource, None).map_err(unknown)?;

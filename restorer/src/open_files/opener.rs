@@ -1,6 +1,6 @@
 //! Opens one of the program's files, on a number above all of the program's.
 
-use core::fmt;
+use core::fmt::{self, Write};
 
 use ckpt_image::descriptors::{Descriptor, Kind};
 use ckpt_image::reader::Image;
@@ -10,14 +10,12 @@ use linux_raw_sys::general as n;
 use restart::descriptors::{Inherited, Source, open_flags, source, status_flags};
 use restart::files::{Access, Place, Verdict, judge};
 use restart::moves::Moves;
-use restart::report::Error;
+use restart::report::{Composer, Error};
 
 use super::made::Made;
 use super::sockets::Sockets;
-use super::{
-    deleted_files, epoll, event_counters, fifos, kernel_files, memory_files, pipes, signals,
-    timers, watchers,
-};
+use super::unnamed_files::UnnamedFiles;
+use super::{epoll, event_counters, fifos, kernel_files, pipes, signals, timers, watchers};
 use crate::image_file::{ImageFile, kernel_path};
 use crate::output;
 
@@ -72,6 +70,8 @@ pub struct Opener<'i> {
     pub made: Made,
     /// All sockets.
     pub sockets: Sockets,
+    /// Files without a name.
+    pub unnamed: UnnamedFiles,
 }
 
 impl Opener<'_> {
@@ -92,7 +92,7 @@ impl Opener<'_> {
                 set_status(&fd, descriptor)?;
                 fd
             }
-            Source::DeletedFile => deleted_files::open(descriptor, self.file, &mut self.made)?,
+            Source::UnnamedFile => self.unnamed.open(descriptor, self.file)?,
             Source::Pipe => pipes::open(descriptor, &self.image, &mut self.made)?,
             Source::Fifo => {
                 let path = self.path_of(descriptor)?;
@@ -102,7 +102,6 @@ impl Opener<'_> {
             Source::Timer => timers::make(descriptor, &self.image)?,
             Source::Signals => signals::make(descriptor, &self.image)?,
             Source::Watcher => watchers::make(descriptor)?,
-            Source::MemoryFile => memory_files::open(descriptor, &self.image, &mut self.made)?,
             Source::Itself => open_itself(descriptor)?,
             Source::KernelFile => kernel_files::open(descriptor)?,
         };
@@ -110,6 +109,23 @@ impl Opener<'_> {
             .out_of_the_way(fd)
             .map(Fd::into_number)
             .map_err(failed("cannot be moved above the program's descriptors"))
+    }
+
+    /// Makes the files without a name that are mapped, if no descriptor refers to them.
+    pub fn make_mapped_files(&mut self, problems: &mut Composer) -> Result<(), Error<'static>> {
+        let regions = self.image.regions();
+        for region in regions.filter(|region| region.backing().is_unnamed_file()) {
+            match self.unnamed.make_once(&region.file, region.name, self.file) {
+                Ok(_) => {}
+                Err(Problem::Image(error)) => return Err(error),
+                Err(problem) => {
+                    problems.separate();
+                    let name = Text(region.name);
+                    let _ = write!(problems, "{name} (shared memory) {problem}");
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Where the file is now.

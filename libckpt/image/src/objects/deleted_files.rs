@@ -1,4 +1,4 @@
-//! Files and directories that are open and have no name any more.
+//! Files and directories that are open or mapped and have no name any more; and the content of files without a name.
 
 use super::Object;
 use crate::note::Kind;
@@ -12,7 +12,7 @@ pub const MAX_LENGTH: u32 = 1 << 20;
 const MAX_SIZE: u64 = i64::MAX as u64;
 
 record! {
-    /// One of them. Its descriptors are those with this device and inode.
+    /// One of them. Its descriptors and regions are those with this device and inode.
     pub struct DeletedFile {
         /// Device, and
         pub device: u64,
@@ -62,9 +62,9 @@ impl Object<'_> for DeletedFile {
 }
 
 record! {
-    /// A stretch of a deleted file's content. What no stretch covers reads as zero.
+    /// A stretch of the content of a file without a name. What no stretch covers reads as zero.
     pub struct FileExtent {
-        /// Which of the deleted files, counted from 0.
+        /// Which file, counted from 0: first the deleted files, then the files in memory.
         pub file: u32,
         /// Length in bytes, at most [`MAX_LENGTH`].
         pub length: u32,

@@ -1,14 +1,13 @@
 //! Descriptors, the objects behind them that have a state of their own, and the locks held on files. One module per kind
 //! of object.
 
-pub mod deleted_files;
 mod epoll;
 mod event_counters;
 mod info;
 mod kernel_files;
 mod kinds;
 mod locks;
-mod memory_files;
+mod mapped_files;
 mod objects;
 mod pipes;
 mod sharing;
@@ -16,19 +15,21 @@ mod signal_owners;
 mod signals;
 mod sockets;
 mod timers;
+pub mod unnamed_files;
 mod watchers;
 
 use ckpt_image::descriptors::{Descriptor, Kind, Lock};
 use ckpt_image::regions::FileIdentity;
 use ckpt_sys::bytes::decimal;
-use ckpt_sys::line::{Path, Text};
+use ckpt_sys::line::Path;
 use ckpt_sys::{Line, MapVec, calls, files};
 use linux_raw_sys::general as n;
 
+use crate::collect::regions::Regions;
 use crate::failure::{Doing, Failure};
-use deleted_files::FileRun;
 use objects::Objects;
 use sockets::Sockets;
+use unnamed_files::FileRun;
 
 /// One descriptor, with its path kept elsewhere.
 #[derive(Clone, Copy, Debug)]
@@ -45,15 +46,15 @@ pub struct Descriptors {
     paths: MapVec<u8>,
     locks: MapVec<Lock>,
     objects: Objects,
-    deleted: MapVec<FileRun>,
+    file_runs: MapVec<FileRun>,
 }
 
 impl Descriptors {
-    /// Reads them; of deleted files, up to `deleted_limit` bytes are saved.
+    /// Reads them, and the files without a name that `regions` show; of deleted files, up to `deleted_limit` bytes are saved.
     ///
     /// # Errors
     /// [`Failure`] names the first descriptor that cannot be restored.
-    pub fn collect(deleted_limit: u64) -> Result<Self, Failure> {
+    pub fn collect(deleted_limit: u64, regions: &mut Regions) -> Result<Self, Failure> {
         let mut all = Self::default();
         let directory = calls::open(c"/proc/thread-self/fd", n::O_RDONLY | n::O_DIRECTORY)
             .doing(format_args!("/proc/thread-self/fd"))?;
@@ -77,7 +78,7 @@ impl Descriptors {
         pipes::find(&mut all)?;
         all.locks = locks::find(all.iter())?;
         let mut objects = objects::collect(&all, &sockets)?;
-        all.deleted = deleted_files::collect(&all, deleted_limit, &mut objects)?;
+        all.file_runs = unnamed_files::collect(&all, regions, deleted_limit, &mut objects)?;
         all.objects = objects;
         Ok(all)
     }
@@ -112,15 +113,9 @@ impl Descriptors {
         &self.objects
     }
 
-    /// Where deleted files hold data.
-    pub fn deleted(&self) -> &[FileRun] {
-        &self.deleted
-    }
-
-    /// What the descriptor `number` leads to, for messages.
-    fn path_of(&self, number: u32) -> Text<'_> {
-        let this = self.iter().find(|one| one.number == number);
-        Text(this.map_or(b"", |one| one.path))
+    /// Where files without a name hold data.
+    pub fn file_runs(&self) -> &[FileRun] {
+        &self.file_runs
     }
 
     /// An upper bound of the bytes that they take up in the image.

@@ -7,10 +7,7 @@ use ckpt_image::wire::Encoder;
 use ckpt_sys::MapVec;
 
 use super::sockets::Sockets;
-use super::{
-    Descriptors, epoll, event_counters, memory_files, pipes, signal_owners, signals, timers,
-    watchers,
-};
+use super::{Descriptors, epoll, event_counters, pipes, signal_owners, signals, timers, watchers};
 use crate::failure::{Doing, Failure};
 
 /// Bytes that an object has room for at first.
@@ -82,7 +79,6 @@ pub fn collect(descriptors: &Descriptors, sockets: &Sockets) -> Result<Objects, 
     let mut objects = Objects::default();
     pipes::collect(descriptors, &mut objects)?;
     epoll::collect(descriptors, &mut objects)?;
-    memory_files::collect(descriptors, &mut objects)?;
     signal_owners::collect(descriptors, &mut objects)?;
     for descriptor in descriptors.iter().filter(|one| !one.is_duplicate()) {
         let number = descriptor.number;

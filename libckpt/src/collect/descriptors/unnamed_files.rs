@@ -1,0 +1,342 @@
+//! Files without a name: deleted ones (and directories), and files in memory (memfd_create(2)). They live as long as somebody
+//! has them open or mapped shared, so their content goes into the image.
+
+use ckpt_image::descriptors::{Descriptor, Kind};
+use ckpt_image::objects::deleted_files::{DeletedFile, MAX_LENGTH};
+use ckpt_image::objects::memory_files::MemoryFile;
+use ckpt_image::regions::FileIdentity;
+use ckpt_image::segments::Span;
+use ckpt_sys::line::Text;
+use ckpt_sys::{Errno, Fd, Line, MapVec, calls, files};
+use linux_raw_sys::general as n;
+
+use super::objects::Objects;
+use super::{Descriptors, mapped_files};
+use crate::collect::content::Run;
+use crate::collect::memory::Memory;
+use crate::collect::regions::Regions;
+use crate::failure::{Doing, Failure, failure};
+
+/// What `/proc` shows before the name of a file in memory, and behind that of every file without a name (`prepend_path` in
+/// fs/d_path.c).
+pub const PREFIX: &[u8] = b"/memfd:";
+const MARK: &[u8] = b" (deleted)";
+
+/// Whether a shared mapping with this name in maps, which leads nowhere, is one of a file without a name.
+#[must_use]
+pub fn is_one(name: &[u8]) -> bool {
+    name.ends_with(MARK)
+}
+
+/// A stretch of such a file that holds data.
+#[derive(Clone, Copy, Debug)]
+pub struct FileRun {
+    /// Which file of the image, counted from 0.
+    pub file: u32,
+    /// Its device and inode.
+    pub identity: FileIdentity,
+    /// Where it is read.
+    pub from: From,
+    /// Where it begins in the file.
+    pub offset: u64,
+    /// Length in bytes, at most [`MAX_LENGTH`].
+    pub length: u32,
+}
+
+impl FileRun {
+    /// Whether it is read from a disk, through a descriptor.
+    #[must_use]
+    pub fn is_on_disk(&self) -> bool {
+        matches!(self.from, From::Disk(_))
+    }
+}
+
+/// Where a stretch of a file is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum From {
+    /// From the disk, through this descriptor.
+    Disk(u32),
+    /// From memory, through this descriptor.
+    Memory(u32),
+    /// At this address, since there is no descriptor.
+    Mapping(u64),
+}
+
+/// A file, and how it is reached.
+#[derive(Clone, Copy, Debug)]
+struct Unnamed<'t> {
+    /// Its device and inode.
+    file: FileIdentity,
+    /// A descriptor of it.
+    number: Option<u32>,
+    /// What `/proc` shows.
+    path: &'t [u8],
+}
+
+impl Unnamed<'_> {
+    fn is_in_memory(&self) -> bool {
+        self.path.starts_with(PREFIX)
+    }
+}
+
+/// Finds those that `all` or `regions` refer to, and where they hold data. Of deleted files, all together may have no more than
+/// `limit` bytes (`CKPT_DELETED`). The regions then have the same identities as the descriptors.
+///
+/// # Errors
+/// [`Failure`] names the first that cannot be saved.
+pub fn collect(
+    all: &Descriptors,
+    regions: &mut Regions,
+    limit: u64,
+    objects: &mut Objects,
+) -> Result<MapVec<FileRun>, Failure> {
+    regions.for_each_mut(|region| {
+        let mut open = all.iter().filter(is_unnamed).map(|one| nameless(&one.file));
+        if region.backing().is_unnamed_file()
+            && let Some(file) = open.find(|file| is_same(file, &region.file))
+        {
+            region.file = file;
+        }
+    });
+    let files = find(all, regions)?;
+    let mut runs = MapVec::new();
+    let mut stored = 0;
+    for (index, file) in (0..).zip(files.iter()) {
+        let first = runs.len();
+        let size = match file.number {
+            Some(number) => {
+                let stat =
+                    calls::fstat(number as i32).doing(format_args!("descriptor {number}"))?;
+                let is_file = stat.st_mode & n::S_IFMT == n::S_IFREG;
+                if is_file {
+                    find_data(index, number, file, stat.st_size as u64, &mut runs)?;
+                }
+                describe(file, number, &stat, objects)?;
+                stat.st_size as u64
+            }
+            None => {
+                let size = mapped_files::find_data(index, &file.file, regions, &mut runs)?;
+                describe_mapped(file, size, objects)?;
+                size
+            }
+        };
+        if !file.is_in_memory() {
+            let found = runs[first..].iter();
+            stored += found.map(|run| u64::from(run.length)).sum::<u64>();
+        }
+        if stored > limit {
+            let path = Text(file.path);
+            return Err(failure!(
+                "{path}: with this deleted file of {size} bytes, {stored} bytes would go into the image, and CKPT_DELETED is \
+                 {limit}; raise it, or close the file first"
+            ));
+        }
+    }
+    Ok(runs)
+}
+
+fn is_unnamed(descriptor: &Descriptor<'_>) -> bool {
+    matches!(descriptor.kind(), Kind::DeletedFile | Kind::MemoryFile)
+}
+
+/// What does not change while the file does.
+fn nameless(file: &FileIdentity) -> FileIdentity {
+    FileIdentity {
+        device: file.device,
+        inode: file.inode,
+        ..FileIdentity::default()
+    }
+}
+
+/// Whether `mapped`, which maps shows, is the file `open`. btrfs has a device number for each subvolume, which stat(2) shows and
+/// maps does not; both have major 0.
+fn is_same(open: &FileIdentity, mapped: &FileIdentity) -> bool {
+    let without_device = calls::major(open.device) == 0 && calls::major(mapped.device) == 0;
+    open.inode == mapped.inode && (open.device == mapped.device || without_device)
+}
+
+/// All of them: first the deleted ones, then those in memory.
+fn find<'t>(all: &'t Descriptors, regions: &'t Regions) -> Result<MapVec<Unnamed<'t>>, Failure> {
+    let open = all.iter().filter(is_unnamed).map(|one| Unnamed {
+        file: nameless(&one.file),
+        number: Some(one.number),
+        path: one.path,
+    });
+    let regions = regions.list().iter().map(|mapped| &mapped.region);
+    let mapped = regions
+        .filter(|region| region.backing().is_unnamed_file())
+        .map(|region| Unnamed {
+            file: region.file,
+            number: None,
+            path: region.name,
+        });
+    let mut files: MapVec<Unnamed<'t>> = MapVec::new();
+    for file in open.chain(mapped) {
+        if !files.iter().any(|known| known.file == file.file) {
+            files
+                .push(file)
+                .doing(format_args!("memory for the list of descriptors"))?;
+        }
+    }
+    files.sort_unstable_by_key(|file| (file.is_in_memory(), file.file.device, file.file.inode));
+    Ok(files)
+}
+
+fn name_in_memory(path: &[u8]) -> &[u8] {
+    let name = path.strip_prefix(PREFIX).unwrap_or_default();
+    name.strip_suffix(MARK).unwrap_or(name)
+}
+
+/// Adds what is known of a file with a descriptor.
+fn describe(
+    file: &Unnamed<'_>,
+    number: u32,
+    stat: &calls::Stat,
+    objects: &mut Objects,
+) -> Result<(), Failure> {
+    let FileIdentity { device, inode, .. } = file.file;
+    if !file.is_in_memory() {
+        return objects.add(&DeletedFile {
+            device,
+            inode,
+            mode: stat.st_mode,
+            uid: stat.st_uid,
+            gid: stat.st_gid,
+            size: stat.st_size as u64,
+        });
+    }
+    let own = open(number)?;
+    let seals = calls::fcntl(own.number(), n::F_GET_SEALS, 0)
+        .map_err(|_| failure!("descriptor {number}: a memfd on huge pages is not supported"))?;
+    objects.add(&MemoryFile {
+        device,
+        inode,
+        mode: stat.st_mode & 0o7777,
+        seals: seals as u32,
+        size: stat.st_size as u64,
+        name: name_in_memory(file.path),
+    })
+}
+
+/// Adds what can be known of a file that is only mapped. Nobody can look at its owner, its permissions and its seals, so
+/// they are those of a new one.
+fn describe_mapped(file: &Unnamed<'_>, size: u64, objects: &mut Objects) -> Result<(), Failure> {
+    let FileIdentity { device, inode, .. } = file.file;
+    if file.is_in_memory() {
+        return objects.add(&MemoryFile {
+            device,
+            inode,
+            mode: 0o777,
+            seals: n::F_SEAL_SEAL,
+            size,
+            name: name_in_memory(file.path),
+        });
+    }
+    objects.add(&DeletedFile {
+        device,
+        inode,
+        mode: n::S_IFREG | 0o600,
+        uid: calls::geteuid().unwrap_or(0) as u32,
+        gid: calls::getegid().unwrap_or(0) as u32,
+        size,
+    })
+}
+
+/// Opens the file behind the descriptor `number` for reading, since seeking in an open file description of the program's would
+/// move its offset, for others who share it, too.
+fn open(number: u32) -> Result<Fd, Failure> {
+    let path = Line::<64>::format(format_args!("/proc/thread-self/fd/{number}"));
+    calls::open(path.as_c_str(), n::O_RDONLY | n::O_NONBLOCK).map_err(|errno| {
+        failure!(
+            "descriptor {number}: a file without a name that cannot be read: {errno}; close it first"
+        )
+    })
+}
+
+/// Reads stretches of files.
+#[derive(Debug)]
+pub struct Reader {
+    memory: Memory,
+    /// The file that was read last: its stretches follow each other.
+    last: Option<(u32, Fd)>,
+}
+
+impl Reader {
+    /// One that has read nothing yet.
+    ///
+    /// # Errors
+    /// [`Failure`] if the memory cannot be read.
+    pub fn new() -> Result<Self, Failure> {
+        Ok(Self {
+            memory: Memory::open()?,
+            last: None,
+        })
+    }
+
+    /// Reads `run` into `to`, which is as long. What is not there any more, since another process has the file, too, and has
+    /// cut it meanwhile, is zero.
+    ///
+    /// # Errors
+    /// [`Failure`] if it cannot be read.
+    pub fn read(&mut self, run: &FileRun, to: &mut [u8]) -> Result<(), Failure> {
+        let count = match run.from {
+            From::Mapping(address) => {
+                let span = Span::new(address, address + u64::from(run.length));
+                let same_as_file = true;
+                self.memory.copy(Run { span, same_as_file }, to)?
+            }
+            From::Disk(number) | From::Memory(number) => {
+                let fd = match self.last.take() {
+                    Some((last, fd)) if last == number => fd,
+                    _ => open(number)?,
+                };
+                let count = files::read_at(&fd, to, run.offset)
+                    .doing(format_args!("descriptor {number}"))?;
+                self.last = Some((number, fd));
+                count
+            }
+        };
+        to[count..].fill(0);
+        Ok(())
+    }
+}
+
+/// Appends the stretches that hold data to `runs`.
+fn find_data(
+    index: u32,
+    number: u32,
+    file: &Unnamed<'_>,
+    size: u64,
+    runs: &mut MapVec<FileRun>,
+) -> Result<(), Failure> {
+    let from = if file.is_in_memory() {
+        From::Memory(number)
+    } else {
+        From::Disk(number)
+    };
+    let fd = open(number)?;
+    let seek = |from: u64, whence: u32| calls::lseek(fd.number(), from as i64, whence);
+    let mut at = 0;
+    while at < size {
+        // lseek(2): ENXIO if there is no data behind.
+        let start = match seek(at, n::SEEK_DATA) {
+            Err(Errno::ENXIO) => break,
+            start => start.doing(format_args!("descriptor {number}"))? as u64,
+        };
+        let end = (seek(start, n::SEEK_HOLE).doing(format_args!("descriptor {number}"))? as u64)
+            .min(size);
+        for offset in (start..end).step_by(MAX_LENGTH as usize) {
+            let length = (end - offset).min(u64::from(MAX_LENGTH)) as u32;
+            runs.push(FileRun {
+                file: index,
+                identity: file.file,
+                from,
+                offset,
+                length,
+            })
+            .doing(format_args!("memory for the list of descriptors"))?;
+        }
+        at = end;
+    }
+    Ok(())
+}

@@ -1,0 +1,247 @@
+//! Files and directories without a name, made again with their content: deleted ones, and files in memory.
+
+use ckpt_image::descriptors::Descriptor;
+use ckpt_image::objects::deleted_files::{DeletedFile, FileExtent, MAX_LENGTH};
+use ckpt_image::objects::memory_files::MemoryFile;
+use ckpt_image::regions::FileIdentity;
+use ckpt_sys::bytes::decimal;
+use ckpt_sys::line::Path;
+use ckpt_sys::{Errno, Fd, Line, MapVec, calls, files};
+use linux_raw_sys::general as n;
+use restart::descriptors::open_flags;
+
+use super::made;
+use super::opener::{Problem, failed, set_status};
+use crate::image_file::{ImageFile, kernel_path};
+use crate::steps::check_extent;
+
+/// What the kernel puts behind the path of what has no name (`prepend_path` in fs/d_path.c).
+const MARK: &[u8] = b" (deleted)";
+
+/// Those that have been made: they stay open, for reading and writing, until all that shows them is mapped.
+pub struct UnnamedFiles {
+    /// Lowest number that the program does not have.
+    above: u32,
+    made: MapVec<Unnamed>,
+}
+
+#[derive(Clone, Copy)]
+struct Unnamed {
+    device: u64,
+    inode: u64,
+    saved: Saved,
+    fd: i32,
+}
+
+/// What the image knows of such a file beside its content.
+#[derive(Clone, Copy)]
+enum Saved {
+    Deleted(DeletedFile),
+    InMemory(MemoryFile<'static>),
+}
+
+impl UnnamedFiles {
+    /// None yet. They get numbers from `above` on.
+    pub fn above(above: u32) -> Self {
+        Self {
+            above,
+            made: MapVec::new(),
+        }
+    }
+
+    /// Opens the file that `descriptor` referred to.
+    pub fn open(&mut self, descriptor: &Descriptor<'_>, file: &ImageFile) -> Result<Fd, Problem> {
+        let any = self.make_once(&descriptor.file, descriptor.path, file)?;
+        let fd = open_again(any, open_flags(descriptor.flags))
+            .map_err(failed("cannot be opened once more"))?;
+        set_status(&fd, descriptor)?;
+        if descriptor.flags & n::O_PATH == 0 {
+            calls::lseek(fd.number(), descriptor.offset as i64, n::SEEK_SET)
+                .map_err(failed("cannot be moved to its offset"))?;
+        }
+        Ok(fd)
+    }
+
+    /// The descriptor of the file with this identity and path, which is made unless it was before.
+    pub fn make_once(
+        &mut self,
+        identity: &FileIdentity,
+        path: &[u8],
+        file: &ImageFile,
+    ) -> Result<i32, Problem> {
+        if let Some(fd) = self.find(identity) {
+            return Ok(fd);
+        }
+        let (index, saved) = saved(identity, file).ok_or(Problem::NoState)?;
+        let cannot = failed("cannot be made again");
+        let (fd, size) = match &saved {
+            Saved::Deleted(deleted) if deleted.is_directory() => {
+                (make_directory(path).map_err(cannot)?, None)
+            }
+            Saved::Deleted(deleted) => (make_file(path).map_err(cannot)?, Some(deleted.size)),
+            Saved::InMemory(in_memory) => (
+                make_in_memory(in_memory).map_err(cannot)?,
+                Some(in_memory.size),
+            ),
+        };
+        if let Some(size) = size {
+            put_content(&fd, index, size, file)?;
+        }
+        let cannot = failed("cannot be kept");
+        let fd = made::out_of_the_way(fd, self.above).map_err(&cannot)?;
+        self.made
+            .push(Unnamed {
+                device: identity.device,
+                inode: identity.inode,
+                saved,
+                fd: fd.number(),
+            })
+            .map_err(&cannot)?;
+        Ok(fd.into_number())
+    }
+
+    /// The descriptor of the file with this identity.
+    pub fn find(&self, identity: &FileIdentity) -> Option<i32> {
+        let is_it = |one: &&Unnamed| one.device == identity.device && one.inode == identity.inode;
+        self.made.iter().find(is_it).map(|one| one.fd)
+    }
+
+    /// All descriptors.
+    pub fn numbers(&self) -> impl Iterator<Item = i32> + Clone {
+        self.made.iter().map(|one| one.fd)
+    }
+
+    /// Gives the files owner, permissions and seals that they had, and closes them: late, since the program may have had more
+    /// access to a file that it has made itself than these allow, and have mapped it before it was sealed.
+    pub fn finish(self) -> Result<(), Errno> {
+        for one in self.made.iter() {
+            let fd = Fd::owning(one.fd);
+            match &one.saved {
+                Saved::Deleted(file) => {
+                    // Only root can give files away; nobody can find this one by a name in any case.
+                    let _ = calls::fchown(fd.number(), file.uid, file.gid);
+                    let _ = calls::fchmod(fd.number(), file.permissions());
+                }
+                Saved::InMemory(file) => {
+                    calls::fchmod(fd.number(), file.mode)?;
+                    calls::fcntl(fd.number(), n::F_ADD_SEALS, file.seals as usize)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A description of its own for the file behind `fd`.
+pub fn open_again(fd: i32, flags: u32) -> Result<Fd, Errno> {
+    let path = Line::<32>::format(format_args!("/proc/self/fd/{fd}"));
+    calls::open(path.as_c_str(), flags)
+}
+
+/// What the image knows of the file with this identity, and which number it has.
+fn saved(identity: &FileIdentity, file: &ImageFile) -> Option<(u32, Saved)> {
+    let is_it = |device, inode| device == identity.device && inode == identity.inode;
+    let deleted = file.image.objects::<DeletedFile>().map(|one| {
+        let fits = is_it(one.device, one.inode);
+        (fits, Saved::Deleted(one))
+    });
+    let in_memory = file.image.objects::<MemoryFile<'static>>().map(|one| {
+        let fits = is_it(one.device, one.inode);
+        (fits, Saved::InMemory(one))
+    });
+    (0..)
+        .zip(deleted.chain(in_memory))
+        .find(|(_, (fits, _))| *fits)
+        .map(|(index, (_, saved))| (index, saved))
+}
+
+fn make_in_memory(saved: &MemoryFile<'_>) -> Result<Fd, Errno> {
+    let mut name = Path::new();
+    name.push(saved.name);
+    calls::memory_file(name.as_c_str(), n::MFD_CLOEXEC | n::MFD_ALLOW_SEALING)
+}
+
+/// The directory that the file was in, and its name.
+fn parts(path: &[u8]) -> (&[u8], &[u8]) {
+    let path = path.strip_suffix(MARK).unwrap_or(path);
+    match path.iter().rposition(|&byte| byte == b'/') {
+        Some(at) => (&path[..at.max(1)], &path[at + 1..]),
+        None => (b"/", path),
+    }
+}
+
+/// Where files without a name can be: where it was, or where there is room for temporary files.
+fn directories(path: &[u8]) -> [&[u8]; 3] {
+    [parts(path).0, b"/tmp", b"/dev/shm"]
+}
+
+/// A file without a name. It shows its old name under `/proc`, unless that is in use or it never had one.
+fn make_file(path: &[u8]) -> Result<Fd, Errno> {
+    let flags = n::O_RDWR | n::O_CREAT | n::O_EXCL | n::O_NOFOLLOW;
+    let name = parts(path).1;
+    // The kernel shows what was made without a name by its inode (`d_mark_tmpfile` in fs/dcache.c).
+    let never_named = name.strip_prefix(b"#").and_then(decimal).is_some();
+    let mut result = Err(Errno::ENOENT);
+    for directory in directories(path) {
+        let path = joined(directory, name)?;
+        if !never_named
+            && let Ok(fd) = calls::open_at(calls::AT_FDCWD, path.as_c_str(), flags, 0o600)
+        {
+            calls::unlink_at(calls::AT_FDCWD, path.as_c_str())?;
+            return Ok(fd);
+        }
+        let directory = kernel_path(directory)?;
+        let unnamed = n::O_RDWR | n::O_TMPFILE;
+        result = calls::open_at(calls::AT_FDCWD, directory.as_c_str(), unnamed, 0o600);
+        if result.is_ok() {
+            break;
+        }
+    }
+    result
+}
+
+/// A directory without a name.
+fn make_directory(path: &[u8]) -> Result<Fd, Errno> {
+    let name = parts(path).1;
+    let mut result = Err(Errno::ENOENT);
+    for directory in directories(path) {
+        let path = joined(directory, name)?;
+        result = calls::make_directory(path.as_c_str(), 0o700).and_then(|()| {
+            let fd = calls::open(path.as_c_str(), n::O_RDONLY | n::O_DIRECTORY);
+            calls::remove_directory(path.as_c_str())?;
+            fd
+        });
+        if result.is_ok() {
+            break;
+        }
+    }
+    result
+}
+
+fn joined(directory: &[u8], name: &[u8]) -> Result<Path, Errno> {
+    let mut path = kernel_path(directory)?;
+    if directory != b"/" {
+        path.push(b"/");
+    }
+    path.push(name);
+    if path.is_cut() || name.contains(&0) {
+        Err(Errno::ENAMETOOLONG)
+    } else {
+        Ok(path)
+    }
+}
+
+/// Writes what the file with this index had in it.
+fn put_content(to: &Fd, index: u32, size: u64, file: &ImageFile) -> Result<(), Problem> {
+    let no_room = failed("cannot be given its content");
+    calls::ftruncate(to.number(), size).map_err(&no_room)?;
+    let mut buffer = MapVec::zeroed(MAX_LENGTH as usize).map_err(&no_room)?;
+    let extents = file.image.objects::<FileExtent>();
+    for extent in extents.filter(|extent| extent.file == index) {
+        let bytes = &mut buffer[..extent.length as usize];
+        let count = files::read_at(&file.fd, bytes, extent.place);
+        check_extent(file, count, bytes, extent.checksum).map_err(Problem::Image)?;
+        files::write_at(to, bytes, extent.offset).map_err(&no_room)?;
+    }
+    Ok(())
+}
