@@ -6,13 +6,14 @@
 use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
 use ckpt_image::PAGE;
+use ckpt_image::guards::Guard;
 use ckpt_image::regions::{Backing, Region, vm_flags};
 use ckpt_image::segments::Span;
 use ckpt_sys::{Errno, MapVec, calls, proc};
 use linux_raw_sys::general as n;
 use linux_raw_sys::prctl as p;
 
-use crate::collect::content::{PageTables, Run};
+use crate::collect::content::{PageTables, Pages, Run};
 use crate::collect::descriptors::unnamed_files::{FileRun, Reader};
 use crate::collect::memory::Memory;
 use crate::collect::regions::Mapped;
@@ -30,8 +31,8 @@ fn fork_loses(region: &Region<'_>) -> bool {
 /// Copies of such memory.
 #[derive(Debug, Default)]
 pub struct Kept {
-    /// What was found, in ascending order.
-    runs: MapVec<Run>,
+    /// What was found.
+    pages: Pages,
     /// The bytes of all runs, one after the other.
     bytes: MapVec<u8>,
     /// For each run, where its bytes begin and how many of them were there.
@@ -56,10 +57,10 @@ impl Kept {
         let memory = Memory::open()?;
         let mut page_tables = PageTables::open()?;
         for mapped in regions.iter().filter(|mapped| fork_loses(&mapped.region)) {
-            page_tables.runs_of(mapped, &mut kept.runs)?;
+            page_tables.pages_of(mapped, &mut kept.pages)?;
         }
         let mut places = MapVec::new();
-        for run in kept.runs.iter() {
+        for run in kept.pages.runs.iter() {
             let (start, length) = (kept.bytes.len(), run.span.len() as usize);
             kept.bytes
                 .extend_zeroed(length)
@@ -101,20 +102,22 @@ impl Kept {
         if !self.complete || !fork_loses(region) {
             return None;
         }
-        let first = self
-            .runs
-            .partition_point(|run| run.span.start < region.start);
-        let end = self.runs.partition_point(|run| run.span.start < region.end);
-        Some(&self.runs[first..end])
+        let runs = &self.pages.runs;
+        let first = runs.partition_point(|run| run.span.start < region.start);
+        let end = runs.partition_point(|run| run.span.start < region.end);
+        Some(&runs[first..end])
+    }
+
+    /// The guard pages of all regions whose runs were looked for before.
+    pub fn guards(&self) -> &[Guard] {
+        &self.pages.guards
     }
 
     /// The bytes of `span`, a part of one run, if they were copied before; fewer where there were fewer.
     pub fn bytes_of(&self, span: Span) -> Option<&[u8]> {
-        let index = self.runs.partition_point(|run| run.span.end <= span.start);
-        let run = self
-            .runs
-            .get(index)
-            .filter(|run| run.span.start <= span.start)?;
+        let runs = &self.pages.runs;
+        let index = runs.partition_point(|run| run.span.end <= span.start);
+        let run = runs.get(index).filter(|run| run.span.start <= span.start)?;
         let (start, length) = self.places[index];
         let from = (span.start - run.span.start) as usize;
         let end = (from + span.len() as usize).min(length);

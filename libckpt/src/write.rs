@@ -10,6 +10,7 @@ use ckpt_image::elf::{
     FileHeader, PF_R, PT_LOAD, PT_NOTE, ProgramHeader, SectionHeader, head_size,
 };
 use ckpt_image::extents::{Extent, MAX_PAGES, SAME_AS_FILE};
+use ckpt_image::guards::Guard;
 use ckpt_image::header::{Checksums, Header};
 use ckpt_image::note::{Kind, append_own};
 use ckpt_image::objects::deleted_files::FileExtent;
@@ -26,7 +27,7 @@ use ckpt_image::{
 use ckpt_sys::crc::crc32c;
 use ckpt_sys::{Fd, MapVec, files};
 
-use crate::collect::content::{PageTables, Run};
+use crate::collect::content::{PageTables, Pages, Run};
 use crate::collect::descriptors::Descriptors;
 use crate::collect::memory::Memory;
 use crate::collect::regions::{Mapped, Regions};
@@ -131,7 +132,7 @@ pub fn image(
         layout.data_end,
         &mut output,
     )?;
-    found.owners.sort_unstable_by_key(|word| word.address);
+    found.sort_owners(&layout.pages.guards);
     found.file_extents = stored.extents;
     layout.data_end = stored.end;
     layout.write_notes_and_head(state, regions.list(), &found, &mut output)?;
@@ -151,7 +152,7 @@ fn owners_of(contexts: &[Context]) -> Result<MapVec<u32>, Failure> {
 
 /// Which memory goes where in the file.
 struct Layout {
-    runs: MapVec<Run>,
+    pages: Pages,
     /// The first is the note segment; those that hold memory follow, in ascending order.
     segments: MapVec<ProgramHeader>,
     data_start: u64,
@@ -160,19 +161,20 @@ struct Layout {
 
 impl Layout {
     fn plan(regions: &[Mapped<'_>], kept: &Kept) -> Result<Self, Failure> {
-        let mut runs = MapVec::new();
+        let no_memory = format_args!("memory for the list of pages");
+        let mut pages = Pages::default();
         let mut page_tables = PageTables::open()?;
         for mapped in regions {
             match kept.runs_of(&mapped.region) {
-                Some(known) => runs
-                    .extend(known)
-                    .doing(format_args!("memory for the list of pages"))?,
-                None => page_tables.runs_of(mapped, &mut runs)?,
+                Some(known) => pages.runs.extend(known).doing(no_memory)?,
+                None => page_tables.pages_of(mapped, &mut pages)?,
             }
         }
+        pages.guards.extend(kept.guards()).doing(no_memory)?;
+        pages.guards.sort_unstable_by_key(|guard| guard.start);
         let gap = choose_gap(regions.len(), |gap| {
             let mut pieces = 0;
-            for_each_piece(regions, &runs, gap, |_, _| pieces += 1);
+            for_each_piece(regions, &pages.runs, gap, |_, _| pieces += 1);
             pieces
         });
         let mut segments = MapVec::new();
@@ -187,7 +189,7 @@ impl Layout {
             alignment: 4,
         };
         let mut result = segments.push(note);
-        for_each_piece(regions, &runs, gap, |region, piece| {
+        for_each_piece(regions, &pages.runs, gap, |region, piece| {
             let size = piece.span.len();
             let segment = ProgramHeader {
                 kind: PT_LOAD,
@@ -209,7 +211,7 @@ impl Layout {
             offset += segment.file_size;
         }
         Ok(Self {
-            runs,
+            pages,
             segments,
             data_start,
             data_end: offset,
@@ -231,7 +233,7 @@ impl Layout {
             found: Found::default(),
         };
         let mut segments = self.segments[1..].iter().peekable();
-        let mut runs = self.runs.iter().peekable();
+        let mut runs = self.pages.runs.iter().peekable();
         for Mapped { region, .. } in regions {
             while let Some(run) = runs.next_if(|run| run.span.start < region.end) {
                 // A run lies within one segment: segments are cut only where there are no runs.
@@ -271,13 +273,14 @@ impl Layout {
             + size_of_val(&found.extents[..])
             + size_of_val(&found.owners[..])
             + size_of_val(&found.file_extents[..])
+            + size_of_val(&self.pages.guards[..])
             + state.descriptors.encoded_bound()
             + size_of_val(state.pending)
             + state.credentials.groups.len()
             + xsave;
         let mut buffer = MapVec::zeroed(bound).doing(memory)?;
         let mut notes = Encoder::new(&mut buffer);
-        encode_notes(&mut notes, state, regions, found)
+        encode_notes(&mut notes, state, regions, &self.pages.guards, found)
             .map_err(|NoSpace| failure!("internal error: the notes are larger than expected"))?;
 
         // The note that closes the segment has a fixed size, of which the last field is the sum over all before it.
@@ -351,6 +354,28 @@ struct Found {
     extents: MapVec<Extent>,
     owners: MapVec<OwnerWord>,
     file_extents: MapVec<FileExtent>,
+}
+
+impl Found {
+    /// Puts the words in order, and leaves out those that only guard pages show, since they cannot be written there. Others see
+    /// the same memory at another address.
+    fn sort_owners(&mut self, guards: &[Guard]) {
+        self.owners.sort_unstable_by_key(|word| word.address);
+        let mut guards = guards.iter().peekable();
+        let mut kept = 0;
+        for index in 0..self.owners.len() {
+            let word = self.owners[index];
+            while guards.next_if(|guard| guard.end <= word.address).is_some() {}
+            let hidden = guards
+                .peek()
+                .is_some_and(|guard| guard.start <= word.address);
+            if !hidden {
+                self.owners[kept] = word;
+                kept += 1;
+            }
+        }
+        self.owners.truncate(kept);
+    }
 }
 
 impl DataWriter<'_> {
@@ -453,6 +478,7 @@ fn encode_notes(
     to: &mut Encoder<'_>,
     state: &State<'_>,
     regions: &[Mapped<'_>],
+    guards: &[Guard],
     found: &Found,
 ) -> Result<(), NoSpace> {
     append_own(to, Kind::Header, |to| to.put(&state.header))?;
@@ -520,6 +546,11 @@ fn encode_notes(
     append_own(to, Kind::Clocks, |to| to.put(&state.clocks))?;
     let mut objects = state.descriptors.objects().notes();
     objects.try_for_each(|(kind, content)| append_own(to, kind, |to| to.bytes(content)))?;
+    if !guards.is_empty() {
+        append_own(to, Kind::Guards, |to| {
+            guards.iter().try_for_each(|guard| to.put(guard))
+        })?;
+    }
     if found.file_extents.is_empty() {
         return Ok(());
     }

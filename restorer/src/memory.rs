@@ -5,6 +5,9 @@ use core::slice;
 
 use ckpt_image::clocks::CLOCKS;
 use ckpt_image::context::Registers;
+use ckpt_image::extents::Extent;
+use ckpt_image::guards::Guard;
+use ckpt_image::owners::OwnerWord;
 use ckpt_image::reader::Image;
 use ckpt_image::regions::Backing;
 use ckpt_image::segments::Span;
@@ -17,7 +20,7 @@ use restart::clocks::Here;
 use restart::layout::{Layout, NoLayout, Situation};
 use restart::moves::Moves;
 use restart::operations::{Pad as PadPlaces, Work};
-use restart::plan::{Content, Plan};
+use restart::plan::{Content, Plan, Within};
 use restart::report::{Cause, Error, Exit, Object};
 use restart::vdso::{Area, Redirection, clock_gettime, functions, redirections, same_areas};
 
@@ -266,10 +269,9 @@ impl Memory {
     ) -> Result<()> {
         let mut executor = Executor::new(file, unnamed, moves, owners);
         let situation = self.facts.with(&self.here);
-        let (regions, extents) = (file.image.regions(), file.image.placed_extents());
-        let words = file.image.owners();
+        let image = &file.image;
         self.plan(&situation)
-            .steps(regions, extents, words, |step| {
+            .steps(image.regions(), within(image), |step| {
                 // SAFETY: the plan was made for this address space, and nothing was mapped since.
                 unsafe { executor.execute(step) }
             })
@@ -359,10 +361,8 @@ impl Memory {
             let _ = writeln!(out, "descriptor {number} {kind:?} {path}");
         }
         let situation = self.facts.with(&self.here);
-        let (regions, extents) = (image.regions(), image.placed_extents());
-        let owners = image.owners();
         self.plan(&situation)
-            .steps(regions, extents, owners, |step| {
+            .steps(image.regions(), within(image), |step| {
                 let _ = writeln!(out, "{step}");
                 Ok::<(), Error<'_>>(())
             })?;
@@ -395,6 +395,21 @@ impl Memory {
             error_fd: output::error_fd() as u32,
             texts,
         }
+    }
+}
+
+/// What lies within the regions of `image`.
+fn within(
+    image: &Image<'static>,
+) -> Within<
+    impl Iterator<Item = (Extent, u64)> + Clone + use<>,
+    impl Iterator<Item = OwnerWord> + use<>,
+    impl Iterator<Item = Guard> + use<>,
+> {
+    Within {
+        extents: image.placed_extents(),
+        owners: image.owners(),
+        guards: image.objects(),
     }
 }
 

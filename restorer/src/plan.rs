@@ -3,6 +3,7 @@
 use core::iter;
 
 use ckpt_image::extents::Extent;
+use ckpt_image::guards::Guard;
 use ckpt_image::owners::OwnerWord;
 use ckpt_image::regions::{
     Backing, FileIdentity, PROT_EXEC, PROT_READ, PROT_WRITE, Region, vm_flags,
@@ -86,6 +87,8 @@ pub enum Step<'a> {
         /// Whether the program's meaning depends on it, rather than only its speed.
         needed: bool,
     },
+    /// Make guard pages.
+    Guard(Span),
     /// Lock in memory.
     Lock(Span),
     /// Name anonymous memory.
@@ -110,6 +113,17 @@ const LATE_ADVICE: [(u32, u32, bool); 6] = [
     (vm_flags::DONT_FORK, n::MADV_DONTFORK, true),
     (vm_flags::WIPE_ON_FORK, n::MADV_WIPEONFORK, true),
 ];
+
+/// What lies within regions, each in ascending order.
+#[derive(Clone, Debug)]
+pub struct Within<X, O, G> {
+    /// Extents, with their offsets in the image.
+    pub extents: X,
+    /// Words that hold a thread id.
+    pub owners: O,
+    /// Guard pages.
+    pub guards: G,
+}
 
 /// Size of a huge page, in bytes.
 pub const HUGE_PAGE: u64 = 2 << 20;
@@ -137,16 +151,18 @@ pub struct Plan<'p> {
 }
 
 impl Plan<'_> {
-    /// Hands all steps to `execute`, in their order. `extents` have their offsets in the image beside them; `owners` are the
-    /// words that hold a thread id.
+    /// Hands all steps to `execute`, in their order.
     ///
     /// # Errors
     /// The first one that `execute` returns.
     pub fn steps<'a, E>(
         &self,
         regions: impl Iterator<Item = Region<'a>> + Clone,
-        extents: impl Iterator<Item = (Extent, u64)> + Clone,
-        owners: impl Iterator<Item = OwnerWord>,
+        within: Within<
+            impl Iterator<Item = (Extent, u64)> + Clone,
+            impl Iterator<Item = OwnerWord>,
+            impl Iterator<Item = Guard>,
+        >,
         mut execute: impl FnMut(Step<'a>) -> Result<(), E>,
     ) -> Result<(), E> {
         let wholes = self.layout.objects.iter().filter(|object| object.whole);
@@ -158,8 +174,9 @@ impl Plan<'_> {
                 file: None,
             })?;
         }
-        let mut extents = extents.peekable();
-        let mut owners = owners.peekable();
+        let mut extents = within.extents.peekable();
+        let mut owners = within.owners.peekable();
+        let mut guards = within.guards.peekable();
         let with_content = regions
             .clone()
             .zip(self.layout.places.iter().zip(self.contents));
@@ -178,15 +195,12 @@ impl Plan<'_> {
                 .take_while(|(extent, _)| extent.address < region.end)
                 .filter(|(extent, _)| content == Content::Image || !extent.same_as_file())
                 .filter(|_| content == Content::Image || region.backing() == Backing::PrivateFile);
-            let its_owners = iter::from_fn(|| owners.next_if(|word| word.address < region.end));
-            self.region(
-                &region,
-                place,
-                content,
-                its_extents,
-                its_owners,
-                &mut execute,
-            )?;
+            let inside = Within {
+                extents: its_extents,
+                owners: iter::from_fn(|| owners.next_if(|word| word.address < region.end)),
+                guards: iter::from_fn(|| guards.next_if(|guard| guard.start < region.end)),
+            };
+            self.region(&region, place, content, inside, &mut execute)?;
         }
         for object in wholes {
             let span = Span::new(object.at, object.at + object.length);
@@ -201,10 +215,18 @@ impl Plan<'_> {
         region: &Region<'a>,
         place: u64,
         content: Content,
-        mut extents: impl Iterator<Item = (Extent, u64)> + Clone,
-        owners: impl Iterator<Item = OwnerWord>,
+        within: Within<
+            impl Iterator<Item = (Extent, u64)> + Clone,
+            impl Iterator<Item = OwnerWord>,
+            impl Iterator<Item = Guard>,
+        >,
         execute: &mut impl FnMut(Step<'a>) -> Result<(), E>,
     ) -> Result<(), E> {
+        let Within {
+            mut extents,
+            owners,
+            mut guards,
+        } = within;
         let span = Span::new(place, place + region.len());
         // Filling takes write permission; asking for it without need would make the kernel account for the memory.
         let is_filled = extents.clone().next().is_some();
@@ -249,6 +271,11 @@ impl Plan<'_> {
             })?;
         }
         advise(region, span, &LATE_ADVICE, execute)?;
+        // Memory that is locked takes none.
+        guards.try_for_each(|guard| {
+            let start = guard.start - region.start + place;
+            execute(Step::Guard(Span::new(start, start + guard.span().len())))
+        })?;
         if region.flags & vm_flags::LOCKED != 0 {
             execute(Step::Lock(span))?;
         }

@@ -111,6 +111,7 @@ impl fmt::Display for Step<'_> {
                     name.map_or("?", |name| name.1)
                 )
             }
+            Self::Guard(span) => write!(f, "guard {}", Range(span)),
             Self::Lock(span) => write!(f, "lock {}", Range(span)),
             Self::Name(span, name) => write!(f, "name {} {}", Range(span), Text(name)),
             Self::Unmap(span) => write!(f, "unmap {}", Range(span)),

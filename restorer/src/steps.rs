@@ -137,6 +137,15 @@ impl<'f> Executor<'f> {
                         _ => Ok(()),
                     }
                 }
+                Step::Guard(span) => {
+                    let (start, length) = parts(span);
+                    match calls::advise(start, length, n::MADV_GUARD_INSTALL) {
+                        // A kernel before 6.13, or 6.15 where there is a file, can only take the permissions away.
+                        Err(Errno::EINVAL) => calls::protect(start, length, n::PROT_NONE),
+                        result => result,
+                    }
+                    .map_err(failed(span, "cannot be made a guard page"))
+                }
                 Step::Lock(span) => {
                     let (start, length) = parts(span);
                     if let Err(errno) = calls::lock_memory(start, length) {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ckpt_tests::{Place, Process, Program};
+use ckpt_tests::{Place, Process, Program, not_run};
 
 /// How many bytes a field takes.
 #[derive(Clone, Copy)]
@@ -124,6 +124,7 @@ const PROGRAMS: &[&str] = &[
     "signal_driven.c",
     "inotify.c",
     "memfd.c",
+    "guard_pages.c",
     "socket_rights.c",
 ];
 
@@ -131,9 +132,16 @@ const PROGRAMS: &[&str] = &[
 fn the_document_describes_real_images() {
     let tables = tables();
     let mut seen = BTreeSet::new();
-    for program in PROGRAMS {
+    let mut complete = true;
+    for file in PROGRAMS {
         let place = Place::new("image_format");
-        let mut process = Program::compile(program).start(&place);
+        let program = Program::compile(file);
+        if let Some(hindrance) = program.hindrance() {
+            not_run(file, &hindrance);
+            complete = false;
+            continue;
+        }
+        let mut process = program.start(&place);
         process.checkpoint();
         let file = place.bytes("myckpt");
         let kinds = walk(&file, &tables, &process, &place);
@@ -144,7 +152,7 @@ fn the_document_describes_real_images() {
         seen.extend(kinds);
     }
     assert!(
-        tables.keys().eq(&seen),
+        tables.keys().eq(&seen) || !complete,
         "described: {:x?}, seen: {seen:x?}",
         tables.keys()
     );

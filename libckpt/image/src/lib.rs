@@ -17,6 +17,7 @@ pub mod credentials;
 pub mod descriptors;
 pub mod elf;
 pub mod extents;
+pub mod guards;
 pub mod header;
 pub mod kernel_files;
 pub mod note;

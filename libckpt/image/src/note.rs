@@ -65,6 +65,8 @@ pub enum Kind {
     DeletedFiles = 0x434B_0030,
     /// [`crate::objects::signal_owners::SignalOwner`], repeated.
     SignalOwners = 0x434B_0031,
+    /// [`crate::guards::Guard`], repeated.
+    Guards = 0x434B_0040,
     /// [`crate::objects::deleted_files::FileExtent`], repeated.
     FileExtents = 0x434B_00F0,
     /// [`crate::header::Checksums`], always the last note.
@@ -73,7 +75,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order in which they stand in an image.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::Header,
         Self::Cpu,
         Self::Process,
@@ -98,6 +100,7 @@ impl Kind {
         Self::InFlight,
         Self::DeletedFiles,
         Self::SignalOwners,
+        Self::Guards,
         Self::FileExtents,
         Self::Checksums,
     ];

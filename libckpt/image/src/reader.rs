@@ -13,6 +13,7 @@ use crate::elf::{
     ProgramHeader, head_size,
 };
 use crate::extents::Extent;
+use crate::guards::Guard;
 use crate::header::{Checksums, FORMAT, Header};
 use crate::note::{Kind, Meaning, Note};
 use crate::objects::Object;
@@ -356,6 +357,7 @@ impl<'a> Image<'a> {
         found.check_objects::<InFlight>()?;
         found.check_objects::<DeletedFile>()?;
         found.check_objects::<SignalOwner>()?;
+        found.check_objects::<Guard>()?;
         found.check_objects::<FileExtent>()?;
         image.check_file_extents(file_size)?;
         image.check_unnamed_files()?;
@@ -363,6 +365,7 @@ impl<'a> Image<'a> {
         image.check_contexts()?;
         image.check_clocks()?;
         image.check_owners()?;
+        image.check_guards()?;
         image.check_descriptors()?;
         image.check_sockets()?;
         Ok(image)
@@ -575,6 +578,27 @@ impl<'a> Image<'a> {
                 return Err(Malformed::Field("the address of a mutex"));
             }
             last = Some(address);
+        }
+        Ok(())
+    }
+
+    /// Guards ascend, each within one region, and none is where a word is to be written.
+    fn check_guards(&self) -> Result<(), Malformed> {
+        let mut regions = self.regions().peekable();
+        let mut owners = self.owners().peekable();
+        let mut last_end = 0;
+        for Guard { start, end } in self.objects() {
+            while regions.next_if(|region| region.end <= start).is_some() {}
+            let inside = regions
+                .peek()
+                .is_some_and(|region| region.start <= start && end <= region.end);
+            let whole = start.is_multiple_of(PAGE) && end.is_multiple_of(PAGE) && start < end;
+            while owners.next_if(|word| word.address < start).is_some() {}
+            let written = owners.peek().is_some_and(|word| word.address < end);
+            if !inside || !whole || written || start < last_end {
+                return Err(Malformed::Field("the address of a guard page"));
+            }
+            last_end = end;
         }
         Ok(())
     }

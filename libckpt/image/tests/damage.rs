@@ -8,6 +8,7 @@ use ckpt_image::credentials::{Credentials, NAMESPACES};
 use ckpt_image::descriptors::{Descriptor, Kind as DescriptorKind};
 use ckpt_image::elf::{FileHeader, PF_R, PF_W, PF_X, PT_LOAD, PT_NOTE, ProgramHeader, head_size};
 use ckpt_image::extents::Extent;
+use ckpt_image::guards::Guard;
 use ckpt_image::header::{Checksums, FORMAT, Header};
 use ckpt_image::note::{Kind, append_own};
 use ckpt_image::objects::deleted_files::{DeletedFile, FileExtent};
@@ -35,6 +36,7 @@ struct Parts {
     owners: Vec<OwnerWord>,
     clocks: Clocks,
     deleted: Vec<DeletedFile>,
+    guards: Vec<Guard>,
     file_extents: Vec<FileExtent>,
     segments: Vec<ProgramHeader>,
 }
@@ -115,6 +117,11 @@ fn deleted(inode: u64) -> DeletedFile {
     }
 }
 
+/// A stretch of guard pages.
+fn guard(start: u64, end: u64) -> Guard {
+    Guard { start, end }
+}
+
 /// A hundred bytes of such a file.
 fn file_extent(file: u32, offset: u64) -> FileExtent {
     FileExtent {
@@ -158,6 +165,7 @@ impl Parts {
                 entered: 0,
             },
             deleted: [1, 2].map(deleted).into(),
+            guards: vec![],
             file_extents: vec![file_extent(0, 0), file_extent(0, 500), file_extent(1, 0)],
             segments: vec![
                 segment(PT_NOTE, PF_R, 0, 3 * PAGE, 0),
@@ -295,6 +303,10 @@ impl Parts {
         append_own(to, Kind::Clocks, |to| to.put(&self.clocks)).unwrap();
         append_own(to, Kind::DeletedFiles, |to| {
             self.deleted.iter().try_for_each(|file| to.put(file))
+        })
+        .unwrap();
+        append_own(to, Kind::Guards, |to| {
+            self.guards.iter().try_for_each(|guard| to.put(guard))
         })
         .unwrap();
         append_own(to, Kind::FileExtents, |to| {
@@ -494,6 +506,24 @@ fn what_makes_no_sense_is_refused_though_its_checksum_is_right() {
         ("too much content at once", |parts| {
             parts.deleted[0].size = 1 << 40;
             parts.file_extents[0].length = 1 << 31
+        }),
+        ("a guard over a mutex", |parts| {
+            parts.guards = vec![guard(STACK, STACK + PAGE)];
+        }),
+        ("a guard outside of memory", |parts| {
+            parts.guards = vec![guard(CODE - PAGE, CODE)];
+        }),
+        ("a guard that is longer than its region", |parts| {
+            parts.guards = vec![guard(CODE, CODE + 2 * PAGE)];
+        }),
+        ("half a guard page", |parts| {
+            parts.guards = vec![guard(CODE, CODE + 8)];
+        }),
+        ("a guard without length", |parts| {
+            parts.guards = vec![guard(CODE, CODE)];
+        }),
+        ("a guard twice", |parts| {
+            parts.guards = vec![guard(CODE, CODE + PAGE); 2];
         }),
         ("memory of a file that is not there", |parts| {
             parts.regions[0].backing_number = Backing::SharedUnnamedFile as u32;

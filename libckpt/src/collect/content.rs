@@ -5,6 +5,7 @@
 use core::mem::size_of;
 
 use ckpt_image::PAGE;
+use ckpt_image::guards::Guard;
 use ckpt_image::page_up;
 use ckpt_image::regions::{Backing, Region};
 use ckpt_image::segments::Span;
@@ -28,6 +29,15 @@ pub struct Run {
 const PAGEMAP_SCAN: u32 =
     3 << 30 | (size_of::<n::pm_scan_arg>() as u32) << 16 | (b'f' as u32) << 8 | 16;
 
+/// What was found of some regions.
+#[derive(Debug, Default)]
+pub struct Pages {
+    /// Pages with content, in ascending order.
+    pub runs: MapVec<Run>,
+    /// Guard pages, in ascending order.
+    pub guards: MapVec<Guard>,
+}
+
 /// Stretches that one call returns at most.
 const BATCH: usize = 256;
 /// Pages that one call of mincore(2) covers.
@@ -45,7 +55,30 @@ const FILE_OR_SHARED: u64 = 1 << 61;
 pub struct PageTables {
     pagemap: Fd,
     has_scan: bool,
+    /// Whether the kernel says where guard pages are (Linux 6.16). Those that have neither (before 6.13) have no such pages.
+    tells_guards: bool,
 }
+
+/// Which pages a scan is to find, as `struct pm_scan_arg` has it.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    inverted: u32,
+    mask: u32,
+    any_of: u32,
+}
+
+/// Neither a file's page nor the page of zeros, and either in memory or in swap space, where guards seem to be.
+const OWN: Wanted = Wanted {
+    inverted: n::PAGE_IS_FILE | n::PAGE_IS_PFNZERO,
+    mask: n::PAGE_IS_FILE | n::PAGE_IS_PFNZERO,
+    any_of: n::PAGE_IS_PRESENT | n::PAGE_IS_SWAPPED,
+};
+
+const GUARDS: Wanted = Wanted {
+    inverted: 0,
+    mask: n::PAGE_IS_GUARD,
+    any_of: 0,
+};
 
 impl PageTables {
     /// Opens `/proc/thread-self/pagemap`.
@@ -58,37 +91,52 @@ impl PageTables {
         Ok(Self {
             pagemap,
             has_scan: true,
+            tells_guards: true,
         })
     }
 
-    /// Appends the runs of one region to `runs`, in ascending order.
+    /// Appends the pages of one region to `pages`, in ascending order.
     ///
     /// # Errors
     /// [`Failure`] if the page tables cannot be read or there is no memory.
-    pub fn runs_of(&mut self, mapped: &Mapped<'_>, runs: &mut MapVec<Run>) -> Result<(), Failure> {
+    pub fn pages_of(&mut self, mapped: &Mapped<'_>, pages: &mut Pages) -> Result<(), Failure> {
         let region = &mapped.region;
         let whole = Span::new(region.start, region.end);
-        let mut list = RunList::new(runs);
+        let mut list = RunList::new(&mut pages.runs);
+        let guards = &mut pages.guards;
         let found = match region.backing() {
             Backing::Anonymous if whole == signal::stack() => Ok(()),
-            Backing::Anonymous => self.for_each_own(mapped, |span| list.add(span, false)),
+            Backing::Anonymous => self.for_each_own(mapped, |own| match own {
+                Own::Content(span) => list.add(span, false),
+                Own::Guard(span) => add_guard(guards, span),
+            }),
             Backing::PrivateFile => {
                 let (mut from, end) = (whole.start, end_of_file(region));
-                let own = self.for_each_own(mapped, |span| {
+                let own = self.for_each_own(mapped, |own| {
+                    let (Own::Content(span) | Own::Guard(span)) = own;
                     list.add(Span::new(from, span.start.min(end)), true)?;
                     from = span.end;
-                    list.add(span, false)
+                    match own {
+                        Own::Content(span) => list.add(span, false),
+                        Own::Guard(span) => add_guard(guards, span),
+                    }
                 });
                 own.and_then(|()| list.add(Span::new(from, end), true))
             }
-            Backing::SharedReadOnlyFile => {
-                list.add(Span::new(whole.start, end_of_file(region)), true)
-            }
+            // What is behind a guard page is the file's, or whoever's shares the memory.
+            Backing::SharedReadOnlyFile => self
+                .find_guards(whole, guards)
+                .and_then(|()| list.add(Span::new(whole.start, end_of_file(region)), true)),
             Backing::SharedFile
             | Backing::SharedReadOnlyUnnamedFile
-            | Backing::SharedUnnamedFile => Ok(()),
-            Backing::SharedAnonymous if mapped.swapped => list.add(whole, false),
-            Backing::SharedAnonymous => in_core(whole, |span| list.add(span, false)),
+            | Backing::SharedUnnamedFile => self.find_guards(whole, guards),
+            Backing::SharedAnonymous => self.find_guards(whole, guards).and_then(|()| {
+                if mapped.swapped {
+                    list.add(whole, false)
+                } else {
+                    in_core(whole, |span| list.add(span, false))
+                }
+            }),
             // The data areas cannot be read; the code is kept for debuggers and for kernels that have another one.
             Backing::Vdso if region.name == b"[vdso]" => list.add(whole, false),
             Backing::Vdso => Ok(()),
@@ -104,16 +152,19 @@ impl PageTables {
     fn for_each_own(
         &mut self,
         mapped: &Mapped<'_>,
-        mut each: impl FnMut(Span) -> Result<(), Errno>,
+        mut each: impl FnMut(Own) -> Result<(), Errno>,
     ) -> Result<(), Errno> {
         let whole = Span::new(mapped.region.start, mapped.region.end);
-        if self.has_scan {
-            match self.scan(whole, &mut each) {
-                // Kernels before 6.7; the first call tells, so nothing was handed out yet.
+        while self.has_scan {
+            match self.scan(whole, OWN, &mut each) {
+                // The first call tells, so nothing was handed out yet.
+                Err(Errno::EINVAL) if self.tells_guards => self.tells_guards = false,
+                // Kernels before 6.7.
                 Err(Errno::ENOTTY | Errno::EINVAL) => self.has_scan = false,
                 result => return result,
             }
         }
+        let mut each = |span| each(Own::Content(span));
         if mapped.swapped {
             return self.read_pagemap(whole, each);
         }
@@ -135,11 +186,32 @@ impl PageTables {
         Ok(())
     }
 
+    /// Appends the guard pages of a region to `guards`.
+    fn find_guards(&mut self, whole: Span, guards: &mut MapVec<Guard>) -> Result<(), Errno> {
+        if !self.has_scan || !self.tells_guards {
+            return Ok(());
+        }
+        match self.scan(whole, GUARDS, |own| match own {
+            Own::Content(_) => Ok(()),
+            Own::Guard(span) => add_guard(guards, span),
+        }) {
+            Err(Errno::ENOTTY | Errno::EINVAL) => self.tells_guards = false,
+            result => return result,
+        }
+        Ok(())
+    }
+
     fn scan(
         &self,
         whole: Span,
-        mut each: impl FnMut(Span) -> Result<(), Errno>,
+        wanted: Wanted,
+        mut each: impl FnMut(Own) -> Result<(), Errno>,
     ) -> Result<(), Errno> {
+        let guard = if self.tells_guards {
+            n::PAGE_IS_GUARD
+        } else {
+            0
+        };
         let mut found = [n::page_region {
             start: 0,
             end: 0,
@@ -156,11 +228,10 @@ impl PageTables {
                 vec: found.as_mut_ptr() as u64,
                 vec_len: BATCH as u64,
                 max_pages: 0,
-                // Neither a file's page nor the page of zeros, and either in memory or in swap space.
-                category_inverted: u64::from(n::PAGE_IS_FILE | n::PAGE_IS_PFNZERO),
-                category_mask: u64::from(n::PAGE_IS_FILE | n::PAGE_IS_PFNZERO),
-                category_anyof_mask: u64::from(n::PAGE_IS_PRESENT | n::PAGE_IS_SWAPPED),
-                return_mask: 0,
+                category_inverted: u64::from(wanted.inverted),
+                category_mask: u64::from(wanted.mask),
+                category_anyof_mask: u64::from(wanted.any_of),
+                return_mask: u64::from(guard),
             };
             // SAFETY: the kernel reads and writes the struct, and writes into the array it names.
             let count = unsafe {
@@ -171,7 +242,12 @@ impl PageTables {
                 )?
             };
             for region in &found[..count] {
-                each(Span::new(region.start, region.end))?;
+                let span = Span::new(region.start, region.end);
+                if region.categories & u64::from(guard) != 0 {
+                    each(Own::Guard(span))?;
+                } else {
+                    each(Own::Content(span))?;
+                }
             }
             if count < BATCH {
                 return Ok(());
@@ -207,6 +283,22 @@ impl PageTables {
         }
         Ok(())
     }
+}
+
+/// Pages that are a region's own.
+#[derive(Clone, Copy, Debug)]
+enum Own {
+    /// They have content.
+    Content(Span),
+    /// They are guards.
+    Guard(Span),
+}
+
+fn add_guard(guards: &mut MapVec<Guard>, span: Span) -> Result<(), Errno> {
+    guards.push(Guard {
+        start: span.start,
+        end: span.end,
+    })
 }
 
 /// Where the file behind a region ends. Behind that there is nothing; where it is unknown, reading will tell.

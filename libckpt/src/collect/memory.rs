@@ -1,6 +1,7 @@
 //! Copies memory without touching it.
 
 use ckpt_image::PAGE;
+use ckpt_image::segments::Span;
 use ckpt_sys::{Errno, Fd, calls, files};
 use linux_raw_sys::general as n;
 
@@ -34,17 +35,43 @@ impl Memory {
             return Ok(to.len());
         }
         // This way is slower, and minds no protection.
-        match files::read_at(&self.file, to, run.span.start) {
-            Ok(count) if count == to.len() => Ok(count),
-            // Behind the end of a file there is nothing.
-            Ok(count) if run.same_as_file => Ok(count & !(PAGE as usize - 1)),
-            Err(Errno::EIO | Errno::EFAULT) if run.same_as_file => Ok(0),
-            Ok(_) | Err(Errno::EIO | Errno::EFAULT) => Err(failure!(
-                "memory at {:#x}: some of it cannot be read: guard pages (MADV_GUARD_INSTALL) are not supported yet; remove \
-                 them first",
-                run.span.start
-            )),
-            Err(errno) => Err(errno).doing(format_args!("memory at {:#x}", run.span.start)),
+        if files::read_at(&self.file, to, run.span.start) == Ok(to.len()) {
+            return Ok(to.len());
         }
+        let count = self.pages_at(run.span.start, to);
+        let count = count.max(self.pages_of_twin(run.span, to).unwrap_or(0));
+        // Behind the end of a file there is nothing.
+        if count == to.len() || run.same_as_file {
+            return Ok(count);
+        }
+        Err(failure!(
+            "memory at {:#x}: it cannot be read, although there is something: it is damaged, or a guard page (MADV_GUARD_INSTALL) \
+             of a kernel that does not tell them from content; use Linux 6.16 or later, or remove them first",
+            run.span.start + count as u64
+        ))
+    }
+
+    /// Reads the pages from `address` on up to the first one that cannot be read; their bytes.
+    fn pages_at(&self, address: u64, to: &mut [u8]) -> usize {
+        let mut count = 0;
+        for page in to.chunks_mut(PAGE as usize) {
+            match files::read_at(&self.file, page, address + count as u64) {
+                Ok(length) if length == page.len() => count += length,
+                _ => break,
+            }
+        }
+        count
+    }
+
+    /// Likewise, at other addresses, where shared memory is mapped a second time for this: guard pages hide what is behind them,
+    /// and are not mapped along.
+    fn pages_of_twin(&self, span: Span, to: &mut [u8]) -> Result<usize, Errno> {
+        let length = span.len() as usize;
+        // SAFETY: with an old size of 0, nothing that exists is changed (mremap(2)).
+        let twin = unsafe { calls::remap_anywhere(span.start as usize, 0, length)? };
+        let count = self.pages_at(twin as u64, to);
+        // SAFETY: the mapping is ours alone.
+        unsafe { calls::unmap(twin, length)? };
+        Ok(count)
     }
 }

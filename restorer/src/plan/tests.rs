@@ -44,15 +44,16 @@ fn steps<'a>(
     contents: &[Content],
     situation: &Situation<'_>,
 ) -> Vec<Step<'a>> {
-    steps_with_owners(regions, extents, contents, situation, &[])
+    steps_with(regions, extents, contents, situation, &[], &[])
 }
 
-fn steps_with_owners<'a>(
+fn steps_with<'a>(
     regions: &[Region<'a>],
     extents: &[Extent],
     contents: &[Content],
     situation: &Situation<'_>,
     owners: &[u64],
+    guards: &[Guard],
 ) -> Vec<Step<'a>> {
     let mut layout = Layout::with_room_for(regions.iter().copied()).unwrap();
     layout.arrange(regions.iter().copied(), situation).unwrap();
@@ -67,8 +68,12 @@ fn steps_with_owners<'a>(
     };
     let mut all = Vec::new();
     let placed = extents.iter().map(|&extent| (extent, extent.address * 2));
-    let owners = owners.iter().map(|&address| OwnerWord { address });
-    plan.steps(regions.iter().copied(), placed, owners, |step| {
+    let within = Within {
+        extents: placed,
+        owners: owners.iter().map(|&address| OwnerWord { address }),
+        guards: guards.iter().copied(),
+    };
+    plan.steps(regions.iter().copied(), within, |step| {
         all.push(step);
         Ok::<(), ()>(())
     })
@@ -97,12 +102,13 @@ fn memory_without_content_is_mapped_with_its_own_protection() {
 fn words_with_a_thread_id_are_noted_where_memory_is_filled() {
     let memory = region(0x500_0000, 0x500_2000, Backing::Anonymous, 3);
     let extents = [extent(0x500_1000, 1, 0)];
-    let all = steps_with_owners(
+    let all = steps_with(
         &[memory],
         &extents,
         &[Content::Image],
         &situation(),
         &[0x500_1008],
+        &[],
     );
     let Step::Map { span, .. } = all[0] else {
         panic!("{all:?}");
@@ -110,12 +116,13 @@ fn words_with_a_thread_id_are_noted_where_memory_is_filled() {
     assert_ne!(span.start, memory.start, "staged");
     let at = span.start + 0x1008;
     assert_eq!(all[2..], [Step::NoteOwner { at }]);
-    let all = steps_with_owners(
+    let all = steps_with(
         &[memory],
         &[],
         &[Content::Image],
         &situation(),
         &[0x500_1008],
+        &[],
     );
     assert_eq!(
         all.len(),
@@ -304,4 +311,29 @@ fn only_what_is_filled_without_a_gap_is_enlarged() {
     let mut without = heap;
     without.flags = vm_flags::NO_HUGE_PAGE;
     assert!(enlarged(without).is_empty());
+}
+
+#[test]
+fn guards_come_when_nothing_is_written_any_more() {
+    let mut memory = region(0x10_0000, 0x20_0000, Backing::Anonymous, 3);
+    memory.flags = vm_flags::LOCKED;
+    let staged = region(0x500_0000, 0x500_4000, Backing::Anonymous, 1);
+    let guard = |start, end| Guard { start, end };
+    let all = steps_with(
+        &[memory, staged],
+        &[extent(0x10_0000, 1, 0), extent(0x500_0000, 1, 0)],
+        &[Content::Image; 2],
+        &situation(),
+        &[],
+        &[guard(0x10_1000, 0x10_3000), guard(0x500_3000, 0x500_4000)],
+    );
+    let first = Span::new(0x10_1000, 0x10_3000);
+    let whole = Span::new(0x10_0000, 0x20_0000);
+    assert_eq!(all[2..4], [Step::Guard(first), Step::Lock(whole)]);
+    let Step::Map { span, .. } = all[4] else {
+        panic!("{all:?}");
+    };
+    assert_ne!(span.start, staged.start, "staged");
+    let last = Span::new(span.start + 0x3000, span.end);
+    assert_eq!(all.last(), Some(&Step::Guard(last)));
 }
