@@ -23,8 +23,8 @@ mod verify;
 
 use core::convert::Infallible;
 
-use ckpt_sys::calls;
-use linux_raw_sys::general as n;
+use ckpt_sys::Errno;
+use ckpt_sys::kernel::SignalSet;
 use restart::arguments::{self, Command, Mode, Options};
 use restart::report::{Cause, Error, Exit, Object};
 
@@ -83,10 +83,12 @@ fn restore(mut file: ImageFile, options: Options<'static>) -> Result<Infallible>
     pad.enter()
 }
 
-/// The restorer's whole life behind the change of the stack.
-fn main(command_line: impl Iterator<Item = &'static [u8]>) -> i32 {
-    // From here on until the program's own mask is back: nothing interrupts, nothing runs a handler.
-    let all = calls::signal_mask(n::SIG_BLOCK, Some(u64::MAX)).map_err(|errno| {
+/// The restorer's whole life behind the change of the stack; `blocked` is what came of blocking all signals.
+fn main(
+    blocked: core::result::Result<SignalSet, Errno>,
+    command_line: impl Iterator<Item = &'static [u8]>,
+) -> i32 {
+    let blocked = blocked.map_err(|errno| {
         Error::new(
             Exit::Host,
             Object::Thing("signals"),
@@ -94,7 +96,7 @@ fn main(command_line: impl Iterator<Item = &'static [u8]>) -> i32 {
             "use another kernel",
         )
     });
-    match all.and_then(|_| run(command_line)) {
+    match blocked.and_then(|_| run(command_line)) {
         Ok(()) => 0,
         Err(error) => {
             output::complain(format_args!("{error}"));

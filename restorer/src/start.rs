@@ -9,6 +9,7 @@ use ckpt_image::segments::Span;
 use ckpt_sys::bytes::lines;
 use ckpt_sys::maps::MapsLine;
 use ckpt_sys::{MapVec, calls, files, proc};
+use linux_raw_sys::general as n;
 use restart::report::{Cause, Error, Exit, Object};
 
 use crate::{output, process};
@@ -29,6 +30,9 @@ static mut ARGUMENTS: [u8; ROOM] = [0; ROOM];
 /// # Safety
 /// `kernel_stack` is what rsp was at the entry of the process.
 unsafe extern "C" fn begin(kernel_stack: *const usize) -> ! {
+    // First of all, and until the program's own mask is back: a signal that the program handles would end us, and waits
+    // for the program now.
+    let blocked = calls::signal_mask(n::SIG_BLOCK, Some(u64::MAX));
     // SAFETY: the caller answers for the stack, and nobody else runs who could use the static.
     let copied = unsafe {
         let room = &raw mut ARGUMENTS;
@@ -39,6 +43,7 @@ unsafe extern "C" fn begin(kernel_stack: *const usize) -> ! {
             show_arguments(arguments);
             unmap_kernel_stack();
             crate::main(
+                blocked,
                 arguments
                     .split_inclusive(|&byte| byte == 0)
                     .map(|argument| &argument[..argument.len() - 1])
