@@ -57,11 +57,21 @@ pad_code:
     syscall
     ud2                                         # exit_group does not return
 
-# Another thread begins here. Its pending signals it sends itself: from another thread the kernel takes no signal that says
-# it came by kill or tgkill, as most do.
+# Another thread begins here. Its capabilities are its own, so it drops what the restorer needed. Its pending signals it sends
+# itself: from another thread the kernel takes no signal that says it came by kill or tgkill, as most do.
 
 pad_thread:
     lea r15, [rip + pad_code + {PAGE}]          # the same data for all threads
+    cmp dword ptr [r15 + {DROPS_CAPABILITIES}], 0
+    je .Lpad_ids
+    mov eax, {CAPSET}
+    lea rdi, [r15 + {CAPABILITIES}]             # the header, which says that it is about this thread
+    lea rsi, [r15 + {CAPABILITIES_DATA}]
+    syscall
+    mov [rsp + {SLOT_ERROR}], eax               # the main thread looks at it, and gives up if it is not 0
+    test eax, eax
+    jnz .Lpad_arrived
+.Lpad_ids:
     mov eax, {GETPID}                           # both ids are arguments of the call below
     syscall
     mov r12, rax                                # the process

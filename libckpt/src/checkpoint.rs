@@ -208,7 +208,13 @@ fn attempt(
     let strings = process::Strings::read()?;
     let mut groups = MapVec::new();
     let credentials = credentials::collect(&status, start.seccomp_filters, &mut groups)?;
-    let process = process::collect(&strings, status.umask(), prepared.dumpable as u32, limits)?;
+    let process = process::collect(
+        &strings,
+        &start.program,
+        status.umask(),
+        prepared.dumpable as u32,
+        limits,
+    )?;
 
     // After the timers: one that expires in between is then pending, and not lost.
     let signals = Signals::collect(interrupted.signal, initiator, &stopped)?;

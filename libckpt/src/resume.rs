@@ -12,6 +12,7 @@ use ckpt_sys::{Errno, calls};
 use linux_raw_sys::general as n;
 use linux_raw_sys::prctl::PR_GET_TID_ADDRESS;
 
+use crate::collect::credentials;
 use crate::signal::Owned;
 use crate::threads::{ForeignRseq, Thread, park, role, unblock};
 use crate::{alternate, clocks, report, signal, snapshot, vdso};
@@ -271,6 +272,7 @@ pub extern "C" fn restored(handover: &Handover) -> ! {
         pad, pad_length, ..
     } = *handover;
     clocks::adopt(handover);
+    credentials::settle_in(handover.user_namespace);
     // SAFETY: the restorer knows where it has put it.
     unsafe { vdso::settle_in(handover.vdso) };
     // SAFETY: we run on libckpt's stack.

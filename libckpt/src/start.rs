@@ -3,7 +3,8 @@
 
 use ckpt_image::segments::Span;
 use ckpt_sys::kernel::{SignalStack, signal_bit};
-use ckpt_sys::{calls, proc};
+use ckpt_sys::line::Path;
+use ckpt_sys::{calls, files, proc};
 use linux_raw_sys::general as n;
 
 use crate::environment::Environment;
@@ -19,12 +20,15 @@ pub struct Start {
     pub settings: Settings,
     /// Number of seccomp filters that were there from the start: only they can be there after a restart.
     pub seccomp_filters: u64,
+    /// The program. A restored process, which may be another one's as far as the kernel knows, runs it as well.
+    pub program: Path,
 }
 
 /// Filled in by the constructor.
 pub static START: Owned<Start> = Owned::new(Start {
     settings: Settings::defaults(),
     seccomp_filters: 0,
+    program: Path::new(),
 });
 
 /// Sizes of the two stacks, in bytes: the handler's, and the alternate one that a program without one gets. Only what
@@ -49,7 +53,11 @@ ctor::declarative::ctor! {
         };
         // SAFETY: the handler is not installed yet, so nobody else looks at it.
         unsafe {
-            *START.get() = Start { settings, seccomp_filters: seccomp_filters() };
+            *START.get() = Start {
+                settings,
+                seccomp_filters: seccomp_filters(),
+                program: files::read_link(c"/proc/self/exe").unwrap_or_default(),
+            };
         }
         report::remember_stderr();
         resume::find_rseq();

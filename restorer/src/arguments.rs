@@ -20,6 +20,7 @@ Options:
   --file OLD=NEW   the file or directory OLD of the program is NEW now, and what was below it is below NEW;
                    may be given several times
   --truncate       cut files that were open for writing back to their size at the checkpoint
+  --pid            give the process and its threads the ids that they had; takes a privilege, or a namespace
   --foreign-vdso   redirect the saved vdso to this kernel's even where both are the same (for tests)
   --help           print this text
   --version        print the version
@@ -66,6 +67,8 @@ pub struct Options<'a> {
     pub foreign_vdso: bool,
     /// Cuts outputs back to the size that they had.
     pub truncate: bool,
+    /// Gives process and threads their old ids.
+    pub pid: bool,
     /// Says where files are now.
     pub moves: Moves<'a>,
 }
@@ -111,6 +114,10 @@ pub fn parse<'a>(arguments: impl Iterator<Item = &'a [u8]>) -> Result<Command<'a
             }
             b"--truncate" => {
                 options.truncate = true;
+                continue;
+            }
+            b"--pid" => {
+                options.pid = true;
                 continue;
             }
             b"--file" => {

@@ -11,8 +11,8 @@ use restart::operations::Slot;
 use restart::report::{Cause, Error, Exit, Object, compose};
 use restart::threads::Renamed;
 
-use crate::Result;
 use crate::pad::Pad;
+use crate::{Result, process_id};
 
 global_asm!(include_str!("../../asm/clone.S"));
 
@@ -51,17 +51,38 @@ impl Threads {
         Ok(Self { ids })
     }
 
-    /// Creates them, and waits until all are in the pad and have sent their pending signals.
-    pub fn create(&mut self, image: &Image<'static>, pad: &Pad) -> Result<()> {
+    /// Creates them, and waits until all are in the pad and have sent their pending signals. With `insists`, each must get its
+    /// old id.
+    pub fn create(&mut self, image: &Image<'static>, pad: &Pad, insists: bool) -> Result<()> {
         let pid = calls::pid();
         // A process that has its old id is meant to be the old one as far as that is possible.
         let wants_old_ids = pid == image.header.pid;
         self.note(&image.context, pid);
         for (index, sibling) in image.contexts().skip(1).enumerate() {
-            let wanted = wants_old_ids.then_some(sibling.tid);
-            // SAFETY: the slot is this thread's, and its code needs nothing but the pad.
-            let tid = unsafe { clone(pad, pad.slot(index), sibling.fs_base, wanted) }
-                .map_err(|errno| cannot_create(image.threads.len(), index, errno))?;
+            let slot = pad.slot(index);
+            let fails = |errno| cannot_create(image.threads.len(), index, errno);
+            // SAFETY: (1) the slot is this thread's, and its code needs nothing but the pad; (2) the second attempt is made
+            // after the first has failed.
+            let tid = unsafe {
+                let first = if wants_old_ids {
+                    clone_with_id(pad, slot, sibling.fs_base, sibling.tid)
+                } else {
+                    Err(Errno::EPERM)
+                };
+                match first {
+                    Err(errno) if insists => {
+                        let refusal = process_id::refusal(sibling.tid, errno);
+                        return Err(refusal.unwrap_or_else(|| fails(errno)));
+                    }
+                    // No privilege (CAP_CHECKPOINT_RESTORE); the id is taken, or too large; kernels before 5.5 and 5.3, and
+                    // filters that do not let clone3 through.
+                    Err(
+                        Errno::EPERM | Errno::EEXIST | Errno::EINVAL | Errno::E2BIG | Errno::ENOSYS,
+                    ) => clone(pad, slot, sibling.fs_base),
+                    created => created,
+                }
+            };
+            let tid = tid.map_err(fails)?;
             self.note(&sibling, tid);
         }
         self.ids.sort_unstable_by_key(|thread| thread.old);
@@ -75,7 +96,7 @@ impl Threads {
                     Exit::Host,
                     WHAT,
                     Cause::Failed(
-                        "cannot send their pending signals again",
+                        "cannot drop capabilities or send their pending signals again",
                         Errno(error.unsigned_abs() as u16),
                     ),
                     "check your limits (ulimit -i)",
@@ -124,47 +145,45 @@ fn wait_for_all(arrived: &AtomicU32, wanted: u32) {
     }
 }
 
-/// Creates a thread with the thread pointer `fs_base`, which begins in the pad with `slot`; its id. With `wanted` it gets
-/// this id if the kernel lets us choose.
+/// Creates a thread with the thread pointer `fs_base`, which begins in the pad with `slot`; its id.
 ///
 /// # Safety
 /// The slot is ready, and no other thread's.
-unsafe fn clone(
+unsafe fn clone(pad: &Pad, slot: *const Slot, fs_base: u64) -> core::result::Result<i32, Errno> {
+    let arguments = [u64::from(FLAGS), slot as u64, 0, 0, fs_base];
+    // SAFETY: the caller answers for the slot; the code of the pad uses no other memory of its thread.
+    let created = unsafe { create_thread(n::__NR_clone, &arguments, pad.thread_entry()) };
+    Errno::check(created).map(|tid| tid as i32)
+}
+
+/// The same for a thread that is to have the id `wanted`, if the kernel lets us choose.
+///
+/// # Safety
+/// As for [`clone`].
+unsafe fn clone_with_id(
     pad: &Pad,
     slot: *const Slot,
     fs_base: u64,
-    wanted: Option<i32>,
+    wanted: i32,
 ) -> core::result::Result<i32, Errno> {
     let begin = pad.thread_entry();
-    let flags = u64::from(FLAGS);
-    if let Some(tid) = wanted {
-        let arguments = n::clone_args {
-            flags,
-            pidfd: 0,
-            child_tid: 0,
-            parent_tid: 0,
-            exit_signal: 0,
-            // The stack pointer is their sum, and the kernel wants neither to be zero.
-            stack: begin,
-            stack_size: slot as u64 - begin,
-            tls: fs_base,
-            set_tid: &raw const tid as u64,
-            set_tid_size: 1,
-            cgroup: 0,
-        };
-        let size = size_of_val(&arguments) as u64;
-        let arguments = [&raw const arguments as u64, size, 0, 0, 0];
-        // SAFETY: the caller answers for the slot; the code of the pad uses no other memory of its thread.
-        let created = unsafe { create_thread(n::__NR_clone3, &arguments, begin) };
-        match Errno::check(created) {
-            // No privilege (CAP_CHECKPOINT_RESTORE); the id is taken, or too large; kernels before 5.5 and 5.3, and filters
-            // that do not let clone3 through.
-            Err(Errno::EPERM | Errno::EEXIST | Errno::EINVAL | Errno::E2BIG | Errno::ENOSYS) => {}
-            created => return created.map(|tid| tid as i32),
-        }
-    }
-    let arguments = [flags, slot as u64, 0, 0, fs_base];
-    // SAFETY: as above.
-    let created = unsafe { create_thread(n::__NR_clone, &arguments, begin) };
+    let arguments = n::clone_args {
+        flags: u64::from(FLAGS),
+        pidfd: 0,
+        child_tid: 0,
+        parent_tid: 0,
+        exit_signal: 0,
+        // The stack pointer is their sum, and the kernel wants neither to be zero.
+        stack: begin,
+        stack_size: slot as u64 - begin,
+        tls: fs_base,
+        set_tid: &raw const wanted as u64,
+        set_tid_size: 1,
+        cgroup: 0,
+    };
+    let size = size_of_val(&arguments) as u64;
+    let arguments = [&raw const arguments as u64, size, 0, 0, 0];
+    // SAFETY: as for `clone`.
+    let created = unsafe { create_thread(n::__NR_clone3, &arguments, begin) };
     Errno::check(created).map(|tid| tid as i32)
 }

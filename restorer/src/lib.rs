@@ -10,6 +10,7 @@ pub mod identity;
 pub mod layout;
 pub mod moves;
 pub mod operations;
+pub mod passing;
 pub mod plan;
 pub mod report;
 pub mod show;

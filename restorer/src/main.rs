@@ -16,7 +16,9 @@ mod output;
 mod owners;
 mod pad;
 mod process;
+mod process_id;
 mod rights;
+mod stand_in;
 mod start;
 mod steps;
 mod verify;
@@ -49,7 +51,7 @@ fn run(command_line: impl Iterator<Item = &'static [u8]>) -> Result<()> {
     let file = ImageFile::open(path, options.any_owner)?;
     match mode {
         Mode::Verify => verify::verify(&file),
-        Mode::Plan => Memory::prepare(&file, options)?.print_plan(&file),
+        Mode::Plan => Memory::prepare(&file, options)?.print_plan(&file, options),
         Mode::Restore => restore(file, options).map(|never| match never {}),
     }
 }
@@ -58,7 +60,11 @@ fn run(command_line: impl Iterator<Item = &'static [u8]>) -> Result<()> {
 fn restore(mut file: ImageFile, options: Options<'static>) -> Result<Infallible> {
     let image = file.image;
     host::check(&image, file.path)?;
-    let rights = Rights::decide(&image.credentials)?;
+    let mut rights = Rights::decide(&image.credentials)?;
+    if options.pid {
+        // What comes behind this happens in another process, which has no file open yet but the image.
+        process_id::take(image.header.pid, &mut rights)?;
+    }
     let files = OpenFiles::open(&mut file, options)?;
     let mut owners = Owners::with_room_for(&image)?;
     let mut threads = Threads::with_room_for(&image)?;
@@ -72,8 +78,8 @@ fn restore(mut file: ImageFile, options: Options<'static>) -> Result<Infallible>
     process::restore(&image)?;
     open_files::complete(&image, options)?;
     rights.assume(&image)?;
-    let pad = Pad::build(&image, &memory)?;
-    threads.create(&image, &pad)?;
+    let pad = Pad::build(&image, &memory, &rights)?;
+    threads.create(&image, &pad, options.pid)?;
     open_files::complete_with_threads(&image, threads.ids())?;
     // SAFETY: the words are in memory of the program that was filled and can be written, which the reader has checked, and
     // none of its threads runs.

@@ -336,7 +336,7 @@ impl Memory {
     }
 
     /// Prints what a restart would do.
-    pub fn print_plan(&self, file: &ImageFile) -> Result<()> {
+    pub fn print_plan(&self, file: &ImageFile, options: Options<'static>) -> Result<()> {
         let image = &file.image;
         let mut out = Printer::new();
         // Nothing can be done about standard output that cannot be written.
@@ -347,6 +347,9 @@ impl Memory {
             Text(image.process.program),
             image.header.generation
         );
+        if options.pid {
+            let _ = writeln!(out, "process id {}", image.header.pid);
+        }
         let (hole, pad) = (self.layout.hole, self.layout.pad);
         let _ = writeln!(out, "hole {:x}-{:x}", hole.start, hole.end);
         let _ = writeln!(out, "pad {:x}-{:x}", pad.start, pad.end);
@@ -375,7 +378,7 @@ impl Memory {
             );
         }
         let _ = writeln!(out, "stage 2");
-        let work = self.work(image, PadPlaces::at(pad.start, self.layout.room).texts);
+        let work = self.work(image);
         for operation in work.operations(self.vdso_moves(image), self.staged(image)) {
             let _ = writeln!(out, "{operation}");
         }
@@ -387,13 +390,15 @@ impl Memory {
         Ok(())
     }
 
-    /// What stage 2 has to do.
-    pub fn work(&self, image: &Image<'static>, texts: u64) -> Work<'_> {
+    /// What stage 2 has to do in any case.
+    pub fn work(&self, image: &Image<'static>) -> Work<'_> {
         Work {
             own: &self.here.own,
             bases: (image.context.fs_base, image.context.gs_base),
             error_fd: output::error_fd() as u32,
-            texts,
+            pad: PadPlaces::at(self.layout.pad.start, self.layout.room),
+            program: None,
+            drops_capabilities: false,
         }
     }
 }

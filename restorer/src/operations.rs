@@ -1,11 +1,15 @@
 //! Stage 2 as data: the system calls that the interpreter in the pad makes, and what lies beside it.
 
+use core::mem::offset_of;
+
 use ckpt_image::context::Registers;
 use ckpt_image::segments::Span;
 use ckpt_image::{PAGE, page_up};
+use ckpt_sys::calls::Capabilities;
 use ckpt_sys::handover::Handover;
 use ckpt_sys::kernel::SignalInfo;
 use linux_raw_sys::general as n;
+use linux_raw_sys::prctl as p;
 
 /// `ARCH_SET_GS` (arch/x86/include/uapi/asm/prctl.h).
 const ARCH_SET_GS: u64 = 0x1001;
@@ -46,10 +50,14 @@ pub struct Header {
     pub arrived: u32,
     /// 0 while the siblings have to wait in the pad, then 1. They wait for it.
     pub gate: u32,
-    /// Nothing.
-    pub padding: u32,
+    /// Whether each thread has to drop to [`Self::capabilities`].
+    pub drops_capabilities: u32,
     /// The registers that the main thread begins with.
     pub registers: Registers,
+    /// What the threads are allowed in the end.
+    pub capabilities: Capabilities,
+    /// What the kernel is told of the process's memory and program.
+    pub memory: p::prctl_mm_map,
     /// What the restored process is told.
     pub handover: Handover,
 }
@@ -80,10 +88,17 @@ enum Complaint {
     Vdso,
     Memory,
     Thread,
+    Capabilities,
 }
 
 impl Complaint {
-    const ALL: [Self; 4] = [Self::Own, Self::Vdso, Self::Memory, Self::Thread];
+    const ALL: [Self; 5] = [
+        Self::Own,
+        Self::Vdso,
+        Self::Memory,
+        Self::Thread,
+        Self::Capabilities,
+    ];
 
     const fn text(self) -> &'static str {
         match self {
@@ -95,6 +110,9 @@ impl Complaint {
                 "restorer: memory of the program: cannot be moved to its place; start it again\n"
             }
             Self::Thread => "restorer: the thread pointer: cannot be set; start it again\n",
+            Self::Capabilities => {
+                "restorer: capabilities: cannot be dropped; restore it as the user it belonged to\n"
+            }
         }
     }
 
@@ -113,8 +131,9 @@ pub fn texts() -> impl Iterator<Item = &'static str> {
     Complaint::ALL.into_iter().map(Complaint::text)
 }
 
-/// Operations beyond those that depend on the layout: FS, GS, and closing standard error's copy.
-const FIXED_OPERATIONS: usize = 3;
+/// Operations beyond those that depend on the layout, at most: naming the program and closing it, dropping capabilities, FS, GS,
+/// and closing standard error's copy.
+const FIXED_OPERATIONS: usize = 6;
 
 /// How much there is room for in a pad.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -184,8 +203,12 @@ pub struct Work<'w> {
     pub bases: (u64, u64),
     /// Private copy of standard error.
     pub error_fd: u32,
-    /// Address of the texts.
-    pub texts: u64,
+    /// Where the parts of the pad lie.
+    pub pad: Pad,
+    /// Descriptor of the program that the process is to run as far as the kernel knows, if we may say so.
+    pub program: Option<u32>,
+    /// Whether capabilities are left to be dropped.
+    pub drops_capabilities: bool,
 }
 
 impl Work<'_> {
@@ -195,7 +218,7 @@ impl Work<'_> {
             arguments,
             mask: u64::MAX,
             expected: 0,
-            message: self.texts + why.offset() as u64,
+            message: self.pad.texts + why.offset() as u64,
             message_length: why.text().len() as u64,
         }
     }
@@ -224,23 +247,55 @@ impl Work<'_> {
             let arguments = [which, address, 0, 0, 0, 0];
             self.operation(n::__NR_arch_prctl, arguments, Complaint::Thread)
         };
-        let close = Operation {
-            // Whatever close says, the number is free (close(2)).
+        // Whatever close says, the number is free (close(2)).
+        let close = |fd| Operation {
             mask: 0,
             ..self.operation(
                 n::__NR_close,
-                [u64::from(self.error_fd), 0, 0, 0, 0, 0],
+                [u64::from(fd), 0, 0, 0, 0, 0],
                 Complaint::Own,
             )
         };
+        let drop_capabilities = self
+            .drops_capabilities
+            .then(|| self.dropping(self.pad.header));
         unmap
             .chain(vdso.map(|moved| self.moving(moved, Complaint::Vdso)))
             .chain(staged.map(|moved| self.moving(moved, Complaint::Memory)))
+            .chain(
+                self.program
+                    .into_iter()
+                    .flat_map(move |fd| [self.naming(self.pad.header), close(fd)]),
+            )
+            .chain(drop_capabilities)
             .chain([
                 base(u64::from(n::ARCH_SET_FS), fs),
                 base(ARCH_SET_GS, gs),
-                close,
+                close(self.error_fd),
             ])
+    }
+
+    /// Tells the kernel which program the process runs. It listens only when the program that it knows is not mapped any more
+    /// (`replace_mm_exe_file` in kernel/fork.c); if it does not, the process goes on without.
+    fn naming(&self, header: u64) -> Operation {
+        let memory = header + offset_of!(Header, memory) as u64;
+        let size = size_of::<p::prctl_mm_map>() as u64;
+        let what = [p::PR_SET_MM, p::PR_SET_MM_MAP].map(u64::from);
+        Operation {
+            mask: 0,
+            ..self.operation(
+                n::__NR_prctl,
+                [what[0], what[1], memory, size, 0, 0],
+                Complaint::Own,
+            )
+        }
+    }
+
+    fn dropping(&self, header: u64) -> Operation {
+        let capabilities = header + offset_of!(Header, capabilities) as u64;
+        let data = capabilities + Capabilities::DATA_AT as u64;
+        let arguments = [capabilities, data, 0, 0, 0, 0];
+        self.operation(n::__NR_capset, arguments, Complaint::Capabilities)
     }
 }
 
@@ -253,7 +308,13 @@ mod tests {
             own,
             bases: (0x1000, 0),
             error_fd: 9,
-            texts: 0x9000,
+            pad: Pad {
+                header: 0x8000,
+                texts: 0x9000,
+                ..Pad::at(0x7000, Room::default())
+            },
+            program: None,
+            drops_capabilities: false,
         }
     }
 
@@ -291,6 +352,21 @@ mod tests {
     }
 
     #[test]
+    fn the_program_is_named_when_the_restorer_is_gone_and_before_the_privilege_goes() {
+        let own = [Span::new(0x500_0000, 0x500_2000)];
+        let work = Work {
+            program: Some(7),
+            drops_capabilities: true,
+            ..work(&own)
+        };
+        let all: Vec<_> = work.operations([].into_iter(), [].into_iter()).collect();
+        let numbers: Vec<_> = all.iter().map(|one| one.number as u32).collect();
+        let wanted = [n::__NR_munmap, n::__NR_prctl, n::__NR_close, n::__NR_capset];
+        assert_eq!(numbers[..4], wanted);
+        assert_eq!(all.len() - own.len(), FIXED_OPERATIONS);
+    }
+
+    #[test]
     fn a_complaint_points_to_its_text() {
         let own = [Span::new(0x500_0000, 0x500_2000)];
         let lines: String = texts().collect();
@@ -321,7 +397,7 @@ mod tests {
             assert!(pad.operations >= pad.header + size_of::<Header>() as u64);
             assert_eq!(
                 pad.slots - pad.operations,
-                ((operations + 3) * size_of::<Operation>()) as u64
+                ((operations + FIXED_OPERATIONS) * size_of::<Operation>()) as u64
             );
             assert_eq!(
                 pad.signals - pad.slots,

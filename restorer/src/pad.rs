@@ -11,17 +11,20 @@ use ckpt_image::PAGE;
 use ckpt_image::context::Registers;
 use ckpt_image::reader::Image;
 use ckpt_image::signals::Pending;
+use ckpt_sys::calls::Capabilities;
 use ckpt_sys::handover::Handover;
 use ckpt_sys::kernel::SignalInfo;
 use ckpt_sys::{Errno, calls};
 use linux_raw_sys::general as n;
-use restart::operations::{DEFAULT_MXCSR, Header, Operation, Pad as Places, Slot, texts};
+use restart::operations::{DEFAULT_MXCSR, Header, Operation, Pad as Places, Slot, Work, texts};
 use restart::report::{Cause, Error, Exit, Object};
 use restart::threads::{self, with_new_sender};
 
+use crate::image_file::kernel_path;
 use crate::memory::Memory;
+use crate::rights::Rights;
 use crate::steps::map_new;
-use crate::{Result, output};
+use crate::{Result, output, process};
 
 global_asm!(
     include_str!("../../asm/pad.S"),
@@ -34,6 +37,10 @@ global_asm!(
     SIBLINGS = const offset_of!(Header, siblings),
     ARRIVED = const offset_of!(Header, arrived),
     GATE = const offset_of!(Header, gate),
+    DROPS_CAPABILITIES = const offset_of!(Header, drops_capabilities),
+    CAPABILITIES = const offset_of!(Header, capabilities),
+    CAPABILITIES_DATA = const offset_of!(Header, capabilities) + Capabilities::DATA_AT,
+    CAPSET = const n::__NR_capset,
     SIGNALS = const offset_of!(Slot, signals),
     SIGNALS_END = const offset_of!(Slot, signals_end),
     SLOT_ERROR = const offset_of!(Slot, error),
@@ -80,9 +87,18 @@ fn failed(errno: Errno) -> Error<'static> {
     )
 }
 
+/// Opens the program that the process ran, if it is still to be found, for stage 2 to name it to the kernel.
+fn open_program(image: &Image<'static>) -> Option<u32> {
+    let path = kernel_path(image.process.program).ok()?;
+    let program = calls::open(path.as_c_str(), n::O_RDONLY | n::O_NONBLOCK).ok()?;
+    let above = output::error_fd().max(0) as usize;
+    let number = calls::fcntl(program.number(), n::F_DUPFD_CLOEXEC, above);
+    number.ok().map(|number| number as u32)
+}
+
 impl Pad {
     /// Maps and fills the pad.
-    pub fn build(image: &Image<'static>, memory: &Memory) -> Result<Self> {
+    pub fn build(image: &Image<'static>, memory: &Memory, rights: &Rights) -> Result<Self> {
         let span = memory.layout.pad;
         let places = Places::at(span.start, memory.layout.room);
         let flags = n::MAP_PRIVATE | n::MAP_ANONYMOUS;
@@ -103,7 +119,14 @@ impl Pad {
             REGISTERS.rax = handover;
 
             let mut next = places.operations as *mut Operation;
-            let work = memory.work(image, places.texts);
+            let program = rights.may_restore().then(|| open_program(image)).flatten();
+            let to_drop = rights.still_to_drop(image);
+            let work = Work {
+                program,
+                drops_capabilities: to_drop.is_some(),
+                ..memory.work(image)
+            };
+            let [inheritable, permitted, effective] = to_drop.unwrap_or_default();
             for operation in work.operations(memory.vdso_moves(image), memory.staged(image)) {
                 next.write(operation);
                 next = next.add(1);
@@ -116,14 +139,17 @@ impl Pad {
                 siblings: memory.layout.room.siblings as u32,
                 arrived: 0,
                 gate: 0,
-                padding: 0,
+                drops_capabilities: to_drop.is_some().into(),
                 registers: REGISTERS,
+                capabilities: Capabilities::new(effective, permitted, inheritable),
+                memory: process::description(&image.process.memory, &[], program),
                 handover: Handover {
                     pad: span.start,
                     pad_length: span.len(),
                     clock_gettime,
                     vdso: memory.vdso(image),
                     offsets,
+                    user_namespace: rights.user_namespace(),
                 },
             });
 

@@ -86,7 +86,20 @@ fn set_attributes(image: &Image<'static>) {
 /// # Errors
 /// Those of prctl(2).
 pub fn describe_memory(memory: &MemoryMap, auxv: &[u8]) -> core::result::Result<(), Errno> {
-    let map = p::prctl_mm_map {
+    let map = description(memory, auxv, None);
+    let arguments = [
+        p::PR_SET_MM_MAP as usize,
+        &raw const map as usize,
+        size_of_val(&map),
+        0,
+    ];
+    // SAFETY: the option takes the address of such a struct, which only describes the address space to the kernel.
+    unsafe { calls::prctl(p::PR_SET_MM, arguments) }.map(drop)
+}
+
+/// What the kernel is told of the memory, and of the program if that is open as `program`.
+pub fn description(memory: &MemoryMap, auxv: &[u8], program: Option<u32>) -> p::prctl_mm_map {
+    p::prctl_mm_map {
         start_code: memory.start_code,
         end_code: memory.end_code,
         start_data: memory.start_data,
@@ -100,16 +113,8 @@ pub fn describe_memory(memory: &MemoryMap, auxv: &[u8]) -> core::result::Result<
         env_end: memory.env_end,
         auxv: auxv.as_ptr() as *mut u64,
         auxv_size: auxv.len() as u32,
-        exe_fd: u32::MAX,
-    };
-    let arguments = [
-        p::PR_SET_MM_MAP as usize,
-        &raw const map as usize,
-        size_of_val(&map),
-        0,
-    ];
-    // SAFETY: the option takes the address of such a struct, which only describes the address space to the kernel.
-    unsafe { calls::prctl(p::PR_SET_MM, arguments) }.map(drop)
+        exe_fd: program.unwrap_or(u32::MAX),
+    }
 }
 
 fn set_dispositions(image: &Image<'static>) -> Result<()> {

@@ -113,6 +113,20 @@ fn show_arguments(arguments: &[u8]) {
     let _ = process::describe_memory(&memory, &[]);
 }
 
+/// Has the kernel show the arguments to whoever looks at the command line of a process that stays the restorer: it shows what
+/// lies in anonymous memory only (`get_mm_cmdline` in fs/proc/base.c), which the data segment is not.
+pub fn stay_visible() {
+    let room = &raw const ARGUMENTS;
+    // SAFETY: the arguments were copied before anything else was done, and are not written any more.
+    let room: &[u8] = unsafe { &*room };
+    let used = room.len() - room.iter().rev().take_while(|&&byte| byte == 0).count();
+    let mut copy = MapVec::new();
+    // The last argument ends with a NUL, too.
+    if copy.extend(&room[..room.len().min(used + 1)]).is_ok() {
+        show_arguments(copy.leak());
+    }
+}
+
 /// Removes the stack that the kernel has made: the program's own may have been in the same place. If it cannot be found it
 /// stays, and goes with everything else in stage 2.
 fn unmap_kernel_stack() {

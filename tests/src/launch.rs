@@ -42,6 +42,7 @@ pub struct Launch {
     random_addresses: bool,
     clock_offset: Option<i64>,
     checkpoint_signal: i32,
+    stands_in: bool,
 }
 
 impl Launch {
@@ -60,6 +61,7 @@ impl Launch {
             random_addresses: true,
             clock_offset: None,
             checkpoint_signal: CHECKPOINT_SIGNAL,
+            stands_in: false,
         };
         // Without HOME, programs look the user up when they start, for which libc asks a daemon through a socket.
         launch
@@ -119,6 +121,13 @@ impl Launch {
     #[must_use]
     pub fn checkpoint_signal(mut self, signal: i32) -> Self {
         self.checkpoint_signal = signal;
+        self
+    }
+
+    /// Says whether this starts a restorer that stands in for the program (`--pid`), by way of another program.
+    #[must_use]
+    pub fn standing_in(mut self, stands_in: bool) -> Self {
+        self.stands_in = stands_in;
         self
     }
 
@@ -202,6 +211,8 @@ impl Launch {
         if nobody {
             command.uid(NOBODY).gid(NOBODY);
         }
+        let is_restorer = self.program == artefacts::restorer();
+        let stands_in = self.stands_in || is_restorer && self.args.iter().any(|arg| arg == "--pid");
         let mut closed = Vec::new();
         let mut errors = PathBuf::from("err");
         for (number, output) in (1..).zip(self.outputs) {
@@ -239,6 +250,7 @@ impl Launch {
             place.path().to_owned(),
             errors,
             self.checkpoint_signal,
+            stands_in,
         )
     }
 }

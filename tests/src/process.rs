@@ -23,6 +23,8 @@ pub struct Process {
     place: PathBuf,
     errors: PathBuf,
     checkpoint_signal: i32,
+    /// Whether it is a restorer that stands in for a program that runs in a process of its own (`--pid`).
+    stands_in: bool,
 }
 
 impl Process {
@@ -31,12 +33,14 @@ impl Process {
         place: PathBuf,
         errors: PathBuf,
         checkpoint_signal: i32,
+        stands_in: bool,
     ) -> Self {
         Self {
             child,
             errors: place.join(errors),
             place,
             checkpoint_signal,
+            stands_in,
         }
     }
 
@@ -44,6 +48,29 @@ impl Process {
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The id, as it is here, of the process in which the program runs: the same, unless the restorer stands in for it.
+    #[must_use]
+    pub fn program(&self) -> u32 {
+        let stands_in = self.stands_in.then(|| self.children());
+        let is_guard = |pid: &u32| {
+            fs::read_to_string(format!("/proc/{pid}/comm"))
+                .is_ok_and(|name| name.trim_end() == "restorer-guard")
+        };
+        let program = stands_in.and_then(|all| all.into_iter().find(|pid| !is_guard(pid)));
+        program.unwrap_or(self.child.id())
+    }
+
+    /// Its children.
+    #[must_use]
+    pub fn children(&self) -> Vec<u32> {
+        let pid = self.child.id();
+        let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+        list.unwrap_or_default()
+            .split_whitespace()
+            .filter_map(|pid| pid.parse().ok())
+            .collect()
     }
 
     /// Sends it a signal.
@@ -120,7 +147,7 @@ impl Process {
 
     /// A line of `/proc/PID/status`.
     fn status(&self, name: &str) -> Option<String> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).ok()?;
+        let status = fs::read_to_string(format!("/proc/{}/status", self.program())).ok()?;
         let value = status.lines().find_map(|line| line.strip_prefix(name))?;
         Some(value.trim().to_owned())
     }
@@ -226,10 +253,26 @@ impl Process {
             .collect()
     }
 
-    /// Kills it with SIGKILL, and returns when it is gone.
+    /// Kills it with SIGKILL, and returns when it is gone, with the program if it stands in for one.
     pub fn kill(&mut self) {
+        let program = self.program();
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if program != self.pid() {
+            until("the end of the program", || is_gone(program).then_some(()));
+        }
+    }
+
+    /// Kills it with SIGKILL, and returns when its process id is free: the writer of an image, which has ended by itself but may
+    /// not be reaped yet, has it as that of its process group.
+    pub fn kill_and_free_id(&mut self) {
+        self.kill();
+        let group = -self.child.id().cast_signed();
+        until("the end of the process group", || {
+            // SAFETY: the call takes plain numbers.
+            let exists = unsafe { libc::kill(group, 0) } == 0;
+            (!exists).then_some(())
+        });
     }
 
     /// Kills it with all its descendants, the writer of an image among them.
@@ -264,7 +307,7 @@ impl Process {
     /// If it has ended.
     #[must_use]
     pub fn portrait(&self) -> Portrait {
-        Portrait::of(self.pid()).expect("the process lives")
+        Portrait::of(self.program()).expect("the process lives")
     }
 
     /// Waits until a restored process looks as it did before.
@@ -275,7 +318,7 @@ impl Process {
         let start = Instant::now();
         until("the restored process to look as before", || {
             self.assert_lives("instead of going on");
-            let now = Portrait::of(self.pid())?;
+            let now = Portrait::of(self.program())?;
             if now == *before {
                 return Some(());
             }
@@ -300,6 +343,12 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.kill_group();
     }
+}
+
+/// Whether a process has ended; whoever has to reap it may not have done that.
+fn is_gone(pid: u32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/status"))
+        .map_or(true, |status| status.contains("State:\tZ"))
 }
 
 /// Changes when a file is replaced by another.

@@ -196,6 +196,12 @@ impl Program {
         process
     }
 
+    /// Whether it gets its old process id at each restart.
+    #[must_use]
+    pub fn keeps_ids(&self) -> bool {
+        self.words("restorer").any(|option| option == "--pid")
+    }
+
     /// Restores it from `myckpt`.
     #[must_use]
     pub fn restore(&self, place: &Place) -> Process {

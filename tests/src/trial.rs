@@ -56,6 +56,7 @@ pub struct Trial<'a> {
     threads: u32,
     signal: i32,
     ends: bool,
+    restorer: Vec<&'a str>,
     afterwards: Box<dyn Fn(&Place) + 'a>,
 }
 
@@ -78,6 +79,7 @@ impl<'a> Trial<'a> {
             threads: 1,
             signal: CHECKPOINT_SIGNAL,
             ends: false,
+            restorer: Vec::new(),
             afterwards: Box::new(|_| ()),
         }
     }
@@ -100,6 +102,13 @@ impl<'a> Trial<'a> {
     #[must_use]
     pub fn ends_at_checkpoints(mut self) -> Self {
         self.ends = true;
+        self
+    }
+
+    /// Another option for each restart.
+    #[must_use]
+    pub fn restorer(mut self, option: &'a str) -> Self {
+        self.restorer.push(option);
         self
     }
 
@@ -131,7 +140,8 @@ impl<'a> Trial<'a> {
                 if let Some(status) = self.interrupt(&mut process, &mut random) {
                     break status;
                 }
-                process = Launch::restorer(["myckpt"])
+                process = Launch::restorer(&self.restorer)
+                    .arg("myckpt")
                     .checkpoint_signal(self.signal)
                     .start(&place);
                 generation += 1;
@@ -208,7 +218,11 @@ impl<'a> Trial<'a> {
         }
         // What it writes from here on is written again after the restart.
         sleep(random.shorter_than(Duration::from_millis(30)));
-        process.kill();
+        if self.restorer.contains(&"--pid") {
+            process.kill_and_free_id();
+        } else {
+            process.kill();
+        }
         None
     }
 }

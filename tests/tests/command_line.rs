@@ -37,6 +37,7 @@ fn help_and_version() {
         "--allow-changed",
         "--file",
         "--truncate",
+        "--pid",
         "--version",
     ] {
         assert!(out.contains(word), "{word} is not in: {out}");

@@ -59,7 +59,11 @@ fn comes_back(program: &Program) {
                 "the image takes {on_disk} bytes of the disk"
             );
         }
-        process.kill();
+        if program.keeps_ids() {
+            process.kill_and_free_id();
+        } else {
+            process.kill();
+        }
         process = program.restore(&place);
         if !program.changes_its_memory() {
             process.wait_until_it_looks_like(&before);

@@ -10,8 +10,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use ckpt_tests::{
-    Client, Launch, Place, Process, Random, Service, Trial, free_port, generations, look, rounds,
-    tool, until, workload,
+    Client, Launch, Place, Process, Random, Service, free_port, generations, look, rounds, tool,
+    until,
 };
 
 /// What a step leaves behind: up to 200 characters.
@@ -383,15 +383,4 @@ fn serves(process: &mut Process, port: u16, content: &[u8]) {
         fetch(port).ok()
     });
     assert!(answer.ends_with(content), "another file");
-}
-
-/// A server and its clients in one process.
-#[test]
-#[ignore = "before Python 3.12, asyncio knows its loop by the process id, which is new"]
-fn python3_asyncio_over_a_unix_socket() {
-    let Some(program) = tool("asyncio", "python3") else {
-        return;
-    };
-    let launch = || Launch::under_libckpt(&program).arg(workload("asyncio_unix.py"));
-    Trial::new("asyncio", launch).run();
 }

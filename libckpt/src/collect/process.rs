@@ -13,7 +13,6 @@ use crate::failure::{Doing, Failure, failure};
 pub struct Strings {
     auxv: Line<4096>,
     directory: Path,
-    program: Path,
 }
 
 impl Strings {
@@ -47,17 +46,17 @@ impl Strings {
             auxv: files::read_small(c"/proc/thread-self/auxv")
                 .doing(format_args!("the auxiliary vector"))?,
             directory,
-            program: files::read_link(c"/proc/thread-self/exe").unwrap_or_default(),
         })
     }
 }
 
-/// Reads everything else. `umask`, `dumpable` and `limits` are handed in because they were read, or changed, before.
+/// Reads everything else. What is handed in was read, or changed, before.
 ///
 /// # Errors
 /// [`Failure`] if something cannot be read, or is of a kind that is not supported.
 pub fn collect<'s>(
     strings: &'s Strings,
+    program: &'s Path,
     umask: u32,
     dumpable: u32,
     limits: [[u64; 2]; LIMITS],
@@ -97,7 +96,7 @@ pub fn collect<'s>(
             timer(n::ITIMER_VIRTUAL),
             timer(n::ITIMER_PROF),
         ],
-        program: strings.program.as_bytes(),
+        program: program.as_bytes(),
     })
 }
 

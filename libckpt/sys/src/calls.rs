@@ -69,12 +69,16 @@ plain! {
     getpgid = __NR_getpgid(pid: i32);
     /// getsid(2)
     getsid = __NR_getsid(pid: i32);
+    /// unshare(2)
+    unshare = __NR_unshare(flags: u32);
     /// geteuid(2)
     geteuid = __NR_geteuid();
     /// getegid(2)
     getegid = __NR_getegid();
     /// kill(2)
     kill = __NR_kill(pid: i32, signal: i32);
+    /// pidfd_send_signal(2), as though by kill(2)
+    kill_by_descriptor = __NR_pidfd_send_signal(process: i32, signal: i32);
     /// tgkill(2)
     tgkill = __NR_tgkill(pid: i32, tid: i32, signal: i32);
     /// getpriority(2); 20 minus the nice value
@@ -888,6 +892,76 @@ pub unsafe fn fork_quietly() -> Result<i32, Errno> {
     Ok(pid as i32)
 }
 
+/// fork(2) that gives the child the process id `pid` in the namespace for children (clone3(2), `set_tid`): 0 in the child, in
+/// the parent the id that it has for the parent.
+///
+/// # Safety
+/// As for [`fork_quietly`].
+///
+/// # Errors
+/// Those of clone3(2): `EPERM` without a privilege, `EEXIST` if the id is taken, `EINVAL` if it is too large.
+pub unsafe fn fork_with_id(pid: i32) -> Result<i32, Errno> {
+    let arguments = n::clone_args {
+        flags: 0,
+        pidfd: 0,
+        child_tid: 0,
+        parent_tid: 0,
+        exit_signal: u64::from(n::SIGCHLD),
+        stack: 0,
+        stack_size: 0,
+        tls: 0,
+        set_tid: &raw const pid as u64,
+        set_tid_size: 1,
+        cgroup: 0,
+    };
+    let (address, size) = (&raw const arguments as usize, size_of_val(&arguments));
+    // SAFETY: the kernel reads the struct and the id; without CLONE_VM the child goes on with a copy of the stack.
+    let pid = unsafe { call(n::__NR_clone3, [address, size])? };
+    Ok(pid as i32)
+}
+
+/// What has become of a child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It has ended with this status.
+    Exited(i32),
+    /// This signal has ended it.
+    Killed(i32),
+    /// This signal has stopped it.
+    Stopped(i32),
+    /// It goes on.
+    Continued,
+}
+
+/// waitid(2) without waiting: what has become of the child `pid`, if anything has since the last time.
+///
+/// # Errors
+/// Those of the system call.
+pub fn change_of(pid: i32) -> Result<Option<Change>, Errno> {
+    let mut info: SignalInfo = [0; 128];
+    let options = n::WEXITED | n::WSTOPPED | n::WCONTINUED | n::WNOHANG;
+    let arguments = [
+        n::P_PID as usize,
+        pid as usize,
+        info.as_mut_ptr() as usize,
+        options as usize,
+        0,
+    ];
+    // SAFETY: the kernel writes one siginfo_t.
+    unsafe { call(n::__NR_waitid, arguments)? };
+    // Offsets of si_code and si_status (include/uapi/asm-generic/siginfo.h).
+    let field =
+        |at: usize| i32::from_ne_bytes([info[at], info[at + 1], info[at + 2], info[at + 3]]);
+    let status = field(24);
+    Ok(match field(8) as u32 {
+        n::CLD_EXITED => Some(Change::Exited(status)),
+        n::CLD_KILLED | n::CLD_DUMPED => Some(Change::Killed(status)),
+        n::CLD_STOPPED => Some(Change::Stopped(status)),
+        n::CLD_CONTINUED => Some(Change::Continued),
+        _ => None,
+    })
+}
+
 /// Waits until process `pid` has ended, if the kernel can (since 5.3).
 ///
 /// # Errors
@@ -968,15 +1042,28 @@ pub fn signal_mask(how: u32, set: Option<SignalSet>) -> Result<SignalSet, Errno>
 /// # Errors
 /// `EAGAIN` if none is pending.
 pub fn take_pending(set: SignalSet) -> Result<(i32, SignalInfo), Errno> {
-    let mut info: SignalInfo = [0; 128];
     let no_time = [0u64; 2];
+    take_signal(set, no_time.as_ptr() as usize)
+}
+
+/// rt_sigtimedwait(2) without a limit: waits for the next signal of `set`, and takes it.
+///
+/// # Errors
+/// `EINTR` if something else came between.
+pub fn next_signal(set: SignalSet) -> Result<(i32, SignalInfo), Errno> {
+    take_signal(set, 0)
+}
+
+/// Takes a signal of `set`; `time` is 0 or the address of a time.
+fn take_signal(set: SignalSet, time: usize) -> Result<(i32, SignalInfo), Errno> {
+    let mut info: SignalInfo = [0; 128];
     let arguments = [
         &raw const set as usize,
         info.as_mut_ptr() as usize,
-        no_time.as_ptr() as usize,
+        time,
         size_of::<SignalSet>(),
     ];
-    // SAFETY: the kernel reads two structs and writes one.
+    // SAFETY: the kernel reads one or two structs and writes one.
     let signal = unsafe { call(n::__NR_rt_sigtimedwait, arguments)? };
     Ok((signal as i32, info))
 }
@@ -1017,6 +1104,26 @@ pub fn queue_signal(tid: i32, signal: i32, info: &SignalInfo) -> Done {
         }
     };
     sent.map(drop)
+}
+
+/// rt_sigqueueinfo(2) to another process, which takes only what does not say that kill(2) or the kernel has sent it.
+///
+/// # Errors
+/// Those of the system call.
+pub fn queue_signal_to(pid: i32, signal: i32, info: &SignalInfo) -> Done {
+    let arguments = [pid as usize, signal as usize, info.as_ptr() as usize];
+    // SAFETY: the kernel reads one struct.
+    unsafe { call(n::__NR_rt_sigqueueinfo, arguments) }.map(drop)
+}
+
+/// mount(2) of a file system that has no device, by the name of its type.
+///
+/// # Errors
+/// Those of the system call.
+pub fn mount(kind: &CStr, at: &CStr, flags: u32) -> Done {
+    let (kind, at) = (kind.as_ptr() as usize, at.as_ptr() as usize);
+    // SAFETY: the kernel reads strings.
+    unsafe { call(n::__NR_mount, [kind, at, kind, flags as usize, 0]) }.map(drop)
 }
 
 /// futex(2), `FUTEX_WAIT`: sleeps while `word` is `expected`, at most `nanoseconds` if given. It can return for no reason.
@@ -1235,27 +1342,48 @@ pub fn set_groups(groups: &[u32]) -> Done {
     unsafe { call(n::__NR_setgroups, [groups.len(), groups.as_ptr() as usize]).map(drop) }
 }
 
-/// capset(2) of this thread: effective, permitted and inheritable capabilities.
+/// What capset(2) takes.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Capabilities {
+    header: n::__user_cap_header_struct,
+    data: [n::__user_cap_data_struct; 2],
+}
+
+impl Capabilities {
+    /// Where the second argument of the call lies, in bytes from the first one.
+    pub const DATA_AT: usize = core::mem::offset_of!(Self, data);
+
+    /// Those of the caller.
+    #[must_use]
+    pub fn new(effective: u64, permitted: u64, inheritable: u64) -> Self {
+        let word = |shift: u32| n::__user_cap_data_struct {
+            effective: (effective >> shift) as u32,
+            permitted: (permitted >> shift) as u32,
+            inheritable: (inheritable >> shift) as u32,
+        };
+        Self {
+            header: n::__user_cap_header_struct {
+                version: n::_LINUX_CAPABILITY_VERSION_3,
+                pid: 0,
+            },
+            data: [word(0), word(32)],
+        }
+    }
+}
+
+/// capset(2) for the caller.
 ///
 /// # Errors
 /// Those of the system call.
 pub fn set_capabilities(effective: u64, permitted: u64, inheritable: u64) -> Done {
-    let mut header = n::__user_cap_header_struct {
-        version: n::_LINUX_CAPABILITY_VERSION_3,
-        pid: 0,
-    };
-    let word = |shift: u32| n::__user_cap_data_struct {
-        effective: (effective >> shift) as u32,
-        permitted: (permitted >> shift) as u32,
-        inheritable: (inheritable >> shift) as u32,
-    };
-    let data = [word(0), word(32)];
+    let mut new = Capabilities::new(effective, permitted, inheritable);
     // SAFETY: the kernel reads the header and, in this version, two structs; it writes the version it wants to the
     // header only if it does not know ours, which every kernel since 2.6.26 does.
     unsafe {
         call(
             n::__NR_capset,
-            [&raw mut header as usize, data.as_ptr() as usize],
+            [&raw mut new.header as usize, new.data.as_ptr() as usize],
         )
         .map(drop)
     }

@@ -16,4 +16,6 @@ pub struct Handover {
     pub vdso: u64,
     /// What the program is to see beyond the kernel's clocks, as in the image.
     pub offsets: [u64; CLOCKS],
+    /// Inode of the user namespace that was made for the process, in which it cannot see all of its groups; 0 if there is none.
+    pub user_namespace: u64,
 }

@@ -194,19 +194,25 @@ pub fn machine_id() -> [u8; 16] {
 /// Inodes of the namespaces of this process.
 #[must_use]
 pub fn namespaces() -> [u64; NAMESPACES] {
-    NAMESPACE_NAMES.map(|name| {
-        let path = Line::<64>::format(format_args!("/proc/thread-self/ns/{name}"));
-        calls::stat_at(calls::AT_FDCWD, path.as_c_str(), 0).map_or(0, |stat| stat.st_ino)
-    })
+    NAMESPACE_NAMES.map(namespace)
 }
 
 /// Inode of the PID namespace of this process.
 #[must_use]
 pub fn pid_namespace() -> u64 {
-    namespaces()[NAMESPACE_NAMES
-        .iter()
-        .position(|&name| name == "pid")
-        .unwrap_or_default()]
+    namespace("pid")
+}
+
+/// Inode of the user namespace of this process.
+#[must_use]
+pub fn user_namespace() -> u64 {
+    namespace("user")
+}
+
+/// Inode of a namespace of this process, 0 if the kernel has none of that name.
+fn namespace(name: &str) -> u64 {
+    let path = Line::<64>::format(format_args!("/proc/thread-self/ns/{name}"));
+    calls::stat_at(calls::AT_FDCWD, path.as_c_str(), 0).map_or(0, |stat| stat.st_ino)
 }
 
 /// Whether process `pid` exists, started at `start_time`, and is more than a zombie.
