@@ -14,7 +14,7 @@ use ckpt_image::signals::Pending;
 use ckpt_sys::calls::Capabilities;
 use ckpt_sys::handover::Handover;
 use ckpt_sys::kernel::SignalInfo;
-use ckpt_sys::{Errno, calls};
+use ckpt_sys::{Errno, calls, memory_map};
 use linux_raw_sys::general as n;
 use restart::operations::{DEFAULT_MXCSR, Header, Operation, Pad as Places, Slot, Work, texts};
 use restart::report::{Cause, Error, Exit, Object};
@@ -24,7 +24,7 @@ use crate::image_file::kernel_path;
 use crate::memory::Memory;
 use crate::rights::Rights;
 use crate::steps::map_new;
-use crate::{Result, output, process};
+use crate::{Result, output};
 
 global_asm!(
     include_str!("../../asm/pad.S"),
@@ -142,7 +142,7 @@ impl Pad {
                 drops_capabilities: to_drop.is_some().into(),
                 registers: REGISTERS,
                 capabilities: Capabilities::new(effective, permitted, inheritable),
-                memory: process::description(&image.process.memory, &[], program),
+                memory: memory_map::description(&image.process.memory, &[], program),
                 handover: Handover {
                     pad: span.start,
                     pad_length: span.len(),

@@ -1,9 +1,8 @@
 //! What the kernel keeps of a process as a whole.
 
-use ckpt_image::process::MemoryMap;
 use ckpt_image::reader::Image;
 use ckpt_image::signals::Pending;
-use ckpt_sys::{Errno, calls};
+use ckpt_sys::{Errno, calls, memory_map};
 use linux_raw_sys::general as n;
 use linux_raw_sys::prctl as p;
 use restart::report::{Cause, Error, Exit, Object};
@@ -28,7 +27,7 @@ pub fn restore(image: &Image<'static>) -> Result<()> {
     let _ = calls::umask(process.umask);
     set_name(&process.name)?;
     set_attributes(image);
-    describe_memory(&process.memory, process.auxv)
+    memory_map::describe(&process.memory, process.auxv)
         .map_err(failed("cannot describe its memory to the kernel"))?;
     set_dispositions(image)?;
     queue_pending(image)
@@ -78,42 +77,6 @@ fn set_attributes(image: &Image<'static>) {
             "the nice value {}: not permitted; the program goes on without",
             process.nice
         ));
-    }
-}
-
-/// Tells the kernel where the parts of the memory are, and the auxiliary vector if there is a new one.
-///
-/// # Errors
-/// Those of prctl(2).
-pub fn describe_memory(memory: &MemoryMap, auxv: &[u8]) -> core::result::Result<(), Errno> {
-    let map = description(memory, auxv, None);
-    let arguments = [
-        p::PR_SET_MM_MAP as usize,
-        &raw const map as usize,
-        size_of_val(&map),
-        0,
-    ];
-    // SAFETY: the option takes the address of such a struct, which only describes the address space to the kernel.
-    unsafe { calls::prctl(p::PR_SET_MM, arguments) }.map(drop)
-}
-
-/// What the kernel is told of the memory, and of the program if that is open as `program`.
-pub fn description(memory: &MemoryMap, auxv: &[u8], program: Option<u32>) -> p::prctl_mm_map {
-    p::prctl_mm_map {
-        start_code: memory.start_code,
-        end_code: memory.end_code,
-        start_data: memory.start_data,
-        end_data: memory.end_data,
-        start_brk: memory.start_brk,
-        brk: memory.brk,
-        start_stack: memory.start_stack,
-        arg_start: memory.arg_start,
-        arg_end: memory.arg_end,
-        env_start: memory.env_start,
-        env_end: memory.env_end,
-        auxv: auxv.as_ptr() as *mut u64,
-        auxv_size: auxv.len() as u32,
-        exe_fd: program.unwrap_or(u32::MAX),
     }
 }
 

@@ -4,15 +4,14 @@ use core::arch::global_asm;
 use core::ffi::{CStr, c_char};
 use core::panic::PanicInfo;
 
-use ckpt_image::process::MemoryMap;
 use ckpt_image::segments::Span;
 use ckpt_sys::bytes::lines;
 use ckpt_sys::maps::MapsLine;
-use ckpt_sys::{MapVec, calls, files, proc};
+use ckpt_sys::{MapVec, calls, files, memory_map};
 use linux_raw_sys::general as n;
 use restart::report::{Cause, Error, Exit, Object};
 
-use crate::{output, process};
+use crate::output;
 
 global_asm!(include_str!("../../asm/start.S"), begin = sym begin);
 global_asm!(include_str!("../../asm/memory.S"));
@@ -91,26 +90,13 @@ unsafe fn copy_arguments(kernel_stack: *const usize, to: &mut [u8]) -> Option<&[
 /// the program's own is mapped not far above, that would grow down to them. Where this is not possible the image is refused
 /// (`host::check`).
 fn show_arguments(arguments: &[u8]) {
-    let (Ok(stat), Ok(brk)) = (proc::ProcessStat::of_this_thread(), calls::heap_end()) else {
+    let Ok(mut memory) = memory_map::read() else {
         return;
     };
     let span = arguments.as_ptr_range();
-    let (arg_start, arg_end) = (span.start as u64, span.end as u64);
-    // Field numbers of proc_pid_stat(5).
-    let memory = MemoryMap {
-        start_code: stat.field(26),
-        end_code: stat.field(27),
-        start_data: stat.field(45),
-        end_data: stat.field(46),
-        start_brk: stat.field(47),
-        brk,
-        start_stack: stat.field(28),
-        arg_start,
-        arg_end,
-        env_start: arg_end,
-        env_end: arg_end,
-    };
-    let _ = process::describe_memory(&memory, &[]);
+    (memory.arg_start, memory.arg_end) = (span.start as u64, span.end as u64);
+    (memory.env_start, memory.env_end) = (memory.arg_end, memory.arg_end);
+    let _ = memory_map::describe(&memory, &[]);
 }
 
 /// Has the kernel show the arguments to whoever looks at the command line of a process that stays the restorer: it shows what

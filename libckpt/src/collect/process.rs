@@ -1,8 +1,8 @@
 //! Attributes of the process as a whole.
 
-use ckpt_image::process::{LIMITS, MemoryMap, Process};
+use ckpt_image::process::{LIMITS, Process};
 use ckpt_sys::line::{Path, Text};
-use ckpt_sys::{Line, calls, files, proc};
+use ckpt_sys::{Line, calls, files, memory_map};
 use linux_raw_sys::general as n;
 use linux_raw_sys::prctl::{PR_GET_CHILD_SUBREAPER, PR_GET_PDEATHSIG, PR_GET_TIMERSLACK};
 
@@ -62,25 +62,10 @@ pub fn collect<'s>(
     limits: [[u64; 2]; LIMITS],
 ) -> Result<Process<'s>, Failure> {
     check_timers()?;
-    let stat = proc::ProcessStat::of_this_thread().doing(format_args!("/proc/thread-self/stat"))?;
     let name = main_name();
-    let brk = calls::heap_end().doing(format_args!("the end of the heap"))?;
     let timer = |which| calls::interval_timer(which).unwrap_or_default();
     Ok(Process {
-        // Field numbers of proc_pid_stat(5).
-        memory: MemoryMap {
-            start_code: stat.field(26),
-            end_code: stat.field(27),
-            start_data: stat.field(45),
-            end_data: stat.field(46),
-            start_brk: stat.field(47),
-            brk,
-            start_stack: stat.field(28),
-            arg_start: stat.field(48),
-            arg_end: stat.field(49),
-            env_start: stat.field(50),
-            env_end: stat.field(51),
-        },
+        memory: memory_map::read().doing(format_args!("/proc/thread-self/stat"))?,
         auxv: strings.auxv.as_bytes(),
         name,
         umask,

@@ -17,6 +17,7 @@ pub mod kernel;
 pub mod line;
 pub mod map_vec;
 pub mod maps;
+pub mod memory_map;
 pub mod proc;
 pub mod socket_diagnosis;
 pub mod sockets;
