@@ -4,6 +4,7 @@ CARGO ?= cargo
 PREFIX ?= /usr/local
 bindir ?= $(PREFIX)/bin
 libdir ?= $(PREFIX)/lib
+includedir ?= $(PREFIX)/include
 target := $(or $(CARGO_TARGET_DIR),target)
 
 # Debian packages that the tests need beside Rust.
@@ -72,6 +73,7 @@ test-deps:
 install: $(target)/release/restorer $(target)/release/libckpt.so
 	install -D -m 755 $(target)/release/restorer $(DESTDIR)$(bindir)/restorer
 	install -D -m 644 $(target)/release/libckpt.so $(DESTDIR)$(libdir)/libckpt.so
+	install -D -m 644 libckpt/ckpt.h $(DESTDIR)$(includedir)/ckpt.h
 
 $(target)/release/restorer $(target)/release/libckpt.so &:
 	$(MAKE) all

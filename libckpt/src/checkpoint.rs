@@ -22,7 +22,7 @@ use crate::collect::thread::Processors;
 use crate::collect::{credentials, process, relatives};
 use crate::failure::{Doing, Failure};
 use crate::report::{self, Milliseconds, Size};
-use crate::resume::{OTHERS, RESUME};
+use crate::resume::{self, OTHERS, RESUME};
 use crate::settings::{After, EXIT_STATUS, Mode};
 use crate::signal::{self, Interrupted, Owned};
 use crate::snapshot::{self, Kept, Pause};
@@ -232,12 +232,10 @@ fn attempt(
         gid: credentials.gids[0],
     };
     let threads = threads_for_debuggers(interrupted.signal, initiator, &stopped)?;
-    // SAFETY: we run on libckpt's stack.
-    let generation = unsafe { RESUME.get() }.generation;
     let state = write::State {
         header: Header {
             format: FORMAT,
-            generation,
+            generation: resume::generation(),
             pid,
             pid_namespace: proc::pid_namespace(),
             start_time: proc::ProcessStat::of(pid)

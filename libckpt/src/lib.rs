@@ -3,10 +3,11 @@
 //! The life of a checkpoint: `start` (constructor) installs the handler; `signal` is entered when the signal comes;
 //! `threads` says who takes the checkpoint and makes the others wait; `checkpoint` takes the steps one after the other;
 //! the modules below `collect` each read one kind of kernel object; `write` makes the file and `target` puts it under its name; `resume` is where a restored process begins.
-//! `clocks` has the clocks go on in another boot. `interpose` keeps the program from taking the signal away; `alternate` gives its threads stacks for the handler.
+//! `clocks` has the clocks go on in another boot. `api` is what the program can call. `interpose` keeps the program from taking the signal away; `alternate` gives its threads stacks for the handler.
 #![no_std]
 
 mod alternate;
+mod api;
 mod checkpoint;
 mod clocks;
 mod collect;

@@ -21,8 +21,6 @@ use crate::{alternate, clocks, report, signal, snapshot, vdso};
 /// memory.
 #[derive(Debug)]
 pub struct Resume {
-    /// How often the process has been restored.
-    pub generation: u32,
     /// Whether lines on stderr are wanted (descriptor 2 was still the program's stderr).
     pub reports: bool,
     /// The record of the main thread; null if it had ended.
@@ -31,10 +29,17 @@ pub struct Resume {
 
 /// See [`Resume`].
 pub static RESUME: Owned<Resume> = Owned::new(Resume {
-    generation: 0,
     reports: false,
     main: core::ptr::null_mut(),
 });
+
+/// How often the process has been restored.
+static GENERATION: AtomicU32 = AtomicU32::new(0);
+
+/// How often the process has been restored.
+pub fn generation() -> u32 {
+    GENERATION.load(Ordering::Relaxed)
+}
 
 /// Number of the threads beside the main one, filled in likewise. Each of them reads it.
 pub static OTHERS: AtomicU32 = AtomicU32::new(0);
@@ -277,7 +282,7 @@ pub extern "C" fn restored(handover: &Handover) -> ! {
     unsafe { vdso::settle_in(handover.vdso) };
     // SAFETY: we run on libckpt's stack.
     let resume = unsafe { RESUME.get() };
-    resume.generation += 1;
+    GENERATION.fetch_add(1, Ordering::Relaxed);
     role::settle_in();
     role::stay_owner();
     unblock::forget();
