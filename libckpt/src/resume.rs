@@ -15,7 +15,7 @@ use linux_raw_sys::prctl::PR_GET_TID_ADDRESS;
 use crate::collect::credentials;
 use crate::signal::Owned;
 use crate::threads::{ForeignRseq, Thread, park, role, unblock};
-use crate::{alternate, clocks, report, signal, snapshot, vdso};
+use crate::{alternate, clocks, environment, report, signal, snapshot, vdso};
 
 /// What a restored process has to know. It is filled in at a checkpoint and reaches the restored process as part of its
 /// memory.
@@ -300,11 +300,22 @@ pub extern "C" fn restored(handover: &Handover) -> ! {
         calls::wait_while(&READY, ready, None);
     }
     READY.store(0, Ordering::Relaxed);
+    // SAFETY: the restorer has put it there.
+    let variables = unsafe {
+        let (start, length) = (handover.environment, handover.environment_length);
+        core::slice::from_raw_parts(start as *const u8, length as usize)
+    };
+    let changed = environment::change(variables);
     // All others have left the pad, too.
     // SAFETY: nothing is in the pad that is still needed.
     let _ = unsafe { calls::unmap(pad as usize, pad_length as usize) };
     if resume.reports {
         report::remember_stderr();
+    }
+    if let Err(errno) = changed {
+        report::line(format_args!(
+            "the environment cannot be changed: {errno}; the program goes on with what it had"
+        ));
     }
     let refused = NOT_PERMITTED.swap(0, Ordering::Relaxed);
     if refused != 0 {

@@ -288,8 +288,8 @@ fn check_signal(value: &[u8]) -> Result<i32, &'static str> {
     Ok(number as i32)
 }
 
-/// Says on stderr that libckpt is off because of a setting.
-pub fn complain(invalid: &Invalid<'_>) {
+/// Says on stderr what is wrong with a setting, and what follows from that.
+pub fn complain(invalid: &Invalid<'_>, consequence: &str) {
     // The end of the line says what is wrong: a long value is cut, not the line.
     const SHOWN: usize = 100;
     let (value, more) = match invalid.value.get(..SHOWN) {
@@ -298,7 +298,7 @@ pub fn complain(invalid: &Invalid<'_>) {
     };
     let (name, value) = (Text(invalid.name.to_bytes()), Text(value));
     let line = Line::<1024>::format(format_args!(
-        "libckpt: {name}={value}{more}: {}; libckpt is off\n",
+        "libckpt: {name}={value}{more}: {}; {consequence}\n",
         invalid.why
     ));
     // There is nobody else to tell.

@@ -7,7 +7,7 @@ use ckpt_sys::line::Path;
 use ckpt_sys::{calls, files, proc};
 use linux_raw_sys::general as n;
 
-use crate::environment::Environment;
+use crate::environment::{self, Environment};
 use crate::settings::{Settings, complain};
 use crate::signal::Owned;
 use crate::threads::role;
@@ -44,7 +44,7 @@ ctor::declarative::ctor! {
         let environment = Environment::read();
         let settings = match Settings::read(&environment) {
             Ok(settings) => settings,
-            Err(invalid) => return complain(&invalid),
+            Err(invalid) => return complain(&invalid, "libckpt is off"),
         };
         let Ok((stack, alternate)) = map_stacks() else {
             let line = b"libckpt: no memory for its stacks (ENOMEM); libckpt is off\n";
@@ -61,6 +61,7 @@ ctor::declarative::ctor! {
         }
         report::remember_stderr();
         resume::find_rseq();
+        environment::find();
         vdso::find();
         role::settle_in();
         signal::set_stack(stack);
@@ -68,6 +69,24 @@ ctor::declarative::ctor! {
         signal::install(settings.signal);
         // Whatever the parent had blocked: from here on the signal comes through.
         let _ = calls::signal_mask(n::SIG_UNBLOCK, Some(signal_bit(settings.signal)));
+    }
+}
+
+/// Reads the settings anew, in a process that was restored with other ones. The signal stays: the program may count on what it
+/// was.
+pub fn read_settings_again() {
+    // SAFETY: the caller runs on libckpt's stack.
+    let settings = unsafe { &mut START.get().settings };
+    let environment = Environment::read();
+    match Settings::read(&environment) {
+        Ok(new) => {
+            *settings = Settings {
+                signal: settings.signal,
+                ..new
+            }
+        }
+        Err(invalid) if report::speaks() => complain(&invalid, "the settings stay as they were"),
+        Err(_) => {}
     }
 }
 

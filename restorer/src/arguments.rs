@@ -21,6 +21,7 @@ Options:
                    may be given several times
   --truncate       cut files that were open for writing back to their size at the checkpoint
   --pid            give the process and its threads the ids that they had; takes a privilege, or a namespace
+  --env NAME=VALUE the program finds this in its environment; may be given several times
   --foreign-vdso   redirect the saved vdso to this kernel's even where both are the same (for tests)
   --help           print this text
   --version        print the version
@@ -71,6 +72,8 @@ pub struct Options<'a> {
     pub pid: bool,
     /// Says where files are now.
     pub moves: Moves<'a>,
+    /// What the program is to find in its environment, each as `NAME=VALUE`.
+    pub environment: &'a [&'a [u8]],
 }
 
 /// Reads the arguments behind the program's name.
@@ -87,7 +90,7 @@ pub fn parse<'a>(arguments: impl Iterator<Item = &'a [u8]>) -> Result<Command<'a
         )
     };
     let (mut image, mut mode, mut options) = (None, Mode::Restore, Options::default());
-    let mut moves = MapVec::new();
+    let (mut moves, mut environment) = (MapVec::new(), MapVec::new());
     let mut only_names = false;
     let mut arguments = arguments;
     while let Some(argument) = arguments.next() {
@@ -131,6 +134,16 @@ pub fn parse<'a>(arguments: impl Iterator<Item = &'a [u8]>) -> Result<Command<'a
                     .map_err(|_| wrong(Object::Thing("--file"), "no memory for so many"))?;
                 continue;
             }
+            b"--env" => {
+                let value = arguments.next().unwrap_or_default();
+                if !value.iter().skip(1).any(|&byte| byte == b'=') {
+                    return Err(wrong(Object::Path(value), "--env takes NAME=VALUE"));
+                }
+                environment
+                    .push(value)
+                    .map_err(|_| wrong(Object::Thing("--env"), "no memory for so many"))?;
+                continue;
+            }
             b"--foreign-vdso" => {
                 options.foreign_vdso = true;
                 continue;
@@ -148,6 +161,7 @@ pub fn parse<'a>(arguments: impl Iterator<Item = &'a [u8]>) -> Result<Command<'a
         mode = chosen;
     }
     options.moves = Moves::new(moves.leak());
+    options.environment = environment.leak();
     match image {
         Some(image) if !image.is_empty() => Ok(Command::With(image, mode, options)),
         _ => Err(wrong(Object::Thing("no image"), "there is nothing to do")),
@@ -185,6 +199,20 @@ mod tests {
         let now = options.moves.of(b"/c").map(|path| path.unwrap());
         assert_eq!(now.unwrap().as_bytes(), b"/d=e");
         assert!(options.moves.of(b"/a/b").is_some());
+    }
+
+    #[test]
+    fn variables_of_the_environment() {
+        let Ok(Command::With(_, _, options)) =
+            parsed(&["--env", "A=1", "--env", "B=", "--env", "A=x=y", "myckpt"])
+        else {
+            panic!("it is right");
+        };
+        assert_eq!(options.environment, [&b"A=1"[..], b"B=", b"A=x=y"]);
+        for wrong in ["A", "=A", ""] {
+            assert_eq!(parsed(&["--env", wrong, "myckpt"]), Err(Exit::Usage));
+        }
+        assert_eq!(parsed(&["myckpt", "--env"]), Err(Exit::Usage));
     }
 
     #[test]

@@ -45,6 +45,8 @@ pub struct Situation<'s> {
     pub siblings: usize,
     /// Number of signals that are pending for these.
     pub signals: usize,
+    /// Bytes of what the program is to find in its environment.
+    pub environment: usize,
 }
 
 /// Shared memory without a file.
@@ -162,6 +164,7 @@ impl Layout {
             operations: situation.own.len() + situation.vdso_areas + staged,
             siblings: situation.siblings,
             signals: situation.signals,
+            environment: situation.environment,
         };
 
         // First as though the hole began at 0: what counts is congruence modulo `TABLE`, and the hole begins at a multiple.
@@ -320,6 +323,7 @@ mod tests {
             stack_limit: 8 << 20,
             siblings: 2,
             signals: 1,
+            environment: 100,
         }
     }
 

@@ -78,7 +78,7 @@ fn restore(mut file: ImageFile, options: Options<'static>) -> Result<Infallible>
     process::restore(&image)?;
     open_files::complete(&image, options)?;
     rights.assume(&image)?;
-    let pad = Pad::build(&image, &memory, &rights)?;
+    let pad = Pad::build(&image, &memory, &rights, options)?;
     threads.create(&image, &pad, options.pid)?;
     open_files::complete_with_threads(&image, threads.ids())?;
     // SAFETY: the words are in memory of the program that was filled and can be written, which the reader has checked, and

@@ -54,10 +54,11 @@ struct Facts {
     stack_limit: u64,
     siblings: usize,
     signals: usize,
+    environment: usize,
 }
 
 impl Facts {
-    fn of(image: &Image<'_>) -> Self {
+    fn of(image: &Image<'_>, options: Options<'_>) -> Self {
         let process = &image.process;
         let of_sibling = |pending: &Pending| ![0, image.context.tid].contains(&pending.tid);
         Self {
@@ -67,6 +68,7 @@ impl Facts {
             stack_limit: process.limits[n::RLIMIT_STACK as usize][0],
             siblings: image.threads.len() - 1,
             signals: image.pending().filter(of_sibling).count(),
+            environment: variables(options).map(<[u8]>::len).sum(),
         }
     }
 
@@ -81,8 +83,15 @@ impl Facts {
             stack_limit: self.stack_limit,
             siblings: self.siblings,
             signals: self.signals,
+            environment: self.environment,
         }
     }
+}
+
+/// What the program is to find in its environment, in pieces: each string, and its NUL.
+pub fn variables<'a>(options: Options<'a>) -> impl Iterator<Item = &'a [u8]> {
+    let strings = options.environment.iter();
+    strings.flat_map(|string| [string, &b"\0"[..]])
 }
 
 /// What becomes of the clocks that count from a boot.
@@ -159,7 +168,7 @@ impl Memory {
         let mut memory = Self {
             here,
             layout,
-            facts: Facts::of(image),
+            facts: Facts::of(image, options),
             contents,
             saved_vdso,
             clocks,
@@ -349,6 +358,9 @@ impl Memory {
         );
         if options.pid {
             let _ = writeln!(out, "process id {}", image.header.pid);
+        }
+        for variable in options.environment {
+            let _ = writeln!(out, "environment {}", Text(variable));
         }
         let (hole, pad) = (self.layout.hole, self.layout.pad);
         let _ = writeln!(out, "hole {:x}-{:x}", hole.start, hole.end);

@@ -144,6 +144,8 @@ pub struct Room {
     pub siblings: usize,
     /// Signals that are pending for these.
     pub signals: usize,
+    /// Bytes of what the program is to find in its environment.
+    pub environment: usize,
 }
 
 /// Where the parts of the pad lie.
@@ -161,6 +163,8 @@ pub struct Pad {
     pub signals: u64,
     /// Address of the texts.
     pub texts: u64,
+    /// Address of what the program is to find in its environment.
+    pub environment: u64,
     /// One past the last address.
     pub end: u64,
 }
@@ -176,6 +180,7 @@ impl Pad {
         let signals = slots + (room.siblings * size_of::<Slot>()) as u64;
         let texts_at = signals + (room.signals * size_of::<SignalInfo>()) as u64;
         let texts_length: usize = texts().map(str::len).sum();
+        let environment = texts_at + texts_length as u64;
         Self {
             code: start,
             header,
@@ -183,7 +188,8 @@ impl Pad {
             slots,
             signals,
             texts: texts_at,
-            end: page_up(texts_at + texts_length as u64),
+            environment,
+            end: page_up(environment + room.environment as u64),
         }
     }
 }
@@ -391,6 +397,7 @@ mod tests {
                 operations,
                 siblings,
                 signals,
+                environment: 5000,
             };
             let pad = Pad::at(0x1000, room);
             assert_eq!(pad.header, 0x2000);
@@ -405,7 +412,8 @@ mod tests {
             );
             assert_eq!(pad.texts - pad.signals, signals as u64 * 128);
             let texts_length: usize = texts().map(str::len).sum();
-            assert!(pad.end - pad.texts >= texts_length as u64);
+            assert_eq!(pad.environment - pad.texts, texts_length as u64);
+            assert!(pad.end - pad.environment >= 5000);
             assert_eq!(pad.end % PAGE, 0);
             for aligned in [pad.operations, pad.slots, pad.signals] {
                 assert_eq!(aligned % 8, 0);

@@ -16,12 +16,13 @@ use ckpt_sys::handover::Handover;
 use ckpt_sys::kernel::SignalInfo;
 use ckpt_sys::{Errno, calls, memory_map};
 use linux_raw_sys::general as n;
+use restart::arguments::Options;
 use restart::operations::{DEFAULT_MXCSR, Header, Operation, Pad as Places, Slot, Work, texts};
 use restart::report::{Cause, Error, Exit, Object};
 use restart::threads::{self, with_new_sender};
 
 use crate::image_file::kernel_path;
-use crate::memory::Memory;
+use crate::memory::{Memory, variables};
 use crate::rights::Rights;
 use crate::steps::map_new;
 use crate::{Result, output};
@@ -98,7 +99,12 @@ fn open_program(image: &Image<'static>) -> Option<u32> {
 
 impl Pad {
     /// Maps and fills the pad.
-    pub fn build(image: &Image<'static>, memory: &Memory, rights: &Rights) -> Result<Self> {
+    pub fn build(
+        image: &Image<'static>,
+        memory: &Memory,
+        rights: &Rights,
+        options: Options<'static>,
+    ) -> Result<Self> {
         let span = memory.layout.pad;
         let places = Places::at(span.start, memory.layout.room);
         let flags = n::MAP_PRIVATE | n::MAP_ANONYMOUS;
@@ -150,6 +156,8 @@ impl Pad {
                     vdso: memory.vdso(image),
                     offsets,
                     user_namespace: rights.user_namespace(),
+                    environment: places.environment,
+                    environment_length: memory.layout.room.environment as u64,
                 },
             });
 
@@ -169,7 +177,8 @@ impl Pad {
             );
 
             let mut text_at = places.texts as *mut u8;
-            for text in texts() {
+            // The variables lie behind the texts.
+            for text in texts().map(str::as_bytes).chain(variables(options)) {
                 ptr::copy_nonoverlapping(text.as_ptr(), text_at, text.len());
                 text_at = text_at.add(text.len());
             }

@@ -38,6 +38,7 @@ fn help_and_version() {
         "--file",
         "--truncate",
         "--pid",
+        "--env",
         "--version",
     ] {
         assert!(out.contains(word), "{word} is not in: {out}");
@@ -56,6 +57,7 @@ fn wrong_usage_is_one_line_and_status_120() {
         &["one", "two"],
         &["--plan"],
         &["--file", "data=/data", "myckpt"],
+        &["--env", "JOB", "myckpt"],
         &["--"],
         &[""],
     ] {

@@ -18,4 +18,8 @@ pub struct Handover {
     pub offsets: [u64; CLOCKS],
     /// Inode of the user namespace that was made for the process, in which it cannot see all of its groups; 0 if there is none.
     pub user_namespace: u64,
+    /// Address of what the program is to find in its environment: strings, each with its NUL.
+    pub environment: u64,
+    /// Length of that in bytes.
+    pub environment_length: u64,
 }
