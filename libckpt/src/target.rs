@@ -109,6 +109,9 @@ impl Target {
     pub fn publish(mut self) -> Result<Published, Failure> {
         let path = self.path();
         calls::fsync(self.file.number()).doing(format_args!("{path}"))?;
+        if let Ok(file) = for_reading(&self.file) {
+            self.file = file;
+        }
         self.lock_directory();
         let pid = self.pid;
         let mut published = Published {
@@ -202,6 +205,17 @@ fn create_locked(directory: &Fd, name: &Name) -> Result<Fd, Errno> {
             Err(errno) => return Err(errno),
         }
     }
+}
+
+/// The same file, still locked, open for reading only: once it has its name, a lazy restart may map it, and does not if
+/// anybody could still write to it.
+fn for_reading(file: &Fd) -> Result<Fd, Errno> {
+    let link = Line::<64>::format(format_args!("/proc/thread-self/fd/{}", file.number()));
+    let other = calls::open(link.as_c_str(), n::O_RDONLY)?;
+    for fd in [file, &other] {
+        let _ = calls::flock(fd.number(), n::LOCK_SH | n::LOCK_NB);
+    }
+    Ok(other)
 }
 
 /// Removes the temporary files of processes that died while they wrote an image of the same name.
