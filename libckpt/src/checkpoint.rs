@@ -316,7 +316,7 @@ fn write_beside(
     file_runs: &[FileRun],
     began: u64,
 ) -> Result<Pause, Failure> {
-    let kept = Kept::copy(regions.list(), file_runs)?;
+    let kept = Kept::copy(regions, file_runs)?;
     let pause = Pause::unknown()?;
     snapshot::fork(&|predecessor| {
         // SAFETY: this is the writer's copy, and it runs alone.

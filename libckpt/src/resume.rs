@@ -15,7 +15,7 @@ use linux_raw_sys::prctl::PR_GET_TID_ADDRESS;
 use crate::collect::credentials;
 use crate::signal::Owned;
 use crate::threads::{ForeignRseq, Thread, park, role, unblock};
-use crate::{alternate, clocks, environment, report, signal, snapshot, vdso};
+use crate::{alternate, clocks, environment, lazy, report, signal, snapshot, vdso};
 
 /// What a restored process has to know. It is filled in at a checkpoint and reaches the restored process as part of its
 /// memory.
@@ -278,6 +278,7 @@ pub extern "C" fn restored(handover: &Handover) -> ! {
     } = *handover;
     clocks::adopt(handover);
     credentials::settle_in(handover.user_namespace);
+    lazy::adopt(handover.image);
     // SAFETY: the restorer knows where it has put it.
     unsafe { vdso::settle_in(handover.vdso) };
     // SAFETY: we run on libckpt's stack.

@@ -16,7 +16,7 @@ use linux_raw_sys::prctl as p;
 use crate::collect::content::{PageTables, Pages, Run};
 use crate::collect::descriptors::unnamed_files::{FileRun, Reader};
 use crate::collect::memory::Memory;
-use crate::collect::regions::Mapped;
+use crate::collect::regions::Regions;
 use crate::failure::{Doing, Failure};
 use crate::report;
 use crate::signal::{self, Owned};
@@ -49,14 +49,15 @@ impl Kept {
     ///
     /// # Errors
     /// [`Failure`] if it cannot be read, or there is no memory for it.
-    pub fn copy(regions: &[Mapped<'_>], file_runs: &[FileRun]) -> Result<Self, Failure> {
+    pub fn copy(regions: &Regions, file_runs: &[FileRun]) -> Result<Self, Failure> {
         let mut kept = Self {
             complete: true,
             ..Self::default()
         };
         let memory = Memory::open()?;
-        let mut page_tables = PageTables::open()?;
-        for mapped in regions.iter().filter(|mapped| fork_loses(&mapped.region)) {
+        let mut page_tables = PageTables::open(regions)?;
+        let list = regions.list().iter();
+        for mapped in list.filter(|mapped| fork_loses(&mapped.region)) {
             page_tables.pages_of(mapped, &mut kept.pages)?;
         }
         let mut places = MapVec::new();

@@ -119,7 +119,7 @@ pub fn image(
         path,
         written: 0,
     };
-    let mut layout = Layout::plan(regions.list(), kept)?;
+    let mut layout = Layout::plan(regions, kept)?;
     output.check_limit(layout.data_end)?;
     let mut search = OwnerSearch::new(owners_of(state.contexts)?)?;
     let mut found = layout.write_data(regions.list(), kept, &mut search, &mut output)?;
@@ -160,10 +160,11 @@ struct Layout {
 }
 
 impl Layout {
-    fn plan(regions: &[Mapped<'_>], kept: &Kept) -> Result<Self, Failure> {
+    fn plan(regions: &Regions, kept: &Kept) -> Result<Self, Failure> {
         let no_memory = format_args!("memory for the list of pages");
         let mut pages = Pages::default();
-        let mut page_tables = PageTables::open()?;
+        let mut page_tables = PageTables::open(regions)?;
+        let regions = regions.list();
         for mapped in regions {
             match kept.runs_of(&mapped.region) {
                 Some(known) => pages.runs.extend(known).doing(no_memory)?,

@@ -48,6 +48,14 @@ impl AddressSpace {
         Ok(())
     }
 
+    /// Device and inode of the file that is mapped at `address`, as `/proc/self/maps` has them; zeros if there is none.
+    pub fn file_at(&self, address: u64) -> [u64; 2] {
+        lines(&self.text)
+            .filter_map(MapsLine::parse)
+            .find(|line| (line.span.start..line.span.end).contains(&address))
+            .map_or([0; 2], |line| [line.device_number(), line.inode])
+    }
+
     /// The vdso's areas.
     pub fn vdso_areas(&self) -> impl Iterator<Item = Area<'_>> + Clone {
         let first = self.vdso.start;

@@ -19,6 +19,8 @@ Options:
   --allow-changed  take files that were changed in place since the checkpoint
   --file OLD=NEW   the file or directory OLD of the program is NEW now, and what was below it is below NEW;
                    may be given several times
+  --lazy           map memory from IMAGE instead of reading it, which takes the same few milliseconds at any size;
+                   IMAGE must not be written to while the program runs (replacing it is harmless)
   --truncate       cut files that were open for writing back to their size at the checkpoint
   --pid            give the process and its threads the ids that they had; takes a privilege, or a namespace
   --env NAME=VALUE the program finds this in its environment; may be given several times
@@ -66,6 +68,8 @@ pub struct Options<'a> {
     pub allow_changed: bool,
     /// Takes the way for another kernel's vdso in any case.
     pub foreign_vdso: bool,
+    /// Maps memory from the image instead of reading it.
+    pub lazy: bool,
     /// Cuts outputs back to the size that they had.
     pub truncate: bool,
     /// Gives process and threads their old ids.
@@ -113,6 +117,10 @@ pub fn parse<'a>(arguments: impl Iterator<Item = &'a [u8]>) -> Result<Command<'a
             }
             b"--allow-changed" => {
                 options.allow_changed = true;
+                continue;
+            }
+            b"--lazy" => {
+                options.lazy = true;
                 continue;
             }
             b"--truncate" => {

@@ -2,7 +2,7 @@
 
 use ckpt_image::reader::{self, BadImage, Image, Segments};
 use ckpt_image::wire::Malformed;
-use ckpt_image::{elf, page_up};
+use ckpt_image::{PAGE, elf, page_up};
 use ckpt_sys::line::Path;
 use ckpt_sys::{Errno, Fd, MapVec, calls, files};
 use linux_raw_sys::general as n;
@@ -52,6 +52,45 @@ impl ImageFile {
         let size = check_file(&fd, path, any_owner)?;
         let image = read(&fd, path, size)?;
         Ok(Self { path, image, fd })
+    }
+
+    /// Keeps others from writing to the image as long as anything is mapped from it: the lease belongs to the open file, which
+    /// lives as long as a mapping of it. Whoever opens it for writing waits until the kernel has ended this process, and
+    /// with that the lease: better no program than one whose memory changes under it.
+    fn lease(&self) -> Result<()> {
+        let fd = self.fd.number();
+        let lease = calls::fcntl(fd, n::F_SETSIG, n::SIGKILL as usize)
+            .and_then(|_| calls::fcntl(fd, n::F_SETLEASE, n::F_RDLCK as usize));
+        match lease {
+            Err(Errno::EAGAIN) => Err(self.error(
+                Cause::Because("somebody has it open for writing, and --lazy maps memory from it"),
+                "wait until it is complete, or do without --lazy",
+            )),
+            // A file of somebody else's, or a file system without leases: there it is up to the user.
+            _ => Ok(()),
+        }
+    }
+
+    /// Prepares for memory that is mapped from the image, and maps one page of it, whose address is returned.
+    pub fn map_a_page(&self) -> Result<u64> {
+        self.lease()?;
+        // The program may make any of its memory executable, now or later.
+        let protection = n::PROT_READ | n::PROT_EXEC;
+        let (length, fd) = (PAGE as usize, self.fd.number());
+        // SAFETY: nothing that exists is changed.
+        let mapped = unsafe { calls::map(0, length, protection, n::MAP_PRIVATE, fd, 0) };
+        mapped.map(|page| page as u64).map_err(|errno| {
+            let cause = match errno {
+                Errno::EPERM => Cause::Because(
+                    "its file system is mounted noexec, and --lazy maps memory from it",
+                ),
+                errno => Cause::Failed("cannot be mapped", errno),
+            };
+            self.error(
+                cause,
+                "move it to another file system, or do without --lazy",
+            )
+        })
     }
 
     /// An error about the image.

@@ -8,6 +8,7 @@ pub mod descriptors;
 pub mod files;
 pub mod identity;
 pub mod layout;
+pub mod lazy;
 pub mod moves;
 pub mod operations;
 pub mod passing;

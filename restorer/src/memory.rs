@@ -38,6 +38,8 @@ pub struct Memory {
     pub here: AddressSpace,
     /// Where things go.
     pub layout: Layout,
+    /// Device and inode of the image, if memory is mapped from it; otherwise zeros.
+    pub image: [u64; 2],
     facts: Facts,
     contents: MapVec<Content>,
     saved_vdso: MapVec<u8>,
@@ -155,6 +157,11 @@ impl Memory {
         let redirections =
             MapVec::with_capacity(functions(&saved_vdso).count()).map_err(no_memory)?;
         let layout = Layout::with_room_for(image.regions()).map_err(no_memory)?;
+        let mapped = if options.lazy {
+            Some(file.map_a_page()?)
+        } else {
+            None
+        };
         let mut here = AddressSpace::with_room().map_err(no_memory)?;
         here.read().map_err(|errno| {
             Error::new(
@@ -166,6 +173,7 @@ impl Memory {
         })?;
 
         let mut memory = Self {
+            image: mapped.map_or([0; 2], |page| here.file_at(page)),
             here,
             layout,
             facts: Facts::of(image, options),
@@ -292,6 +300,7 @@ impl Memory {
             situation,
             contents: &self.contents,
             redirections: &self.redirections,
+            lazy: self.image != [0; 2],
         }
     }
 

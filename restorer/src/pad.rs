@@ -154,6 +154,7 @@ impl Pad {
                     pad_length: span.len(),
                     clock_gettime,
                     vdso: memory.vdso(image),
+                    image: memory.image,
                     offsets,
                     user_namespace: rights.user_namespace(),
                     environment: places.environment,

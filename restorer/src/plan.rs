@@ -12,6 +12,7 @@ use ckpt_image::segments::Span;
 use linux_raw_sys::general as n;
 
 use crate::layout::{Layout, Situation};
+use crate::lazy::{self, Piece, Pieces};
 use crate::vdso::{CODE_SIZE, Redirection};
 
 /// A file to be mapped.
@@ -40,6 +41,15 @@ pub enum Step<'a> {
         flags: u32,
         /// The file, if there is one.
         file: Option<MappedFile<'a>>,
+    },
+    /// Map the image itself, privately, where nothing is mapped yet.
+    MapImage {
+        /// Where, and what.
+        piece: Piece,
+        /// `PROT_*`.
+        protection: u32,
+        /// `MAP_*`.
+        flags: u32,
     },
     /// Map shared memory that is mapped already a second time.
     Duplicate {
@@ -148,6 +158,8 @@ pub struct Plan<'p> {
     pub contents: &'p [Content],
     /// Redirections of a vdso that this kernel does not have.
     pub redirections: &'p [Redirection],
+    /// Whether the image is mapped rather than read, where that is possible.
+    pub lazy: bool,
 }
 
 impl Plan<'_> {
@@ -223,11 +235,15 @@ impl Plan<'_> {
         execute: &mut impl FnMut(Step<'a>) -> Result<(), E>,
     ) -> Result<(), E> {
         let Within {
-            mut extents,
+            extents,
             owners,
             mut guards,
         } = within;
         let span = Span::new(place, place + region.len());
+        let is_lazy = self.lazy && lazy::is_possible(region, place, content);
+        let has_content = extents.clone().next().is_some();
+        let pieces = Pieces::of(extents.clone().filter(move |_| is_lazy));
+        let mut extents = lazy::outside(extents, pieces.clone());
         // Filling takes write permission; asking for it without need would make the kernel account for the memory.
         let is_filled = extents.clone().next().is_some();
         let last = region.protection;
@@ -236,7 +252,12 @@ impl Plan<'_> {
         } else {
             last
         };
-        let first = self.map(region, span, first, content, execute)?;
+        let mapped = if is_lazy {
+            map_around(region, pieces, first, execute)?;
+            first
+        } else {
+            self.map(region, span, first, content, execute)?
+        };
         advise(region, span, &EARLY_ADVICE, execute)?;
         if is_filled && can_be_enlarged(region, content) {
             enlarge(region.start, place, extents.clone(), execute)?;
@@ -250,7 +271,7 @@ impl Plan<'_> {
             })
         })?;
         // The words lie in extents; where those are not used, the memory is a file's, and others may use it.
-        let is_ours = is_filled || region.backing().is_unnamed_file();
+        let is_ours = has_content || region.backing().is_unnamed_file();
         owners.filter(|_| is_ours).try_for_each(|word| {
             execute(Step::NoteOwner {
                 at: word.address - region.start + place,
@@ -264,7 +285,7 @@ impl Plan<'_> {
                 })?;
             }
         }
-        if first != last {
+        if mapped != last {
             execute(Step::Protect {
                 span,
                 protection: last,
@@ -337,6 +358,38 @@ impl Plan<'_> {
         })?;
         Ok(protection)
     }
+}
+
+/// Maps `pieces` from the image with the region's own protection, and memory with `protection` around them.
+fn map_around<'a, E>(
+    region: &Region<'a>,
+    pieces: impl Iterator<Item = Piece>,
+    protection: u32,
+    execute: &mut impl FnMut(Step<'a>) -> Result<(), E>,
+) -> Result<(), E> {
+    let flags = n::MAP_PRIVATE | reservation(region.flags);
+    let map_memory = |span: Span, execute: &mut dyn FnMut(Step<'a>) -> Result<(), E>| {
+        if span.is_empty() {
+            return Ok(());
+        }
+        execute(Step::Map {
+            span,
+            protection,
+            flags: flags | n::MAP_ANONYMOUS,
+            file: None,
+        })
+    };
+    let mut from = region.start;
+    for piece in pieces {
+        map_memory(Span::new(from, piece.span.start), execute)?;
+        execute(Step::MapImage {
+            piece,
+            protection: region.protection,
+            flags,
+        })?;
+        from = piece.span.end;
+    }
+    map_memory(Span::new(from, region.end), execute)
 }
 
 /// Whether huge pages change nothing for the program but its speed.

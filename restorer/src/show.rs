@@ -90,6 +90,19 @@ impl fmt::Display for Step<'_> {
                     None => Ok(()),
                 }
             }
+            Self::MapImage {
+                piece,
+                protection,
+                flags,
+            } => {
+                let (protection, flags) = (Protection(protection), Names(flags, &MAP_FLAGS));
+                let range = Range(piece.span);
+                write!(
+                    f,
+                    "map {range} {protection} {flags} {:#x} of the image",
+                    piece.offset
+                )
+            }
             Self::Duplicate { from, to } => write!(f, "duplicate {} to {to:x}", Range(from)),
             Self::Enlarge(span) => write!(f, "enlarge {}", Range(span)),
             Self::Fill {

@@ -94,6 +94,15 @@ impl<'f> Executor<'f> {
                     map_new(span, protection, flags, fd, offset)
                         .map_err(failed(span, "cannot be mapped"))
                 }
+                Step::MapImage {
+                    piece,
+                    protection,
+                    flags,
+                } => {
+                    let fd = self.image.fd.number();
+                    map_new(piece.span, protection, flags, fd, piece.offset)
+                        .map_err(failed(piece.span, "cannot be mapped from the image"))
+                }
                 Step::Duplicate { from, to } => {
                     let (start, length) = parts(from);
                     let span = Span::new(to, to + from.len());

@@ -15,6 +15,26 @@ use crate::place::{NOBODY, Place};
 use crate::process::{CHECKPOINT_SIGNAL, Process};
 use crate::requirements::is_root;
 
+/// The two ways to restore memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Restart {
+    /// It is read.
+    Eager,
+    /// It is mapped from the image, where that is possible.
+    Lazy,
+}
+
+impl Restart {
+    /// The restorer's options for it.
+    #[must_use]
+    pub fn options(self) -> &'static [&'static str] {
+        match self {
+            Self::Eager => &[],
+            Self::Lazy => &["--lazy"],
+        }
+    }
+}
+
 /// Where descriptor 1 or 2 leads.
 #[derive(Debug)]
 pub enum Output {

@@ -30,7 +30,7 @@ mod wait;
 
 pub use artefacts::{libckpt, restorer, target_dir};
 pub use clocks::has_other_clocks;
-pub use launch::{Launch, Output};
+pub use launch::{Launch, Output, Restart};
 pub use maps::Region;
 pub use place::Place;
 pub use portrait::Portrait;

@@ -1,6 +1,7 @@
 //! `/proc/PID/maps`, in a form in which two processes can be compared.
 
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 
 /// Neighbouring lines of equal backing and permissions, taken together.
@@ -19,19 +20,35 @@ pub struct Region {
 }
 
 /// The regions of a process, whose directory below `/proc` is `task`. A private mapping of a file that is gone or has been replaced counts as anonymous memory:
-/// that is what a restored process has in its place.
+/// that is what a restored process has in its place. So does a mapping of an image, since it stands for anonymous memory.
 /// Nothing if the process is gone.
 #[must_use]
 pub fn regions(task: &str) -> Option<Vec<Region>> {
     let text = fs::read_to_string(format!("{task}/maps")).ok()?;
-    let mut regions: Vec<Region> = Vec::new();
-    for next in text.lines().map(region) {
-        match regions.last_mut() {
+    Some(joined(text.lines().map(region)))
+}
+
+/// Joins what continues each other.
+fn joined(regions: impl Iterator<Item = Region>) -> Vec<Region> {
+    let mut all: Vec<Region> = Vec::new();
+    for next in regions {
+        match all.last_mut() {
             Some(last) if last.is_continued_by(&next) => last.end = next.end,
-            _ => regions.push(next),
+            _ => all.push(next),
         }
     }
-    Some(regions)
+    all
+}
+
+/// The regions without the names that the kernel or the program has given to anonymous memory: a mapping has no such names.
+pub fn without_labels(regions: Vec<Region>) -> Vec<Region> {
+    let is_label = |name: &str| name == "[heap]" || name.starts_with("[anon:");
+    joined(regions.into_iter().map(|mut region| {
+        if is_label(&region.name) {
+            region.name.clear();
+        }
+        region
+    }))
 }
 
 impl Region {
@@ -67,7 +84,7 @@ fn region(line: &str) -> Region {
     let mut name = fields.next().unwrap_or_default().trim_start().to_owned();
     let gone = || fs::metadata(&name).map_or(true, |file| file.ino().to_string() != inode);
     let private = permissions.ends_with('p');
-    if private && name.starts_with('/') && gone() {
+    if private && name.starts_with('/') && (gone() || is_image(&name)) {
         name.clear();
     }
     if name.is_empty() || name.starts_with('[') {
@@ -80,4 +97,13 @@ fn region(line: &str) -> Region {
         offset,
         name,
     }
+}
+
+/// Whether a file is a core file, which nobody else maps.
+fn is_image(path: &str) -> bool {
+    const ET_CORE: u8 = 4;
+    let mut head = [0; 17];
+    fs::File::open(path).is_ok_and(|mut file| file.read_exact(&mut head).is_ok())
+        && head.starts_with(b"\x7fELF")
+        && head[16] == ET_CORE
 }

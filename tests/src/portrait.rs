@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::{fs, io};
 
-use crate::maps::{Region, regions};
+use crate::maps::{Region, regions, without_labels};
 
 /// Lines of `/proc/PID/status` that a restart keeps.
 const STATUS: [&str; 19] = [
@@ -69,6 +69,16 @@ impl Portrait {
                 .as_bytes()
                 .to_owned(),
         })
+    }
+
+    /// The same process, whose memory has no names that the kernel or the program has given it: what is mapped from an image has
+    /// none.
+    #[must_use]
+    pub fn without_labels(self) -> Self {
+        Self {
+            regions: without_labels(self.regions),
+            ..self
+        }
     }
 
     /// Says in which ways another portrait differs from this one.

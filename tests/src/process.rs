@@ -315,10 +315,22 @@ impl Process {
     /// # Panics
     /// If it goes on looking different, or ends.
     pub fn wait_until_it_looks_like(&mut self, before: &Portrait) {
+        self.wait_until_it_looks(before, |now| now);
+    }
+
+    /// Waits until a process that was restored lazily, now or before, looks as it did; see [`Portrait::without_labels`].
+    ///
+    /// # Panics
+    /// If it goes on looking different, or ends.
+    pub fn wait_until_it_looks_like_but_for_labels(&mut self, before: Portrait) {
+        self.wait_until_it_looks(&before.without_labels(), Portrait::without_labels);
+    }
+
+    fn wait_until_it_looks(&mut self, before: &Portrait, seen: fn(Portrait) -> Portrait) {
         let start = Instant::now();
         until("the restored process to look as before", || {
             self.assert_lives("instead of going on");
-            let now = Portrait::of(self.program())?;
+            let now = seen(Portrait::of(self.program())?);
             if now == *before {
                 return Some(());
             }

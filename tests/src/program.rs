@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::artefacts::target_dir;
-use crate::launch::Launch;
+use crate::launch::{Launch, Restart};
 use crate::place::Place;
 use crate::process::Process;
 use crate::requirements::is_root;
@@ -204,8 +204,9 @@ impl Program {
 
     /// Restores it from `myckpt`.
     #[must_use]
-    pub fn restore(&self, place: &Place) -> Process {
+    pub fn restore(&self, place: &Place, how: Restart) -> Process {
         Launch::restorer(self.words("restorer"))
+            .args(how.options())
             .arg("--")
             .arg(place.file("myckpt"))
             .start(place)

@@ -1,5 +1,5 @@
-//! A program that is checkpointed at random moments of its work, killed, and restored, again and again: its output is the
-//! same to the byte as that of an undisturbed run.
+//! A program that is checkpointed at random moments of its work, killed, and restored, again and again, every other time
+//! lazily: its output is the same to the byte as that of an undisturbed run.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::process::ExitStatus;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::launch::Launch;
+use crate::launch::{Launch, Restart};
 use crate::place::Place;
 use crate::process::{CHECKPOINT_SIGNAL, Process};
 use crate::random::Random;
@@ -140,7 +140,13 @@ impl<'a> Trial<'a> {
                 if let Some(status) = self.interrupt(&mut process, &mut random) {
                     break status;
                 }
-                process = Launch::restorer(&self.restorer)
+                let how = if generation % 2 == 0 {
+                    Restart::Eager
+                } else {
+                    Restart::Lazy
+                };
+                process = Launch::restorer(how.options())
+                    .args(&self.restorer)
                     .arg("myckpt")
                     .checkpoint_signal(self.signal)
                     .start(&place);

@@ -7,7 +7,7 @@ use object::{Endianness, Object, ObjectSection, ObjectSymbol};
 
 /// The functions of libc in whose place libckpt puts its own, as the README documents them. Whatever else it exports
 /// would get into the program's way.
-const INTERPOSED: [&str; 49] = [
+const INTERPOSED: [&str; 52] = [
     "__poll_chk",
     "__ppoll_chk",
     "__sysv_signal",
@@ -17,6 +17,8 @@ const INTERPOSED: [&str; 49] = [
     "epoll_pwait2",
     "epoll_wait",
     "inotify_add_watch",
+    "madvise",
+    "mremap",
     "nanosleep",
     "poll",
     "ppoll",
@@ -30,6 +32,7 @@ const INTERPOSED: [&str; 49] = [
     "pthread_rwlock_clockrdlock",
     "pthread_rwlock_clockwrlock",
     "pthread_sigmask",
+    "realloc",
     "sem_clockwait",
     "semtimedop",
     "sigaction",

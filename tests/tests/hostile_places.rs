@@ -6,7 +6,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::Command;
 
 use ckpt_tests::{
-    CHECKPOINT_SIGNAL, Launch, Output, Place, Process, Program, is_root, libckpt, not_run, until,
+    CHECKPOINT_SIGNAL, Launch, Output, Place, Process, Program, Restart, is_root, libckpt, not_run,
+    until,
 };
 
 /// Asserts that the checkpoint is refused with a word in the line, and that nothing is left of it.
@@ -306,6 +307,6 @@ fn before_the_other_libraries_are_ready() {
     process.wait_until_ready();
     process.checkpoint();
     process.kill();
-    let process = program.restore(&place);
+    let process = program.restore(&place, Restart::Eager);
     assert_unharmed(process, &place);
 }

@@ -12,7 +12,7 @@ use ckpt_image::segments::Span;
 use ckpt_sys::{Errno, Fd, MapVec, calls, files};
 use linux_raw_sys::general as n;
 
-use crate::collect::regions::Mapped;
+use crate::collect::regions::{Mapped, Regions};
 use crate::failure::{Doing, Failure};
 use crate::signal;
 
@@ -52,11 +52,13 @@ const FILE_OR_SHARED: u64 = 1 << 61;
 
 /// Reads page tables.
 #[derive(Debug)]
-pub struct PageTables {
+pub struct PageTables<'r> {
     pagemap: Fd,
     has_scan: bool,
     /// Whether the kernel says where guard pages are (Linux 6.16). Those that have neither (before 6.13) have no such pages.
     tells_guards: bool,
+    /// See [`Regions::of_image`].
+    of_image: &'r [Span],
 }
 
 /// Which pages a scan is to find, as `struct pm_scan_arg` has it.
@@ -80,18 +82,19 @@ const GUARDS: Wanted = Wanted {
     any_of: 0,
 };
 
-impl PageTables {
-    /// Opens `/proc/thread-self/pagemap`.
+impl<'r> PageTables<'r> {
+    /// Opens `/proc/thread-self/pagemap`, for the pages of `regions`.
     ///
     /// # Errors
     /// [`Failure`] if that is not possible.
-    pub fn open() -> Result<Self, Failure> {
+    pub fn open(regions: &'r Regions) -> Result<Self, Failure> {
         let pagemap = calls::open(c"/proc/thread-self/pagemap", n::O_RDONLY)
             .doing(format_args!("/proc/thread-self/pagemap"))?;
         Ok(Self {
             pagemap,
             has_scan: true,
             tells_guards: true,
+            of_image: regions.of_image(),
         })
     }
 
@@ -106,13 +109,13 @@ impl PageTables {
         let guards = &mut pages.guards;
         let found = match region.backing() {
             Backing::Anonymous if whole == signal::stack() => Ok(()),
-            Backing::Anonymous => self.for_each_own(mapped, |own| match own {
+            Backing::Anonymous => self.anonymous(mapped, |own| match own {
                 Own::Content(span) => list.add(span, false),
                 Own::Guard(span) => add_guard(guards, span),
             }),
             Backing::PrivateFile => {
                 let (mut from, end) = (whole.start, end_of_file(region));
-                let own = self.for_each_own(mapped, |own| {
+                let own = self.for_each_own(whole, mapped.swapped, |own| {
                     let (Own::Content(span) | Own::Guard(span)) = own;
                     list.add(Span::new(from, span.start.min(end)), true)?;
                     from = span.end;
@@ -147,14 +150,37 @@ impl PageTables {
         ))
     }
 
-    /// Calls `each` for the stretches of a region that have pages of their own: private ones, not a file's, and not the
-    /// common page of zeros that reading untouched memory leaves there.
-    fn for_each_own(
+    /// Calls `each` for the stretches of a region without a file that have content: what is mapped from the image has, and
+    /// of the rest what has pages of its own.
+    fn anonymous(
         &mut self,
         mapped: &Mapped<'_>,
         mut each: impl FnMut(Own) -> Result<(), Errno>,
     ) -> Result<(), Errno> {
         let whole = Span::new(mapped.region.start, mapped.region.end);
+        let mut from = whole.start;
+        let first = self
+            .of_image
+            .partition_point(|span| span.end <= whole.start);
+        for span in &self.of_image[first..] {
+            let Some(span) = span.intersection(&whole) else {
+                break;
+            };
+            self.for_each_own(Span::new(from, span.start), mapped.swapped, &mut each)?;
+            self.for_each_of_image(span, &mut each)?;
+            from = span.end;
+        }
+        self.for_each_own(Span::new(from, whole.end), mapped.swapped, each)
+    }
+
+    /// Calls `each` for the stretches of `whole` that have pages of their own: private ones, not a file's, and not the
+    /// common page of zeros that reading untouched memory leaves there. Some may be in swap space if `swapped`.
+    fn for_each_own(
+        &mut self,
+        whole: Span,
+        swapped: bool,
+        mut each: impl FnMut(Own) -> Result<(), Errno>,
+    ) -> Result<(), Errno> {
         while self.has_scan {
             match self.scan(whole, OWN, &mut each) {
                 // The first call tells, so nothing was handed out yet.
@@ -165,7 +191,7 @@ impl PageTables {
             }
         }
         let mut each = |span| each(Own::Content(span));
-        if mapped.swapped {
+        if swapped {
             return self.read_pagemap(whole, each);
         }
         // pagemap has eight bytes for every page that does not exist, which takes minutes for terabytes. mincore(2) has
@@ -186,14 +212,37 @@ impl PageTables {
         Ok(())
     }
 
+    /// Calls `each` for the stretches of what is mapped from the image: all of it has content but the guard pages.
+    fn for_each_of_image(
+        &mut self,
+        whole: Span,
+        mut each: impl FnMut(Own) -> Result<(), Errno>,
+    ) -> Result<(), Errno> {
+        let mut from = whole.start;
+        self.for_each_guard(whole, |guard| {
+            each(Own::Content(Span::new(from, guard.start)))?;
+            from = guard.end;
+            each(Own::Guard(guard))
+        })?;
+        each(Own::Content(Span::new(from, whole.end)))
+    }
+
     /// Appends the guard pages of a region to `guards`.
     fn find_guards(&mut self, whole: Span, guards: &mut MapVec<Guard>) -> Result<(), Errno> {
+        self.for_each_guard(whole, |guard| add_guard(guards, guard))
+    }
+
+    fn for_each_guard(
+        &mut self,
+        whole: Span,
+        mut each: impl FnMut(Span) -> Result<(), Errno>,
+    ) -> Result<(), Errno> {
         if !self.has_scan || !self.tells_guards {
             return Ok(());
         }
         match self.scan(whole, GUARDS, |own| match own {
             Own::Content(_) => Ok(()),
-            Own::Guard(span) => add_guard(guards, span),
+            Own::Guard(span) => each(span),
         }) {
             Err(Errno::ENOTTY | Errno::EINVAL) => self.tells_guards = false,
             result => return result,

@@ -6,12 +6,15 @@ use ckpt_image::regions::{Backing, FileIdentity, Region, vm_flags};
 use ckpt_image::segments::Span;
 use ckpt_sys::bytes::{decimal, fields, lines};
 use ckpt_sys::line::{Path, Text};
+use ckpt_sys::line_reader::LineReader;
 use ckpt_sys::maps::MapsLine;
-use ckpt_sys::{Errno, Fd, MapVec, calls, files};
+use ckpt_sys::proc::ProcessStat;
+use ckpt_sys::{Fd, MapVec, calls, files};
 use linux_raw_sys::general as n;
 
 use crate::collect::descriptors::unnamed_files;
 use crate::failure::{Doing, Failure, failure};
+use crate::lazy;
 
 /// A region, and what only the checkpoint wants to know about it.
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +82,7 @@ pub struct Regions {
     // The regions borrow from the text, which stays where it is; `list` hands them out with its lifetime.
     _text: MapsText,
     list: MapVec<Mapped<'static>>,
+    of_image: MapVec<Span>,
 }
 
 impl Regions {
@@ -88,12 +92,25 @@ impl Regions {
     /// [`Failure`] if one is of a kind that cannot be restored.
     pub fn collect(not_programs: Span) -> Result<Self, Failure> {
         let mut maps = MapsText::allocate()?;
-        let mut list = MapVec::<Mapped<'static>>::with_capacity(maps.text.len() / SHORTEST_LINE)
+        let lines_at_most = maps.text.len() / SHORTEST_LINE;
+        let mut list = MapVec::<Mapped<'static>>::with_capacity(lines_at_most)
             .doing(format_args!("memory for the list of regions"))?;
+        let mut of_image = if lazy::is_in_use() {
+            MapVec::with_capacity(lines_at_most)
+                .doing(format_args!("memory for the list of regions"))?
+        } else {
+            MapVec::new()
+        };
         let mut smaps =
             MapVec::zeroed(SLACK).doing(format_args!("memory for the list of regions"))?;
         // From here to the end of the reading nothing is mapped: what is ours is known, and is left out.
-        let mut ours = [maps.text.span(), list.span(), smaps.span(), not_programs];
+        let mut ours = [
+            maps.text.span(),
+            list.span(),
+            of_image.span(),
+            smaps.span(),
+            not_programs,
+        ];
         ours.sort_unstable_by_key(|span| span.start);
         maps.read()?;
 
@@ -101,6 +118,7 @@ impl Regions {
         let text: &'static [u8] =
             unsafe { core::slice::from_raw_parts(maps.text.as_ptr(), maps.text.len()) };
         let mut last_file = LastFile::default();
+        let heap = heap();
         for line in lines(text) {
             let line = MapsLine::parse(line).ok_or_else(|| {
                 failure!(
@@ -111,7 +129,14 @@ impl Regions {
             if line.is_vsyscall() {
                 continue;
             }
-            let region = describe(&line, &mut last_file)?;
+            let region = if lazy::is_of_image(&line) {
+                of_image
+                    .push(line.span)
+                    .doing(format_args!("memory for the list of regions"))?;
+                as_before(&line, heap)
+            } else {
+                describe(&line, &mut last_file)?
+            };
             for span in without(line.span, &ours) {
                 let offset = if region.backing() == Backing::Anonymous {
                     0
@@ -133,7 +158,11 @@ impl Regions {
         }
         add_smaps(&mut list, &mut smaps)?;
         merge(&mut list);
-        Ok(Self { _text: maps, list })
+        Ok(Self {
+            _text: maps,
+            list,
+            of_image,
+        })
     }
 
     /// The regions, in ascending order.
@@ -146,6 +175,37 @@ impl Regions {
         for mapped in self.list.iter_mut() {
             change(&mut mapped.region);
         }
+    }
+
+    /// The parts of them that are mapped from the image since a lazy restart, in ascending order. All of their pages have
+    /// content, wherever it is at the moment.
+    pub fn of_image(&self) -> &[Span] {
+        &self.of_image
+    }
+}
+
+/// Where the heap is that brk(2) knows.
+fn heap() -> Span {
+    let start = ProcessStat::of_this_thread().map_or(0, |stat| stat.field(START_BRK));
+    Span::new(start, calls::heap_end().unwrap_or(start))
+}
+
+/// Field number of proc_pid_stat(5).
+const START_BRK: usize = 47;
+
+/// What a region that is mapped from the image was before: memory without a file, whose name, if it was the heap, is the
+/// kernel's (`show_map_vma` in fs/proc/task_mmu.c).
+fn as_before<'t>(line: &MapsLine<'t>, heap: Span) -> Region<'t> {
+    let is_heap = line.span.intersection(&heap).is_some();
+    Region {
+        start: line.span.start,
+        end: line.span.end,
+        protection: line.protection,
+        backing_number: Backing::Anonymous as u32,
+        flags: 0,
+        offset: 0,
+        file: FileIdentity::default(),
+        name: if is_heap { b"[heap]" } else { b"" },
     }
 }
 
@@ -292,11 +352,13 @@ const UNSUPPORTED: [(&[u8], &str); 6] = [
 
 /// Adds what smaps says to the regions.
 fn add_smaps(list: &mut [Mapped<'_>], buffer: &mut [u8]) -> Result<(), Failure> {
-    let mut reader = LineReader::open(c"/proc/thread-self/smaps", buffer)?;
+    const FILE: &CStr = c"/proc/thread-self/smaps";
+    let doing = || format_args!("/proc/thread-self/smaps");
+    let mut reader = LineReader::open(FILE, buffer).doing(doing())?;
     let mut span = Span::new(0, 0);
     // The regions that lie in the current entry; a mapping of ours may have been cut out of its middle.
     let (mut first, mut behind) = (0, 0);
-    while let Some(line) = reader.next()? {
+    while let Some(line) = reader.next_line().doing(doing())? {
         // Entries begin like lines of maps, with an address in lower case; what follows begins with a capital.
         if line.first().is_some_and(|byte| !byte.is_ascii_uppercase()) {
             let Some(header) = MapsLine::parse(line) else {
@@ -412,46 +474,4 @@ fn merge(list: &mut MapVec<Mapped<'_>>) {
         }
     }
     list.truncate(kept + 1);
-}
-
-/// Reads a file line by line through a buffer, since smaps of a large process has tens of megabytes.
-struct LineReader<'b> {
-    fd: Fd,
-    buffer: &'b mut [u8],
-    start: usize,
-    end: usize,
-}
-
-impl<'b> LineReader<'b> {
-    fn open(path: &CStr, buffer: &'b mut [u8]) -> Result<Self, Failure> {
-        let fd = calls::open(path, n::O_RDONLY).doing(format_args!("{}", Text(path.to_bytes())))?;
-        Ok(Self {
-            fd,
-            buffer,
-            start: 0,
-            end: 0,
-        })
-    }
-
-    fn next(&mut self) -> Result<Option<&[u8]>, Failure> {
-        loop {
-            let unread = &self.buffer[self.start..self.end];
-            if let Some(length) = unread.iter().position(|&byte| byte == b'\n') {
-                let line = self.start..self.start + length;
-                self.start = line.end + 1;
-                return Ok(Some(&self.buffer[line]));
-            }
-            self.buffer.copy_within(self.start..self.end, 0);
-            self.end -= self.start;
-            self.start = 0;
-            let count = match calls::read(self.fd.number(), &mut self.buffer[self.end..]) {
-                Err(Errno::EINTR) => continue,
-                answer => answer.doing(format_args!("/proc/thread-self/smaps"))?,
-            };
-            if count == 0 {
-                return Ok(None);
-            }
-            self.end += count;
-        }
-    }
 }

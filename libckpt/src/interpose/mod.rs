@@ -29,6 +29,7 @@ macro_rules! interposed {
 
 mod deadlines;
 mod dispositions;
+mod mappings;
 mod masks;
 mod stacks;
 mod threads;

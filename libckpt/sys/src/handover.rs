@@ -14,6 +14,9 @@ pub struct Handover {
     pub clock_gettime: u64,
     /// Address of the kernel's vdso, 0 if there is none.
     pub vdso: u64,
+    /// Device and inode of the image, as `/proc/self/maps` has them, if memory of the program is mapped from it; otherwise
+    /// zeros.
+    pub image: [u64; 2],
     /// What the program is to see beyond the kernel's clocks, as in the image.
     pub offsets: [u64; CLOCKS],
     /// Inode of the user namespace that was made for the process, in which it cannot see all of its groups; 0 if there is none.

@@ -15,6 +15,7 @@ pub mod handover;
 pub mod in_progress;
 pub mod kernel;
 pub mod line;
+pub mod line_reader;
 pub mod map_vec;
 pub mod maps;
 pub mod memory_map;

@@ -56,6 +56,18 @@ fn steps_with<'a>(
     owners: &[u64],
     guards: &[Guard],
 ) -> Vec<Step<'a>> {
+    let within = (owners, guards);
+    all_steps(regions, extents, contents, situation, within, false)
+}
+
+fn all_steps<'a>(
+    regions: &[Region<'a>],
+    extents: &[Extent],
+    contents: &[Content],
+    situation: &Situation<'_>,
+    (owners, guards): (&[u64], &[Guard]),
+    lazy: bool,
+) -> Vec<Step<'a>> {
     let mut layout = Layout::with_room_for(regions.iter().copied()).unwrap();
     layout.arrange(regions.iter().copied(), situation).unwrap();
     let plan = Plan {
@@ -66,6 +78,7 @@ fn steps_with<'a>(
             offset: 0x10,
             code: [0x90; CODE_SIZE],
         }],
+        lazy,
     };
     let mut all = Vec::new();
     let placed = extents.iter().map(|&extent| (extent, extent.address * 2));
@@ -275,6 +288,78 @@ fn flags_and_names_come_back() {
             Step::Name(span, b"pool")
         ]
     );
+}
+
+#[test]
+fn much_content_is_mapped_from_the_image_and_little_is_read() {
+    let memory = region(
+        0x10_0000,
+        0x50_0000,
+        Backing::Anonymous,
+        PROT_READ | PROT_EXEC,
+    );
+    let extents = [extent(0x10_0000, 1, 0), extent(0x30_0000, 18, 0)];
+    let owners = [0x30_0008];
+    let contents = [Content::Image];
+    let all = all_steps(
+        &[memory],
+        &extents,
+        &contents,
+        &situation(),
+        (&owners, &[]),
+        true,
+    );
+    let around = |start, end| Step::Map {
+        span: Span::new(start, end),
+        protection: PROT_READ | PROT_WRITE,
+        flags: n::MAP_PRIVATE | n::MAP_ANONYMOUS,
+        file: None,
+    };
+    let piece = Piece {
+        span: Span::new(0x30_0000, 0x31_2000),
+        offset: 0x60_0000,
+    };
+    let protection = PROT_READ | PROT_EXEC;
+    let flags = n::MAP_PRIVATE;
+    let Step::Fill { to, .. } = all[3] else {
+        panic!("{all:?}");
+    };
+    assert_eq!(to.start, 0x10_0000);
+    assert_eq!(
+        [&all[..3], &all[4..]].concat(),
+        [
+            around(0x10_0000, 0x30_0000),
+            Step::MapImage {
+                piece,
+                protection,
+                flags
+            },
+            around(0x31_2000, 0x50_0000),
+            Step::NoteOwner { at: 0x30_0008 },
+            Step::Protect {
+                span: Span::new(0x10_0000, 0x50_0000),
+                protection
+            }
+        ]
+    );
+}
+
+#[test]
+fn what_cannot_be_mapped_from_the_image_is_read() {
+    let mut stack = region(0x10_0000, 0x50_0000, Backing::Anonymous, 3);
+    stack.flags = vm_flags::GROWS_DOWN;
+    let extents = [extent(0x30_0000, 16, 0)];
+    let here = situation();
+    let read = steps(&[stack], &extents, &[Content::Image], &here);
+    let lazily = all_steps(
+        &[stack],
+        &extents,
+        &[Content::Image],
+        &here,
+        (&[], &[]),
+        true,
+    );
+    assert_eq!(lazily, read);
 }
 
 #[test]
