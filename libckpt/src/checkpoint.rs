@@ -16,6 +16,7 @@ use linux_raw_sys::prctl::{PR_GET_CHILD_SUBREAPER, PR_GET_DUMPABLE, PR_SET_DUMPA
 use crate::clocks;
 use crate::collect::descriptors::Descriptors;
 use crate::collect::descriptors::unnamed_files::FileRun;
+use crate::collect::posix_timers::PosixTimers;
 use crate::collect::regions::Regions;
 use crate::collect::signals::Signals;
 use crate::collect::thread::Processors;
@@ -216,8 +217,9 @@ fn attempt(
         limits,
     )?;
 
+    let mut timers = PosixTimers::collect(initiator, &stopped)?;
     // After the timers: one that expires in between is then pending, and not lost.
-    let signals = Signals::collect(interrupted.signal, initiator, &stopped)?;
+    let signals = Signals::collect(interrupted.signal, initiator, &stopped, &mut timers)?;
     let contexts = prepare_restart(pid, initiator, &mut stopped)?;
 
     let arguments: Line<256> = files::read_small(c"/proc/thread-self/cmdline").unwrap_or_default();
@@ -256,6 +258,7 @@ fn attempt(
         descriptors: &descriptors,
         actions: &signals.actions,
         pending: &signals.pending,
+        timers: &timers,
         ids,
         threads: &threads,
         arguments: arguments.as_bytes(),

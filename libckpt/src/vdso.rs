@@ -8,6 +8,8 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use ckpt_sys::calls;
 use ckpt_sys::kernel::{SignalInfo, UserContext};
+use ckpt_sys::posix_timers::{self, Event};
+use linux_raw_sys::general as n;
 
 use crate::signal::checkpoint_signal;
 use crate::thread_local::{self, ThreadLocal};
@@ -84,17 +86,23 @@ pub unsafe fn goes_on(info: &SignalInfo, frame: *const UserContext) -> bool {
     let tid = calls::tid();
     *put_off = PutOff::NEVER;
     if before.times != 0 && before.tid == tid {
-        let _ = calls::delete_timer(before.timer);
+        let _ = posix_timers::delete(before.timer);
     }
     if !is_inside || before.times >= TRIES {
         return false;
     }
     let value = park::mark(park::is_stop_request(info));
-    let Ok(timer) = calls::create_timer(tid, checkpoint_signal(), value) else {
+    let event = Event {
+        notify: n::SIGEV_SIGNAL,
+        signal: checkpoint_signal(),
+        value,
+        thread: tid,
+    };
+    let Ok(timer) = posix_timers::create(n::CLOCK_MONOTONIC as i32, &event, None) else {
         return false;
     };
-    if calls::start_timer(timer, MOMENT).is_err() {
-        let _ = calls::delete_timer(timer);
+    if posix_timers::set(timer, 0, [0, MOMENT]).is_err() {
+        let _ = posix_timers::delete(timer);
         return false;
     }
     *put_off = PutOff {

@@ -30,6 +30,7 @@ use ckpt_sys::{Fd, MapVec, files};
 use crate::collect::content::{PageTables, Pages, Run};
 use crate::collect::descriptors::Descriptors;
 use crate::collect::memory::Memory;
+use crate::collect::posix_timers::PosixTimers;
 use crate::collect::regions::{Mapped, Regions};
 use crate::failure::{Doing, Failure, failure};
 use crate::snapshot::Kept;
@@ -56,6 +57,8 @@ pub struct State<'s> {
     pub actions: &'s Actions,
     /// Pending signals.
     pub pending: &'s [Pending],
+    /// POSIX timers.
+    pub timers: &'s PosixTimers,
     /// For debuggers: ids, the interrupted threads, the command line, and the signal.
     pub ids: Ids,
     /// See [`Self::ids`].
@@ -276,6 +279,7 @@ impl Layout {
             + size_of_val(&found.file_extents[..])
             + size_of_val(&self.pages.guards[..])
             + state.descriptors.encoded_bound()
+            + state.timers.encoded_bound()
             + size_of_val(state.pending)
             + state.credentials.groups.len()
             + xsave;
@@ -550,6 +554,12 @@ fn encode_notes(
     if !guards.is_empty() {
         append_own(to, Kind::Guards, |to| {
             guards.iter().try_for_each(|guard| to.put(guard))
+        })?;
+    }
+    let mut timers = state.timers.iter().peekable();
+    if timers.peek().is_some() {
+        append_own(to, Kind::PosixTimers, |to| {
+            timers.try_for_each(|timer| to.put(&timer))
         })?;
     }
     if found.file_extents.is_empty() {

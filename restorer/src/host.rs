@@ -1,10 +1,11 @@
-//! Whether this machine and its kernel can run the program at all.
+//! The machine: whether it and its kernel can run the program at all, and what its clocks show.
 
 use core::fmt::Write;
 
 use ckpt_image::reader::Image;
-use ckpt_sys::{calls, cpuid};
+use ckpt_sys::{calls, cpuid, proc};
 use linux_raw_sys::prctl as p;
+use restart::clocks::Here;
 use restart::report::{Cause, Composer, Error, Exit, Object};
 
 use crate::Result;
@@ -44,4 +45,19 @@ pub fn check(image: &Image<'static>, path: &'static [u8]) -> Result<()> {
             "use a kernel with CONFIG_CHECKPOINT_RESTORE",
         )),
     }
+}
+
+/// The clocks of this machine, as far as they count from a boot.
+pub fn clocks() -> Here {
+    let (time_namespace, kernel) = proc::clocks_from_boot();
+    Here {
+        boot_id: proc::boot_id(),
+        time_namespace,
+        kernel,
+    }
+}
+
+/// Whether those are the ones of the image.
+pub fn has_clocks_of(image: &Image<'_>) -> bool {
+    clocks().has(&image.clocks, image.header.boot_id)
 }

@@ -17,4 +17,5 @@ pub mod report;
 pub mod show;
 pub mod sockets;
 pub mod threads;
+pub mod timers;
 pub mod vdso;

@@ -15,6 +15,7 @@ mod open_files;
 mod output;
 mod owners;
 mod pad;
+mod posix_timers;
 mod process;
 mod process_id;
 mod rights;
@@ -84,7 +85,9 @@ fn restore(mut file: ImageFile, options: Options<'static>) -> Result<Infallible>
     // SAFETY: the words are in memory of the program that was filled and can be written, which the reader has checked, and
     // none of its threads runs.
     unsafe { owners.rename(threads.ids()) };
+    posix_timers::create(&image, threads.ids())?;
     process::restore_last(&image)?;
+    posix_timers::start(&image, threads.ids())?;
     drop(file);
     pad.enter()
 }

@@ -13,10 +13,9 @@ use ckpt_image::regions::Backing;
 use ckpt_image::segments::Span;
 use ckpt_image::signals::Pending;
 use ckpt_sys::line::Text;
-use ckpt_sys::{Errno, MapVec, calls, files, proc};
+use ckpt_sys::{Errno, MapVec, calls, files};
 use linux_raw_sys::general as n;
 use restart::arguments::Options;
-use restart::clocks::Here;
 use restart::layout::{Layout, NoLayout, Situation};
 use restart::moves::Moves;
 use restart::operations::{Pad as PadPlaces, Work};
@@ -30,7 +29,7 @@ use crate::open_files::UnnamedFiles;
 use crate::output::{self, Printer};
 use crate::owners::Owners;
 use crate::steps::{Executor, check_extent};
-use crate::{Result, contents};
+use crate::{Result, contents, host};
 
 /// What is known about both address spaces.
 pub struct Memory {
@@ -109,7 +108,7 @@ struct Clocks {
 impl Clocks {
     fn of(image: &Image<'static>, without_vdso: bool) -> Self {
         let (saved, boot_id) = (image.clocks, image.header.boot_id);
-        let are_others = !clocks_here().has(&saved, boot_id);
+        let are_others = !host::clocks().has(&saved, boot_id);
         Self {
             saved,
             boot_id,
@@ -121,19 +120,10 @@ impl Clocks {
     /// As late as possible, since the program's clocks stand still until then.
     fn offsets(&self) -> [u64; CLOCKS] {
         if self.are_led_here || self.saved.entered != 0 {
-            clocks_here().offsets(&self.saved, self.boot_id)
+            host::clocks().offsets(&self.saved, self.boot_id)
         } else {
             self.saved.offsets
         }
-    }
-}
-
-fn clocks_here() -> Here {
-    let (time_namespace, kernel) = proc::clocks_from_boot();
-    Here {
-        boot_id: proc::boot_id(),
-        time_namespace,
-        kernel,
     }
 }
 

@@ -7,7 +7,7 @@ use object::{Endianness, Object, ObjectSection, ObjectSymbol};
 
 /// The functions of libc in whose place libckpt puts its own, as the README documents them. Whatever else it exports
 /// would get into the program's way.
-const INTERPOSED: [&str; 52] = [
+const INTERPOSED: [&str; 54] = [
     "__poll_chk",
     "__ppoll_chk",
     "__sysv_signal",
@@ -57,6 +57,8 @@ const INTERPOSED: [&str; 52] = [
     "sysv_signal",
     "thrd_create",
     "thrd_sleep",
+    "timer_create",
+    "timer_delete",
     "timer_settime",
     "timerfd_settime",
     "usleep",

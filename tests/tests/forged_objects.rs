@@ -99,6 +99,28 @@ fn a_timer_of_a_clock_that_is_not_there() {
 }
 
 #[test]
+fn a_posix_timer_that_cannot_be() {
+    let refused = |at: usize, value: u32, code: i32, words: &str| {
+        let edit = |note: &mut Vec<u8>| {
+            note[FIRST + at..FIRST + at + 4].copy_from_slice(&value.to_le_bytes());
+        };
+        assert_refused("posix_timer.c", Kind::PosixTimers, edit, code, words);
+    };
+    refused(0, u32::MAX, DAMAGED, "a POSIX timer");
+    refused(0, 1 << 20, DAMAGED, "the order of the POSIX timers");
+    refused(4, 77, CANNOT_BE_MADE, "cannot make one again");
+    refused(
+        4,
+        (!4 << 3) | 6,
+        CANNOT_BE_MADE,
+        "a clock that is not there",
+    );
+    refused(8, 3, DAMAGED, "a POSIX timer");
+    refused(12, 1, DAMAGED, "the thread of a POSIX timer");
+    refused(16, 65, DAMAGED, "a POSIX timer");
+}
+
+#[test]
 fn a_watch_with_a_number_that_is_out_of_reach() {
     let number = FIRST + 12;
     let edit = |note: &mut Vec<u8>| note[number..number + 4].fill(0xff);

@@ -126,6 +126,7 @@ const PROGRAMS: &[&str] = &[
     "memfd.c",
     "guard_pages.c",
     "socket_rights.c",
+    "posix_timer.c",
 ];
 
 #[test]

@@ -149,6 +149,38 @@ static void check_timers(void) {
     if (time_on(CLOCK_BOOTTIME) < end_of_fd - 1e-5) FAIL("a timer that is read has run out before its time");
 }
 
+/* Timers that are set to a time in an hour and to an hour from now on. */
+static const double HOUR = 3600;
+static timer_t long_timers[2];
+static int long_fds[2];
+static double end_of_long;
+
+static void start_long_timers(void) {
+    struct sigevent event = {};
+    event.sigev_notify = SIGEV_NONE;
+    end_of_long = now() + HOUR;
+    for (int absolute = 0; absolute < 2; absolute++) {
+        const struct itimerspec start = {{0, 0}, time_of(absolute ? end_of_long : HOUR)};
+        long_fds[absolute] = timerfd_create(CLOCK_MONOTONIC, 0);
+        CHECK(timerfd_settime(long_fds[absolute], absolute ? TFD_TIMER_ABSTIME : 0, &start, NULL) == 0);
+        CHECK(timer_create(CLOCK_MONOTONIC, &event, &long_timers[absolute]) == 0);
+        CHECK(timer_settime(long_timers[absolute], absolute ? TIMER_ABSTIME : 0, &start, NULL) == 0);
+    }
+}
+
+static void check_long_timers(void) {
+    for (int absolute = 0; absolute < 2; absolute++) {
+        struct itimerspec left[2];
+        CHECK(timer_gettime(long_timers[absolute], &left[0]) == 0 && timerfd_gettime(long_fds[absolute], &left[1]) == 0);
+        double expected = end_of_long - now();
+        for (int i = 0; i < 2; i++) {
+            double found = (double)left[i].it_value.tv_sec + (double)left[i].it_value.tv_nsec / 1e9;
+            if (found < expected - LATE || found > expected + LATE)
+                FAIL("a long timer has %f s left instead of %f s", found, expected);
+        }
+    }
+}
+
 int main(void) {
     static const clockid_t clocks[] = {CLOCK_MONOTONIC, CLOCK_MONOTONIC_RAW, CLOCK_MONOTONIC_COARSE, CLOCK_BOOTTIME};
     double last[LENGTH(clocks)];
@@ -160,6 +192,7 @@ int main(void) {
         start(&wait.often, wait_often, &wait);
         start(&wait.seldom, wait_seldom, &wait);
     }
+    start_long_timers();
     say_ready();
     for (unsigned round = 0; round % 1000 || !is_released(); round++) {
         /* Without a pause, so that a checkpoint comes while a clock is read. */
@@ -170,6 +203,7 @@ int main(void) {
         }
     }
     check_timers();
+    check_long_timers();
     set(&stop);
     for (struct wait &wait : waits) {
         finish(&wait.often);

@@ -67,6 +67,8 @@ pub enum Kind {
     SignalOwners = 0x434B_0031,
     /// [`crate::guards::Guard`], repeated.
     Guards = 0x434B_0040,
+    /// [`crate::objects::posix_timers::PosixTimer`], repeated.
+    PosixTimers = 0x434B_0050,
     /// [`crate::objects::deleted_files::FileExtent`], repeated.
     FileExtents = 0x434B_00F0,
     /// [`crate::header::Checksums`], always the last note.
@@ -75,7 +77,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order in which they stand in an image.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::Header,
         Self::Cpu,
         Self::Process,
@@ -101,6 +103,7 @@ impl Kind {
         Self::DeletedFiles,
         Self::SignalOwners,
         Self::Guards,
+        Self::PosixTimers,
         Self::FileExtents,
         Self::Checksums,
     ];

@@ -22,6 +22,7 @@ use crate::objects::epoll_entries::EpollEntry;
 use crate::objects::event_counters::EventCounter;
 use crate::objects::memory_files::MemoryFile;
 use crate::objects::pipes::Pipe;
+use crate::objects::posix_timers::PosixTimer;
 use crate::objects::signal_descriptors::SignalDescriptor;
 use crate::objects::signal_owners::SignalOwner;
 use crate::objects::sockets::{InFlight, Message, Socket};
@@ -358,6 +359,7 @@ impl<'a> Image<'a> {
         found.check_objects::<DeletedFile>()?;
         found.check_objects::<SignalOwner>()?;
         found.check_objects::<Guard>()?;
+        found.check_objects::<PosixTimer>()?;
         found.check_objects::<FileExtent>()?;
         image.check_file_extents(file_size)?;
         image.check_unnamed_files()?;
@@ -368,6 +370,7 @@ impl<'a> Image<'a> {
         image.check_guards()?;
         image.check_descriptors()?;
         image.check_sockets()?;
+        image.check_posix_timers()?;
         Ok(image)
     }
 
@@ -645,6 +648,23 @@ impl<'a> Image<'a> {
             Ok(())
         } else {
             Err(Malformed::Field("the order of the sockets"))
+        }
+    }
+
+    /// POSIX timers ascend, and those that are for a thread name one that is there.
+    fn check_posix_timers(&self) -> Result<(), Malformed> {
+        let timers = self.objects::<PosixTimer>();
+        let has_thread = |timer: PosixTimer| timer.thread == 0 || self.threads.has(timer.thread);
+        if !timers
+            .clone()
+            .map(|timer| timer.id)
+            .is_sorted_by(|earlier, later| earlier < later)
+        {
+            Err(Malformed::Field("the order of the POSIX timers"))
+        } else if !timers.clone().all(has_thread) {
+            Err(Malformed::Field("the thread of a POSIX timer"))
+        } else {
+            Ok(())
         }
     }
 }

@@ -6,6 +6,7 @@ pub mod content;
 pub mod credentials;
 pub mod descriptors;
 pub mod memory;
+pub mod posix_timers;
 pub mod process;
 pub mod regions;
 pub mod relatives;

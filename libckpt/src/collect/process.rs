@@ -1,7 +1,7 @@
 //! Attributes of the process as a whole.
 
 use ckpt_image::process::{LIMITS, Process};
-use ckpt_sys::line::{Path, Text};
+use ckpt_sys::line::Path;
 use ckpt_sys::{Line, calls, files, memory_map};
 use linux_raw_sys::general as n;
 use linux_raw_sys::prctl::{PR_GET_CHILD_SUBREAPER, PR_GET_PDEATHSIG, PR_GET_TIMERSLACK};
@@ -61,7 +61,6 @@ pub fn collect<'s>(
     dumpable: u32,
     limits: [[u64; 2]; LIMITS],
 ) -> Result<Process<'s>, Failure> {
-    check_timers()?;
     let name = main_name();
     let timer = |which| calls::interval_timer(which).unwrap_or_default();
     Ok(Process {
@@ -124,17 +123,4 @@ pub fn limits() -> [[u64; 2]; LIMITS] {
         *limit = calls::limit(resource, None).unwrap_or(*limit);
     }
     limits
-}
-
-/// Refuses POSIX timers, which are not restored yet.
-fn check_timers() -> Result<(), Failure> {
-    // The file needs CONFIG_CHECKPOINT_RESTORE; a kernel without it does not tell.
-    let timers = files::read_small::<512>(c"/proc/self/timers").unwrap_or_default();
-    match ckpt_sys::bytes::value_of(timers.as_bytes(), "ID") {
-        Some(id) => Err(failure!(
-            "the program has a POSIX timer (id {}): timer_create is not supported yet; delete the timer first",
-            Text(id)
-        )),
-        None => Ok(()),
-    }
 }

@@ -5,6 +5,7 @@ use ckpt_sys::kernel::{SignalSet, signal_bit};
 use ckpt_sys::{Errno, MapVec, calls, proc};
 use linux_raw_sys::general as n;
 
+use super::posix_timers::{PosixTimers, Taken};
 use crate::failure::{Doing, Failure};
 use crate::threads::stop::Stopped;
 use crate::threads::{Thread, park};
@@ -19,14 +20,19 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Reads them. `ours` is the checkpoint signal.
+    /// Reads them. `ours` is the checkpoint signal. Signals of `timers` are noted with those.
     ///
     /// # Errors
     /// [`Failure`] if there is no memory for them.
-    pub fn collect(ours: i32, initiator: &Thread, stopped: &Stopped) -> Result<Self, Failure> {
+    pub fn collect(
+        ours: i32,
+        initiator: &Thread,
+        stopped: &Stopped,
+        timers: &mut PosixTimers,
+    ) -> Result<Self, Failure> {
         let actions = actions();
         let mut all = MapVec::new();
-        take_pending(ours, initiator, stopped, &mut all)?;
+        take_pending(ours, initiator, stopped, &mut all, timers)?;
         let mut kept = MapVec::new();
         for pending in all.iter() {
             let signal = number(pending);
@@ -39,7 +45,7 @@ impl Signals {
             let has_handler = actions[signal as usize - 1].handler != SIG_DFL;
             // What is not blocked arrived during the checkpoint. If it ends or stops the program, it is meant for this
             // process, and would end every restored one as well.
-            if blocked || has_handler {
+            if (blocked || has_handler) && !timers.keep(&pending.info) {
                 kept.push(*pending)
                     .doing(format_args!("memory for the pending signals"))?;
             }
@@ -79,18 +85,21 @@ fn take_pending(
     initiator: &Thread,
     stopped: &Stopped,
     all: &mut MapVec<Pending>,
+    timers: &mut PosixTimers,
 ) -> Result<(), Failure> {
     let wanted: SignalSet = !signal_bit(ours);
     let mut taken = Ok(());
     for thread in stopped.threads() {
-        taken = taken.and_then(|()| take_from(thread.tid, wanted, all));
+        taken = taken.and_then(|()| take_from(thread.tid, wanted, all, timers));
     }
     let set = calls::pending().doing(format_args!("the pending signals"))? & wanted;
     if set != 0 {
-        taken = taken.and_then(|()| take_all(initiator.tid, set, all));
+        taken = taken.and_then(|()| take_all(initiator.tid, set, all, timers));
     }
     for pending in all.iter() {
-        put_back(pending, initiator, stopped);
+        if !timers.put_back(&pending.info) {
+            put_back(pending, initiator, stopped);
+        }
     }
     taken.doing(format_args!("memory for the pending signals"))
 }
@@ -136,13 +145,19 @@ fn put_back(pending: &Pending, initiator: &Thread, stopped: &Stopped) {
 }
 
 /// Takes what is pending for the caller, whose id is `tid`, and for the process.
-fn take_all(tid: i32, set: SignalSet, all: &mut MapVec<Pending>) -> Result<(), Errno> {
+fn take_all(
+    tid: i32,
+    set: SignalSet,
+    all: &mut MapVec<Pending>,
+    timers: &mut PosixTimers,
+) -> Result<(), Errno> {
     loop {
         // Room first: what was taken must not be lost.
         all.reserve(all.len() + 1)?;
         // The kernel empties the thread's queue before it looks at the process's (dequeue_signal, kernel/signal.c).
         let for_thread = proc::Status::read()?.hex("SigPnd") & set;
         match calls::take_pending(set) {
+            Ok((_, info)) if timers.take(&info) == Taken::Again => {}
             Ok((_, info)) => all.push(Pending {
                 tid: if for_thread == 0 { 0 } else { tid },
                 info,
@@ -154,7 +169,12 @@ fn take_all(tid: i32, set: SignalSet, all: &mut MapVec<Pending>) -> Result<(), E
 }
 
 /// Takes what is pending for parked thread `tid` alone, which has to do that itself.
-fn take_from(tid: i32, wanted: SignalSet, all: &mut MapVec<Pending>) -> Result<(), Errno> {
+fn take_from(
+    tid: i32,
+    wanted: SignalSet,
+    all: &mut MapVec<Pending>,
+    timers: &mut PosixTimers,
+) -> Result<(), Errno> {
     loop {
         all.reserve(all.len() + 1)?;
         let set = proc::Status::of_thread(tid)?.hex("SigPnd") & wanted;
@@ -174,6 +194,7 @@ fn take_from(tid: i32, wanted: SignalSet, all: &mut MapVec<Pending>) -> Result<(
         // SAFETY: the thread is parked; the kernel reads two structs of ours and writes one.
         let taken = unsafe { park::call_in(tid, n::__NR_rt_sigtimedwait, arguments) };
         match Errno::check(taken) {
+            Ok(_) if timers.take(&info) == Taken::Again => {}
             Ok(_) => all.push(Pending { tid, info })?,
             Err(Errno::EAGAIN) => return Ok(()),
             Err(errno) => return Err(errno),

@@ -12,11 +12,12 @@ use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use ckpt_image::context::Registers;
 use ckpt_sys::bytes::{decimal, lines};
-use ckpt_sys::{Line, MapVec, calls, files};
+use ckpt_sys::{Line, calls, files};
 use libc::{c_int, clockid_t, itimerspec, pthread_t, timespec};
 use linux_raw_sys::general as n;
 
 use super::our_bit;
+use super::timers::clock_of_timer;
 use crate::clocks::{self, Deadline};
 use crate::thread_local;
 
@@ -66,13 +67,6 @@ interposed! {
         let clock = || clock_of_timerfd(fd);
         let translated = translated_start(flags & libc::TFD_TIMER_ABSTIME != 0, new, clock);
         next()(fd, flags, translated.as_ref().map_or(new, ptr::from_ref), old)
-    }
-
-    /// timer_settime(2)
-    fn timer_settime(timer: *mut c_void, flags: c_int, new: *const itimerspec, old: *mut itimerspec) -> c_int as next {
-        let clock = || clock_of_timer(kernels_id(timer));
-        let translated = translated_start(flags & libc::TIMER_ABSTIME != 0, new, clock);
-        next()(timer, flags, translated.as_ref().map_or(new, ptr::from_ref), old)
     }
 }
 
@@ -196,7 +190,7 @@ unsafe fn clock_of_condition(condition: *const c_void) -> clockid_t {
 ///
 /// # Safety
 /// `new` is null or points to such a struct.
-unsafe fn translated_start(
+pub(super) unsafe fn translated_start(
     is_time: bool,
     new: *const itimerspec,
     clock: impl FnOnce() -> Option<u32>,
@@ -229,31 +223,6 @@ fn clock_of_timerfd(fd: c_int) -> Option<u32> {
     let info: Line<512> = files::read_small(path.as_c_str()).ok()?;
     let value = lines(info.as_bytes()).find_map(|line| line.strip_prefix(b"clockid:"))?;
     decimal(value.trim_ascii()).map(|clock| clock as u32)
-}
-
-/// The kernel's id of one of libc's timers: glibc gives the address of its own record, with the highest bit set and shifted
-/// to the right, where it runs a thread for the timer (sysdeps/unix/sysv/linux/kernel-posix-timers.h).
-///
-/// # Safety
-/// It is a timer.
-unsafe fn kernels_id(timer: *mut c_void) -> i32 {
-    let value = timer as i64;
-    if value >= 0 {
-        return value as i32;
-    }
-    // SAFETY: the record begins with the kernel's id.
-    unsafe { *((value << 1) as *const i32) }
-}
-
-/// The clock of one of the kernel's timers (proc_pid_timers(5)).
-fn clock_of_timer(id: i32) -> Option<u32> {
-    let mut text = MapVec::new();
-    files::read_whole(c"/proc/self/timers", &mut text).ok()?;
-    let number = |line: &[u8], name: &[u8]| decimal(line.strip_prefix(name)?.trim_ascii());
-    lines(&text)
-        .skip_while(|line| number(line, b"ID:") != Some(id as u64))
-        .find_map(|line| number(line, b"ClockID:"))
-        .map(|clock| clock as u32)
 }
 
 /// Where the number stands of a call that is made by [`syscall`], in bytes below the stack pointer.

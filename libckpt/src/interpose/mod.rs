@@ -33,6 +33,7 @@ mod mappings;
 mod masks;
 mod stacks;
 mod threads;
+mod timers;
 mod waits;
 mod watches;
 
@@ -42,6 +43,7 @@ use core::ptr;
 use core::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 
 pub use deadlines::number_of_call;
+pub use timers::is_set_to_a_time;
 pub use watches::paths as watched_paths;
 
 use ckpt_sys::calls;

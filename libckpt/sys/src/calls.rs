@@ -99,8 +99,6 @@ plain! {
     setfsuid = __NR_setfsuid(id: u32);
     /// setfsgid(2); returns the previous id, whether it was changed or not
     setfsgid = __NR_setfsgid(id: u32);
-    /// timer_delete(2)
-    delete_timer = __NR_timer_delete(id: i32);
     /// kcmp(2)
     kcmp = __NR_kcmp(pid1: i32, pid2: i32, kind: u32, first: usize, second: usize);
 }
@@ -489,17 +487,22 @@ pub fn count_expirations(fd: i32) -> Done {
 ///
 /// # Errors
 /// Those of the system call.
-pub fn set_timer_of_descriptor(fd: i32, flags: u32, [interval, first]: [u64; 2]) -> Done {
+pub fn set_timer_of_descriptor(fd: i32, flags: u32, timer: [u64; 2]) -> Done {
+    let timer = timer_setting(timer);
+    let arguments = [fd as usize, flags as usize, timer.as_ptr() as usize, 0];
+    // SAFETY: `struct itimerspec` is four numbers, which the kernel reads.
+    unsafe { call(n::__NR_timerfd_settime, arguments).map(drop) }
+}
+
+/// `struct itimerspec` of interval and first expiration, both in nanoseconds.
+pub(crate) fn timer_setting([interval, first]: [u64; 2]) -> [u64; 4] {
     const SECOND: u64 = 1_000_000_000;
-    let timer = [
+    [
         interval / SECOND,
         interval % SECOND,
         first / SECOND,
         first % SECOND,
-    ];
-    let arguments = [fd as usize, flags as usize, timer.as_ptr() as usize, 0];
-    // SAFETY: `struct itimerspec` is four numbers, which the kernel reads.
-    unsafe { call(n::__NR_timerfd_settime, arguments).map(drop) }
+    ]
 }
 
 /// signalfd4(2)
@@ -1042,8 +1045,16 @@ pub fn signal_mask(how: u32, set: Option<SignalSet>) -> Result<SignalSet, Errno>
 /// # Errors
 /// `EAGAIN` if none is pending.
 pub fn take_pending(set: SignalSet) -> Result<(i32, SignalInfo), Errno> {
-    let no_time = [0u64; 2];
-    take_signal(set, no_time.as_ptr() as usize)
+    wait_for_signal(set, 0)
+}
+
+/// rt_sigtimedwait(2): takes the next signal of `set`, for which it waits so many nanoseconds.
+///
+/// # Errors
+/// `EAGAIN` if none comes.
+pub fn wait_for_signal(set: SignalSet, nanoseconds: u64) -> Result<(i32, SignalInfo), Errno> {
+    let time = [nanoseconds / 1_000_000_000, nanoseconds % 1_000_000_000];
+    take_signal(set, time.as_ptr() as usize)
 }
 
 /// rt_sigtimedwait(2) without a limit: waits for the next signal of `set`, and takes it.
@@ -1191,64 +1202,6 @@ pub unsafe fn alternate_stack(new: Option<&SignalStack>) -> Result<SignalStack, 
     // SAFETY: the kernel reads one struct and writes one; the caller answers for the memory.
     unsafe { call(n::__NR_sigaltstack, [new_at, &raw mut old as usize])? };
     Ok(old)
-}
-
-/// timer_create(2): a timer that has the kernel send `signal` with `value` to thread `tid` of this process; its id.
-///
-/// # Errors
-/// Those of the system call.
-pub fn create_timer(tid: i32, signal: i32, value: u64) -> Result<i32, Errno> {
-    /// `struct sigevent` for `SIGEV_THREAD_ID` (include/uapi/asm-generic/siginfo.h), with its padding.
-    #[repr(C)]
-    struct Event {
-        value: u64,
-        signal: i32,
-        notify: u32,
-        tid: i32,
-        padding: [u32; 11],
-    }
-    const _: () = assert!(size_of::<Event>() == 64);
-    let event = Event {
-        value,
-        signal,
-        notify: n::SIGEV_THREAD_ID,
-        tid,
-        padding: [0; 11],
-    };
-    let mut id = 0i32;
-    // SAFETY: the kernel reads one struct and writes one number.
-    unsafe {
-        call(
-            n::__NR_timer_create,
-            [
-                n::CLOCK_MONOTONIC as usize,
-                &raw const event as usize,
-                &raw mut id as usize,
-            ],
-        )?
-    };
-    Ok(id)
-}
-
-/// timer_settime(2): the timer runs out once, in so many nanoseconds.
-///
-/// # Errors
-/// Those of the system call.
-pub fn start_timer(id: i32, nanoseconds: u64) -> Done {
-    let time = [
-        0,
-        0,
-        nanoseconds / 1_000_000_000,
-        nanoseconds % 1_000_000_000,
-    ];
-    // SAFETY: `struct itimerspec` is four numbers, which the kernel reads.
-    unsafe {
-        call(
-            n::__NR_timer_settime,
-            [id as usize, 0, time.as_ptr() as usize, 0],
-        )?
-    };
-    Ok(())
 }
 
 /// getitimer(2): interval and time left, each in microseconds.

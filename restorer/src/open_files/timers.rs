@@ -3,13 +3,13 @@
 use ckpt_image::descriptors::Descriptor;
 use ckpt_image::objects::timer_descriptors::TimerDescriptor;
 use ckpt_image::reader::Image;
-use ckpt_sys::{Errno, Fd, calls, proc};
+use ckpt_sys::{Errno, Fd, calls};
 use linux_raw_sys::general as n;
-use restart::files::Place;
 use restart::report::{Cause, Error, Exit, Object};
+use restart::timers::Next;
 
 use super::opener::{Problem, failed, set_status};
-use crate::Result;
+use crate::{Result, host};
 
 /// Makes the one that `descriptor` referred to. It does not run yet.
 pub fn make(descriptor: &Descriptor<'_>, image: &Image<'_>) -> core::result::Result<Fd, Problem> {
@@ -24,9 +24,9 @@ pub fn make(descriptor: &Descriptor<'_>, image: &Image<'_>) -> core::result::Res
 
 /// Sets all of them. Everything is on its number.
 pub fn set(image: &Image<'static>) -> Result<()> {
-    let place = Place::of(&image.header, proc::boot_id(), proc::machine_id());
+    let same_clocks = host::has_clocks_of(image);
     for saved in image.objects::<TimerDescriptor>() {
-        set_one(&saved, place).map_err(|errno| {
+        set_one(&saved, same_clocks).map_err(|errno| {
             Error::new(
                 Exit::Resource,
                 Object::Thing("timers of the program"),
@@ -38,15 +38,16 @@ pub fn set(image: &Image<'static>) -> Result<()> {
     Ok(())
 }
 
-fn set_one(saved: &TimerDescriptor, place: Place) -> core::result::Result<(), Errno> {
+fn set_one(saved: &TimerDescriptor, same_clocks: bool) -> core::result::Result<(), Errno> {
     let fd = saved.description as i32;
     if saved.left != 0 {
-        let absolute = saved.flags & n::TFD_TIMER_ABSTIME != 0;
-        let first = match (absolute, keeps_its_time(saved.clock, place)) {
-            (false, _) => saved.left,
-            (true, true) => saved.due,
-            (true, false) => calls::clock(saved.clock).saturating_add(saved.left),
+        let next = Next {
+            clock: saved.clock as i32,
+            absolute: saved.flags & n::TFD_TIMER_ABSTIME != 0,
+            left: saved.left,
+            due: saved.due,
         };
+        let first = next.first(same_clocks, calls::clock(saved.clock));
         calls::set_timer_of_descriptor(fd, saved.flags, [saved.interval, first])?;
     }
     if saved.ticks == 0 || set_ticks(fd, saved.ticks).is_ok() {
@@ -54,11 +55,6 @@ fn set_one(saved: &TimerDescriptor, place: Place) -> core::result::Result<(), Er
     }
     // The kernel is built without support for that: at least one expiration is there.
     calls::set_timer_of_descriptor(fd, 0, [saved.interval, 1])
-}
-
-/// Whether the clock shows a later time than at the checkpoint.
-fn keeps_its_time(clock: u32, place: Place) -> bool {
-    clock == n::CLOCK_REALTIME || clock == n::CLOCK_REALTIME_ALARM || place == Place::SameBoot
 }
 
 /// `TFD_IOC_SET_TICKS` (include/uapi/linux/timerfd.h).

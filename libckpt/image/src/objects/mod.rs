@@ -1,11 +1,12 @@
-//! Kernel objects behind descriptors that have a state of their own, one module and one note per kind. An image has the
-//! note of a kind only if the program has such objects.
+//! Kernel objects that have a state of their own, most of them behind descriptors: one module and one note per kind. An image
+//! has the note of a kind only if the program has such objects.
 
 pub mod deleted_files;
 pub mod epoll_entries;
 pub mod event_counters;
 pub mod memory_files;
 pub mod pipes;
+pub mod posix_timers;
 pub mod signal_descriptors;
 pub mod signal_owners;
 pub mod sockets;

@@ -1,0 +1,201 @@
+//! POSIX timers (timer_create(2)).
+
+use ckpt_image::objects::posix_timers::PosixTimer;
+use ckpt_sys::kernel::SignalInfo;
+use ckpt_sys::posix_timers::{self, CpuClock, Expired, Listed, listed};
+use ckpt_sys::{MapVec, calls, files};
+use linux_raw_sys::general as n;
+
+use crate::failure::{Doing, Failure, failure};
+use crate::interpose;
+use crate::signal::checkpoint_signal;
+use crate::threads::stop::Stopped;
+use crate::threads::{Thread, park};
+
+/// One timer.
+#[derive(Clone, Copy, Debug)]
+struct Timer {
+    saved: PosixTimer,
+    /// How many expirations its signal stands for that was taken out of the queue, 0 if none was. The timer stands still from
+    /// then on.
+    taken: u32,
+}
+
+/// The timers of the program.
+#[derive(Debug, Default)]
+pub struct PosixTimers {
+    /// In ascending order of their ids.
+    timers: MapVec<Timer>,
+}
+
+/// What the signal of a timer that was taken out of the queue means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It is none of a timer.
+    Other,
+    /// It is the timer's.
+    First,
+    /// It came between the first and the moment in which the timer was stopped, and is part of what that stands for.
+    Again,
+}
+
+impl PosixTimers {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// [`Failure`] names the first one that cannot be restored.
+    pub fn collect(initiator: &Thread, stopped: &Stopped) -> Result<Self, Failure> {
+        let mut text = MapVec::new();
+        // The file needs CONFIG_CHECKPOINT_RESTORE; a kernel without it does not tell.
+        if files::read_whole(c"/proc/self/timers", &mut text).is_err() {
+            return Ok(Self::default());
+        }
+        let lives = |tid| tid == initiator.tid || stopped.threads().any(|thread| thread.tid == tid);
+        let is_alone = stopped.threads().next().is_none();
+        let mut timers = MapVec::new();
+        for timer in listed(&text) {
+            let timer = timer.ok_or_else(|| {
+                failure!("the program has a POSIX timer that this kernel shows in an unknown way")
+            })?;
+            if is_ours(&timer) {
+                continue;
+            }
+            check_clock(&timer, is_alone)?;
+            timers
+                .push(Timer {
+                    saved: read(&timer, &lives)?,
+                    taken: 0,
+                })
+                .doing(format_args!("memory for the timers"))?;
+        }
+        timers.sort_unstable_by_key(|timer: &Timer| timer.saved.id);
+        Ok(Self { timers })
+    }
+
+    /// Looks at a signal that was just taken out of its queue. The kernel lets a timer run on then, and its next signal
+    /// could follow at once: it is stopped until [`Self::put_back`].
+    pub fn take(&mut self, info: &SignalInfo) -> Taken {
+        let Some((expired, timer)) = self.find(info) else {
+            return Taken::Other;
+        };
+        let saved = &mut timer.saved;
+        if timer.taken != 0 {
+            return Taken::Again;
+        }
+        let now = calls::clock(saved.clock as u32);
+        let left = posix_timers::read(saved.id).map_or(0, |[_, left]| left);
+        let _ = posix_timers::set(saved.id, 0, [0; 2]);
+        (saved.left, saved.due) = (left, now.saturating_add(left));
+        timer.taken = expired.overruns.saturating_add(1);
+        Taken::First
+    }
+
+    fn find(&mut self, info: &SignalInfo) -> Option<(Expired, &mut Timer)> {
+        let expired = Expired::of(info)?;
+        let place = self
+            .timers
+            .binary_search_by_key(&expired.id, |timer| timer.saved.id)
+            .ok()?;
+        let timer = &mut self.timers[place];
+        (timer.saved.signal == expired.signal).then_some((expired, timer))
+    }
+
+    /// Has the timer of a signal that was taken send it again: it is set to the time at which it had expired, so that
+    /// the signal stands for as many expirations, and the next one comes when it would have. Whether the signal is one of a
+    /// timer.
+    pub fn put_back(&mut self, info: &SignalInfo) -> bool {
+        let Some((_, Timer { saved, taken, .. })) = self.find(info) else {
+            return false;
+        };
+        let back = saved.interval.saturating_mul(u64::from(*taken));
+        let first = saved.due.saturating_sub(back).max(1);
+        posix_timers::set(saved.id, n::TIMER_ABSTIME, [saved.interval, first]).is_ok()
+    }
+
+    /// Notes that the signal, which was taken, is to be in the image. Whether it is one of a timer.
+    pub fn keep(&mut self, info: &SignalInfo) -> bool {
+        let Some((_, timer)) = self.find(info) else {
+            return false;
+        };
+        timer.saved.expirations = timer.taken;
+        timer.saved.pending = 1;
+        true
+    }
+
+    /// For the image.
+    pub fn iter(&self) -> impl Iterator<Item = PosixTimer> {
+        self.timers.iter().map(|timer| timer.saved)
+    }
+
+    /// An upper bound of the bytes that they take up in the image.
+    pub fn encoded_bound(&self) -> usize {
+        size_of_val(&self.timers[..]) + 64
+    }
+}
+
+/// Whether it is one of those that have the signal come again for a thread that was met inside of the vdso: a thread that has ended
+/// leaves it behind.
+fn is_ours(timer: &Listed) -> bool {
+    let event = &timer.event;
+    let marks = [true, false].map(park::mark);
+    event.signal == checkpoint_signal() && event.thread != 0 && marks.contains(&event.value)
+}
+
+/// Refuses a clock that a restored process does not have.
+fn check_clock(timer: &Listed, is_alone: bool) -> Result<(), Failure> {
+    let refuse = |what: &str| {
+        Err(failure!(
+            "the program has a POSIX timer (id {}) on {what}; delete the timer first",
+            timer.id
+        ))
+    };
+    match CpuClock::of(timer.clock) {
+        None if timer.clock < 0 => refuse("a device's clock: that is not supported"),
+        Some(clock) if clock.of_thread && clock.id == 0 && !is_alone => {
+            refuse("the CPU time of a thread that the kernel does not name: that is not supported")
+        }
+        Some(clock) if clock.id != 0 && !counts_us(clock) => {
+            refuse("the CPU time of another process: that is not supported")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether the clock counts the time of this process, or of a thread of it.
+fn counts_us(clock: CpuClock) -> bool {
+    if clock.of_thread {
+        calls::tgkill(calls::pid(), clock.id, 0).is_ok()
+    } else {
+        clock.id == calls::pid()
+    }
+}
+
+/// What there is to know about one whose signal is not pending.
+fn read(timer: &Listed, lives: &dyn Fn(i32) -> bool) -> Result<PosixTimer, Failure> {
+    let &Listed { id, clock, event } = timer;
+    let now = calls::clock(clock as u32);
+    let [interval, left] = posix_timers::read(id).doing(format_args!("POSIX timer {id}"))?;
+    // Nobody gets the signals for a thread that has ended.
+    let is_heard = event.thread == 0 || lives(event.thread);
+    Ok(PosixTimer {
+        id,
+        clock,
+        notify: if is_heard {
+            event.notify
+        } else {
+            n::SIGEV_NONE
+        },
+        thread: if is_heard { event.thread } else { 0 },
+        signal: event.signal,
+        value: event.value,
+        absolute: u32::from(interpose::is_set_to_a_time(id)),
+        left,
+        due: now.saturating_add(left),
+        interval,
+        expirations: match posix_timers::overruns(id) {
+            Ok(more @ 1..) => more.saturating_add(1),
+            _ => 0,
+        },
+        pending: 0,
+    })
+}

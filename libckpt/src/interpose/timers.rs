@@ -1,0 +1,150 @@
+//! POSIX timers: what the kernel does not tell of them. Whether one was set to a time of its clock or to a time from then on
+//! decides what a restart makes of it; and one that counts the CPU time of the thread that has made it does not say which that
+//! was.
+//!
+//! The functions may be called in signal handlers, and what was noted is read in one: it stands in words of its own each.
+
+use core::ffi::c_void;
+use core::ptr;
+use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+
+use ckpt_sys::posix_timers::{CpuClock, listed};
+use ckpt_sys::{MapVec, calls, files};
+use libc::{c_int, clockid_t, itimerspec};
+
+use super::deadlines::translated_start;
+
+interposed! {
+    /// timer_create(2)
+    fn timer_create(clock: clockid_t, event: *mut c_void, timer: *mut *mut c_void) -> c_int as next {
+        let named = if clock == libc::CLOCK_THREAD_CPUTIME_ID {
+            CpuClock::of_thread(calls::tid()).number()
+        } else {
+            clock
+        };
+        next()(named, event, timer)
+    }
+
+    /// timer_settime(2)
+    fn timer_settime(timer: *mut c_void, flags: c_int, new: *const itimerspec, old: *mut itimerspec) -> c_int as next {
+        let is_time = flags & libc::TIMER_ABSTIME != 0;
+        let clock = || clock_of_timer(kernels_id(timer));
+        let translated = translated_start(is_time, new, clock);
+        // Before the call, so that one that is interrupted by a checkpoint is made with it.
+        let was_time = note(kernels_id(timer), is_time);
+        let result = next()(timer, flags, translated.as_ref().map_or(new, ptr::from_ref), old);
+        if result != 0 {
+            note(kernels_id(timer), was_time);
+        }
+        result
+    }
+
+    /// timer_delete(2)
+    fn timer_delete(timer: *mut c_void) -> c_int as next {
+        note(kernels_id(timer), false);
+        next()(timer)
+    }
+}
+
+/// The kernel's id of one of libc's timers: glibc gives the address of its own record, with the highest bit set and shifted
+/// to the right, where it runs a thread for the timer (sysdeps/unix/sysv/linux/kernel-posix-timers.h).
+///
+/// # Safety
+/// It is a timer.
+unsafe fn kernels_id(timer: *mut c_void) -> i32 {
+    let value = timer as i64;
+    if value >= 0 {
+        return value as i32;
+    }
+    // SAFETY: the record begins with the kernel's id.
+    unsafe { *((value << 1) as *const i32) }
+}
+
+/// The clock of one of the kernel's timers, if it does not count CPU time.
+pub(super) fn clock_of_timer(id: i32) -> Option<u32> {
+    let mut text = MapVec::new();
+    files::read_whole(c"/proc/self/timers", &mut text).ok()?;
+    let timer = listed(&text).flatten().find(|timer| timer.id == id)?;
+    u32::try_from(timer.clock).ok()
+}
+
+/// Timers that were set to a time of their clocks: their ids plus 1. A page of them; there are more where `next` is not
+/// null.
+#[repr(C)]
+struct Noted {
+    next: AtomicPtr<Noted>,
+    ids: [AtomicU32; 1022],
+}
+
+static NOTED: Noted = Noted {
+    next: AtomicPtr::new(ptr::null_mut()),
+    ids: [const { AtomicU32::new(0) }; 1022],
+};
+
+const _: () = assert!(size_of::<Noted>() == 4096);
+
+impl Noted {
+    /// All pages of them.
+    fn all() -> impl Iterator<Item = &'static Self> {
+        let mut next: *const Self = &raw const NOTED;
+        core::iter::from_fn(move || {
+            // SAFETY: pages in the list are whole, and stay.
+            let page = unsafe { next.as_ref() }?;
+            next = page.next.load(Ordering::Acquire);
+            Some(page)
+        })
+    }
+
+    /// The place of a timer, or of none if that is 0.
+    fn find(word: u32) -> Option<&'static AtomicU32> {
+        let mut words = Self::all().flat_map(|page| &page.ids);
+        words.find(|id| id.load(Ordering::Relaxed) == word)
+    }
+
+    /// Adds a page; whether there is memory for it.
+    fn grow() -> bool {
+        let Ok(page) = calls::map_anonymous(size_of::<Self>()) else {
+            return false;
+        };
+        // SAFETY: fresh memory, all zeros, is an empty page, and nobody else's.
+        let new = unsafe { &*(page as *const Self) };
+        let put = |head: *mut Self| {
+            new.next.store(head, Ordering::Relaxed);
+            Some(ptr::from_ref(new).cast_mut())
+        };
+        let _ = NOTED
+            .next
+            .fetch_update(Ordering::Release, Ordering::Relaxed, put);
+        true
+    }
+}
+
+/// Notes whether a timer was set to a time of its clock; whether that was noted before.
+fn note(id: i32, is_time: bool) -> bool {
+    let word = (id as u32).wrapping_add(1);
+    let change = |from: u32, to: u32| {
+        Noted::find(from)
+            .map(|place| place.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed))
+    };
+    if !is_time {
+        // Where another thread is setting the same timer, one of them is the last.
+        return change(word, 0).is_some();
+    }
+    if is_set_to_a_time(id) {
+        return true;
+    }
+    loop {
+        match change(0, word) {
+            Some(Ok(_)) => return false,
+            Some(Err(_)) => {}
+            // Without memory the timer has the time that is left after a restart.
+            None if Noted::grow() => {}
+            None => return false,
+        }
+    }
+}
+
+/// Whether a timer was set to a time of its clock. Async-signal-safe.
+pub fn is_set_to_a_time(id: i32) -> bool {
+    Noted::find((id as u32).wrapping_add(1)).is_some()
+}
