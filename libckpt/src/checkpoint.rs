@@ -205,7 +205,7 @@ fn attempt(
     // Regions come first, and descriptors before the target, so that no memory and no descriptor of ours is taken for
     // the program's: from the regions on, memory may be mapped, and from the descriptors on, files may be opened.
     let mut regions = Regions::collect(stopped.span())?;
-    let descriptors = Descriptors::collect(start.settings.deleted, &mut regions)?;
+    let mut descriptors = Descriptors::collect(start.settings.deleted, &mut regions)?;
     let strings = process::Strings::read()?;
     let mut groups = MapVec::new();
     let credentials = credentials::collect(&status, start.seccomp_filters, &mut groups)?;
@@ -220,6 +220,7 @@ fn attempt(
     let mut timers = PosixTimers::collect(initiator, &stopped)?;
     // After the timers: one that expires in between is then pending, and not lost.
     let signals = Signals::collect(interrupted.signal, initiator, &stopped, &mut timers)?;
+    timers.write(descriptors.objects_mut())?;
     let contexts = prepare_restart(pid, initiator, &mut stopped)?;
 
     let arguments: Line<256> = files::read_small(c"/proc/thread-self/cmdline").unwrap_or_default();
@@ -258,7 +259,6 @@ fn attempt(
         descriptors: &descriptors,
         actions: &signals.actions,
         pending: &signals.pending,
-        timers: &timers,
         ids,
         threads: &threads,
         arguments: arguments.as_bytes(),
@@ -400,6 +400,7 @@ fn prepare_restart(
     let resume = unsafe { RESUME.get() };
     resume.reports = report::stderr_is_ours();
     resume.main = main;
+    resume.group = calls::getpgid(0).unwrap_or(0) as i32;
     OTHERS.store(contexts.len() as u32 - 1, Ordering::Relaxed);
     Ok(contexts)
 }

@@ -15,7 +15,7 @@ use linux_raw_sys::prctl::PR_GET_TID_ADDRESS;
 use crate::collect::credentials;
 use crate::signal::Owned;
 use crate::threads::{ForeignRseq, Thread, park, role, unblock};
-use crate::{alternate, clocks, environment, lazy, report, signal, snapshot, vdso};
+use crate::{alternate, clocks, environment, interpose, lazy, report, signal, snapshot, vdso};
 
 /// What a restored process has to know. It is filled in at a checkpoint and reaches the restored process as part of its
 /// memory.
@@ -25,12 +25,15 @@ pub struct Resume {
     pub reports: bool,
     /// The record of the main thread; null if it had ended.
     pub main: *mut Thread,
+    /// The process group at the checkpoint.
+    pub group: i32,
 }
 
 /// See [`Resume`].
 pub static RESUME: Owned<Resume> = Owned::new(Resume {
     reports: false,
     main: core::ptr::null_mut(),
+    group: 0,
 });
 
 /// How often the process has been restored.
@@ -288,6 +291,8 @@ pub extern "C" fn restored(handover: &Handover) -> ! {
     role::stay_owner();
     unblock::forget();
     snapshot::forget_writers();
+    interpose::note_former_group(resume.group);
+    interpose::watch_screen();
     // SAFETY: the record is on the main thread's signal stack, or in a static, and nobody else uses it.
     let mut main = unsafe { resume.main.as_mut() };
     if let Some(main) = &mut main {

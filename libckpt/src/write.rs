@@ -30,7 +30,6 @@ use ckpt_sys::{Fd, MapVec, files};
 use crate::collect::content::{PageTables, Pages, Run};
 use crate::collect::descriptors::Descriptors;
 use crate::collect::memory::Memory;
-use crate::collect::posix_timers::PosixTimers;
 use crate::collect::regions::{Mapped, Regions};
 use crate::failure::{Doing, Failure, failure};
 use crate::snapshot::Kept;
@@ -57,8 +56,6 @@ pub struct State<'s> {
     pub actions: &'s Actions,
     /// Pending signals.
     pub pending: &'s [Pending],
-    /// POSIX timers.
-    pub timers: &'s PosixTimers,
     /// For debuggers: ids, the interrupted threads, the command line, and the signal.
     pub ids: Ids,
     /// See [`Self::ids`].
@@ -279,7 +276,6 @@ impl Layout {
             + size_of_val(&found.file_extents[..])
             + size_of_val(&self.pages.guards[..])
             + state.descriptors.encoded_bound()
-            + state.timers.encoded_bound()
             + size_of_val(state.pending)
             + state.credentials.groups.len()
             + xsave;
@@ -549,19 +545,25 @@ fn encode_notes(
         found.owners.iter().try_for_each(|word| to.put(word))
     })?;
     append_own(to, Kind::Clocks, |to| to.put(&state.clocks))?;
-    let mut objects = state.descriptors.objects().notes();
-    objects.try_for_each(|(kind, content)| append_own(to, kind, |to| to.bytes(content)))?;
+    // Notes ascend by their types.
+    let behind_guards = |kind: Kind| kind as u32 > Kind::Guards as u32;
+    let put_objects = |to: &mut Encoder<'_>, behind: bool| {
+        let mut objects = state.descriptors.objects().notes();
+        objects.try_for_each(|(kind, content)| {
+            if behind_guards(kind) == behind {
+                append_own(to, kind, |to| to.bytes(content))
+            } else {
+                Ok(())
+            }
+        })
+    };
+    put_objects(to, false)?;
     if !guards.is_empty() {
         append_own(to, Kind::Guards, |to| {
             guards.iter().try_for_each(|guard| to.put(guard))
         })?;
     }
-    let mut timers = state.timers.iter().peekable();
-    if timers.peek().is_some() {
-        append_own(to, Kind::PosixTimers, |to| {
-            timers.try_for_each(|timer| to.put(&timer))
-        })?;
-    }
+    put_objects(to, true)?;
     if found.file_extents.is_empty() {
         return Ok(());
     }

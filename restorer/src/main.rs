@@ -22,6 +22,7 @@ mod rights;
 mod stand_in;
 mod start;
 mod steps;
+mod terminal;
 mod verify;
 
 use core::convert::Infallible;
@@ -88,6 +89,7 @@ fn restore(mut file: ImageFile, options: Options<'static>) -> Result<Infallible>
     posix_timers::create(&image, threads.ids())?;
     process::restore_last(&image)?;
     posix_timers::start(&image, threads.ids())?;
+    terminal::restore(&image);
     drop(file);
     pad.enter()
 }

@@ -1,7 +1,8 @@
 //! The vocabulary of the tests: a [`Place`] is a fresh directory, a [`Launch`] says what to start in it and how, a
 //! [`Process`] can be checkpointed, killed and waited for, a [`Portrait`] is what `/proc` shows of it, and a
 //! [`Program`] is a C or C++ source of `programs/` with its directives, a [`Trial`] kills
-//! a whole program at random moments, and a [`Service`] a server under the load of its clients.
+//! a whole program at random moments, a [`Service`] is a server under the load of its clients, and a
+//! [`terminal::Terminal`] has a program on its screen.
 //!
 //! ```no_run
 //! use ckpt_tests::{Launch, Place};
@@ -25,6 +26,7 @@ mod program;
 mod random;
 mod requirements;
 mod service;
+pub mod terminal;
 mod trial;
 mod wait;
 

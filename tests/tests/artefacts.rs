@@ -7,7 +7,7 @@ use object::{Endianness, Object, ObjectSection, ObjectSymbol};
 
 /// The functions of libc in whose place libckpt puts its own, as the README documents them. Whatever else it exports
 /// would get into the program's way.
-const INTERPOSED: [&str; 54] = [
+const INTERPOSED: [&str; 56] = [
     "__poll_chk",
     "__ppoll_chk",
     "__sysv_signal",
@@ -17,6 +17,7 @@ const INTERPOSED: [&str; 54] = [
     "epoll_pwait2",
     "epoll_wait",
     "inotify_add_watch",
+    "ioctl",
     "madvise",
     "mremap",
     "nanosleep",
@@ -55,6 +56,7 @@ const INTERPOSED: [&str; 54] = [
     "ssignal",
     "syscall",
     "sysv_signal",
+    "tcsetpgrp",
     "thrd_create",
     "thrd_sleep",
     "timer_create",

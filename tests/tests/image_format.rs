@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ckpt_tests::{Place, Process, Program, not_run};
+use ckpt_tests::terminal::Terminal;
+use ckpt_tests::{Place, Program, not_run, tool};
 
 /// How many bytes a field takes.
 #[derive(Clone, Copy)]
@@ -145,13 +146,14 @@ fn the_document_describes_real_images() {
         let mut process = program.start(&place);
         process.checkpoint();
         let file = place.bytes("myckpt");
-        let kinds = walk(&file, &tables, &process, &place);
+        let kinds = walk(&file, &tables, process.pid(), &place);
         assert!(
             kinds.is_sorted_by(|first, second| first < second),
             "each note once, in the order of the document: {kinds:x?}"
         );
         seen.extend(kinds);
     }
+    seen.extend(walk_image_of_a_terminal(&tables));
     assert!(
         tables.keys().eq(&seen) || !complete,
         "described: {:x?}, seen: {seen:x?}",
@@ -159,8 +161,20 @@ fn the_document_describes_real_images() {
     );
 }
 
-/// Takes the notes of an image apart; their types.
-fn walk(file: &[u8], tables: &BTreeMap<u32, Table>, process: &Process, place: &Place) -> Vec<u32> {
+/// The same of an image of a program that has a terminal.
+fn walk_image_of_a_terminal(tables: &BTreeMap<u32, Table>) -> Vec<u32> {
+    let Some(program) = tool("image_format", "tmux").map(|_| Program::compile("plain.c")) else {
+        return vec![0x434B_0051];
+    };
+    let place = Place::new("image_format");
+    let terminal = Terminal::under_libckpt(&place, [80, 24], [program.path()]);
+    let pid = terminal.pid();
+    terminal.freeze(pid);
+    walk(&place.bytes("myckpt"), tables, pid.cast_unsigned(), &place)
+}
+
+/// Takes the notes of an image of the process `pid` apart; their types.
+fn walk(file: &[u8], tables: &BTreeMap<u32, Table>, pid: u32, place: &Place) -> Vec<u32> {
     let notes = notes(file);
     let kinds = notes.iter().map(|&(kind, _)| kind).collect();
     for (kind, content) in notes {
@@ -184,7 +198,7 @@ fn walk(file: &[u8], tables: &BTreeMap<u32, Table>, process: &Process, place: &P
         match kind {
             0x434B_0000 => {
                 assert_eq!(number(values["format"]), 1);
-                assert_eq!(number(values["pid"]), u64::from(process.pid()));
+                assert_eq!(number(values["pid"]), u64::from(pid));
             }
             0x434B_0002 => {
                 assert_eq!(

@@ -69,6 +69,8 @@ pub enum Kind {
     Guards = 0x434B_0040,
     /// [`crate::objects::posix_timers::PosixTimer`], repeated.
     PosixTimers = 0x434B_0050,
+    /// [`crate::objects::terminal::Terminal`].
+    Terminal = 0x434B_0051,
     /// [`crate::objects::deleted_files::FileExtent`], repeated.
     FileExtents = 0x434B_00F0,
     /// [`crate::header::Checksums`], always the last note.
@@ -77,7 +79,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order in which they stand in an image.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::Header,
         Self::Cpu,
         Self::Process,
@@ -104,6 +106,7 @@ impl Kind {
         Self::SignalOwners,
         Self::Guards,
         Self::PosixTimers,
+        Self::Terminal,
         Self::FileExtents,
         Self::Checksums,
     ];

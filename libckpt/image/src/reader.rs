@@ -26,6 +26,7 @@ use crate::objects::posix_timers::PosixTimer;
 use crate::objects::signal_descriptors::SignalDescriptor;
 use crate::objects::signal_owners::SignalOwner;
 use crate::objects::sockets::{InFlight, Message, Socket};
+use crate::objects::terminal::Terminal;
 use crate::objects::timer_descriptors::TimerDescriptor;
 use crate::objects::watchers::Watcher;
 use crate::owners::OwnerWord;
@@ -360,6 +361,7 @@ impl<'a> Image<'a> {
         found.check_objects::<SignalOwner>()?;
         found.check_objects::<Guard>()?;
         found.check_objects::<PosixTimer>()?;
+        found.check_objects::<Terminal>()?;
         found.check_objects::<FileExtent>()?;
         image.check_file_extents(file_size)?;
         image.check_unnamed_files()?;

@@ -6,6 +6,7 @@ use ckpt_sys::posix_timers::{self, CpuClock, Expired, Listed, listed};
 use ckpt_sys::{MapVec, calls, files};
 use linux_raw_sys::general as n;
 
+use super::descriptors::objects::Objects;
 use crate::failure::{Doing, Failure, failure};
 use crate::interpose;
 use crate::signal::checkpoint_signal;
@@ -122,14 +123,13 @@ impl PosixTimers {
         true
     }
 
-    /// For the image.
-    pub fn iter(&self) -> impl Iterator<Item = PosixTimer> {
-        self.timers.iter().map(|timer| timer.saved)
-    }
-
-    /// An upper bound of the bytes that they take up in the image.
-    pub fn encoded_bound(&self) -> usize {
-        size_of_val(&self.timers[..]) + 64
+    /// Adds them to what goes into the image.
+    ///
+    /// # Errors
+    /// [`Failure`] if there is no memory for them.
+    pub fn write(&self, objects: &mut Objects) -> Result<(), Failure> {
+        let mut timers = self.timers.iter();
+        timers.try_for_each(|timer| objects.add(&timer.saved))
     }
 }
 

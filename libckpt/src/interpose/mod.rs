@@ -29,8 +29,10 @@ macro_rules! interposed {
 
 mod deadlines;
 mod dispositions;
+mod groups;
 mod mappings;
 mod masks;
+mod screens;
 mod stacks;
 mod threads;
 mod timers;
@@ -43,6 +45,8 @@ use core::ptr;
 use core::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 
 pub use deadlines::number_of_call;
+pub use groups::note_former as note_former_group;
+pub use screens::{note as note_screen, settle_in as watch_screen};
 pub use timers::is_set_to_a_time;
 pub use watches::paths as watched_paths;
 

@@ -8,12 +8,13 @@ mod kernel_files;
 mod kinds;
 mod locks;
 mod mapped_files;
-mod objects;
+pub mod objects;
 mod pipes;
 mod sharing;
 mod signal_owners;
 mod signals;
 mod sockets;
+mod terminal;
 mod timers;
 pub mod unnamed_files;
 mod watchers;
@@ -111,6 +112,11 @@ impl Descriptors {
     /// The objects that have a state of their own.
     pub fn objects(&self) -> &Objects {
         &self.objects
+    }
+
+    /// The same, for more of them.
+    pub fn objects_mut(&mut self) -> &mut Objects {
+        &mut self.objects
     }
 
     /// Where files without a name hold data.

@@ -7,7 +7,9 @@ use ckpt_image::wire::Encoder;
 use ckpt_sys::MapVec;
 
 use super::sockets::Sockets;
-use super::{Descriptors, epoll, event_counters, pipes, signal_owners, signals, timers, watchers};
+use super::{
+    Descriptors, epoll, event_counters, pipes, signal_owners, signals, terminal, timers, watchers,
+};
 use crate::failure::{Doing, Failure};
 
 /// Bytes that an object has room for at first.
@@ -80,6 +82,7 @@ pub fn collect(descriptors: &Descriptors, sockets: &Sockets) -> Result<Objects, 
     pipes::collect(descriptors, &mut objects)?;
     epoll::collect(descriptors, &mut objects)?;
     signal_owners::collect(descriptors, &mut objects)?;
+    terminal::collect(descriptors, &mut objects)?;
     for descriptor in descriptors.iter().filter(|one| !one.is_duplicate()) {
         let number = descriptor.number;
         match descriptor.kind() {
