@@ -194,6 +194,7 @@ fn attempt(
     start: &Start,
     began: u64,
 ) -> Result<(Taken, Stopped), Failure> {
+    process::check_root()?;
     let limits = process::limits();
     let prepared = Prepared::new();
     let pid = calls::pid();

@@ -1,8 +1,9 @@
 //! What the kernel keeps of a process as a whole.
 
+use ckpt_image::process::{HAS_TERMINAL, LEADS_GROUP, LEADS_SESSION};
 use ckpt_image::reader::Image;
 use ckpt_image::signals::Pending;
-use ckpt_sys::{Errno, calls, memory_map};
+use ckpt_sys::{Errno, Line, calls, files, memory_map, proc};
 use linux_raw_sys::general as n;
 use linux_raw_sys::prctl as p;
 use restart::report::{Cause, Error, Exit, Object};
@@ -27,6 +28,8 @@ pub fn restore(image: &Image<'static>) -> Result<()> {
     let _ = calls::umask(process.umask);
     set_name(&process.name)?;
     set_attributes(image);
+    set_oom_score_adj(process.oom_score_adj);
+    lead(process.leads);
     memory_map::describe(&process.memory, process.auxv)
         .map_err(failed("cannot describe its memory to the kernel"))?;
     set_dispositions(image)?;
@@ -77,6 +80,36 @@ fn set_attributes(image: &Image<'static>) {
             "the nice value {}: not permitted; the program goes on without",
             process.nice
         ));
+    }
+}
+
+/// Whom the kernel ends first when there is no memory.
+fn set_oom_score_adj(value: i32) {
+    let path = c"/proc/thread-self/oom_score_adj";
+    let text = Line::<16>::format(format_args!("{value}"));
+    let now = files::read_small::<16>(path).unwrap_or_default();
+    if now.as_bytes().trim_ascii() == text.as_bytes() {
+        return;
+    }
+    let written = calls::open(path, n::O_WRONLY)
+        .and_then(|file| calls::write(file.number(), text.as_bytes()));
+    if let Err(errno) = written {
+        output::warn(format_args!(
+            "oom_score_adj {value}: {errno}; the program goes on with that of the restorer"
+        ));
+    }
+}
+
+/// A process that has led its session, or its group, does so again as far as a new process may. One that has a terminal stays the
+/// job of the shell that has started the restorer, which may otherwise never get its terminal back.
+fn lead(leads: u32) {
+    if leads & LEADS_SESSION != 0 && leads & HAS_TERMINAL == 0 && calls::setsid().is_ok() {
+        return;
+    }
+    // Field `tty_nr` of proc_pid_stat(5).
+    let has_terminal = proc::ProcessStat::of_this_thread().is_ok_and(|stat| stat.field(7) != 0);
+    if leads & LEADS_GROUP != 0 && !has_terminal {
+        let _ = calls::setpgid(0, 0);
     }
 }
 

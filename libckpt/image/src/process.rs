@@ -34,6 +34,13 @@ record! {
     }
 }
 
+/// [`Process::leads`]: a process group, a session, a session that has a terminal.
+pub const LEADS_GROUP: u32 = 1;
+/// See [`LEADS_GROUP`].
+pub const LEADS_SESSION: u32 = 2;
+/// See [`LEADS_GROUP`].
+pub const HAS_TERMINAL: u32 = 4;
+
 record! {
     /// Attributes of the process.
     pub struct Process<'a> {
@@ -55,8 +62,15 @@ record! {
         pub subreaper: u32,
         /// Nice value (`getpriority(2)`).
         pub nice: i32,
+        /// `/proc/PID/oom_score_adj`.
+        pub oom_score_adj: i32,
+        /// What the process leads: bit 0 its process group, bit 1 its session, bit 2 its session with a controlling
+        /// terminal.
+        pub leads: u32,
         /// Working directory.
         pub directory: &'a [u8],
+        /// 1 if that has no name any more; [`Self::directory`] is then what the kernel shows of it.
+        pub directory_deleted: u32,
         /// Soft and hard value of each resource limit, in the order of `RLIMIT_*`.
         pub limits: [[u64; 2]; LIMITS],
         /// The three interval timers: interval and time left, each in microseconds (`getitimer(2)`).

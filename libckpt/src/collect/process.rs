@@ -1,8 +1,9 @@
 //! Attributes of the process as a whole.
 
-use ckpt_image::process::{LIMITS, Process};
+use ckpt_image::process::{HAS_TERMINAL, LEADS_GROUP, LEADS_SESSION, LIMITS, Process};
+use ckpt_sys::bytes::decimal;
 use ckpt_sys::line::Path;
-use ckpt_sys::{Line, calls, files, memory_map};
+use ckpt_sys::{Line, calls, files, memory_map, proc};
 use linux_raw_sys::general as n;
 use linux_raw_sys::prctl::{PR_GET_CHILD_SUBREAPER, PR_GET_PDEATHSIG, PR_GET_TIMERSLACK};
 
@@ -13,31 +14,23 @@ use crate::failure::{Doing, Failure, failure};
 pub struct Strings {
     auxv: Line<4096>,
     directory: Path,
+    directory_deleted: bool,
 }
 
 impl Strings {
     /// Reads them.
     ///
     /// # Errors
-    /// [`Failure`] if the working directory cannot be found again by its name, or the root was changed.
+    /// [`Failure`] if the working directory cannot be found again by its name.
     pub fn read() -> Result<Self, Failure> {
-        let root: Path = files::read_link(c"/proc/thread-self/root")
-            .doing(format_args!("the root directory"))?;
-        if root.as_bytes() != b"/" {
-            return Err(failure!(
-                "the program has changed its root directory to {root}: that is not supported"
-            ));
-        }
         let directory: Path = files::read_link(c"/proc/thread-self/cwd")
             .doing(format_args!("the working directory"))?;
-        let same_place = match (
-            calls::stat_at(calls::AT_FDCWD, c"/proc/thread-self/cwd", 0),
-            calls::stat_at(calls::AT_FDCWD, directory.as_c_str(), 0),
-        ) {
-            (Ok(is), Ok(by_name)) => files::identity(&is).same_file(&files::identity(&by_name)),
-            _ => false,
-        };
-        if !same_place {
+        let is = calls::stat_at(calls::AT_FDCWD, c"/proc/thread-self/cwd", 0)
+            .doing(format_args!("the working directory"))?;
+        let directory_deleted = is.st_nlink == 0;
+        let is_there = calls::stat_at(calls::AT_FDCWD, directory.as_c_str(), 0)
+            .is_ok_and(|by_name| files::identity(&is).same_file(&files::identity(&by_name)));
+        if !directory_deleted && !is_there {
             return Err(failure!(
                 "the working directory {directory}: it cannot be reached by this name any more; change to another first"
             ));
@@ -46,7 +39,26 @@ impl Strings {
             auxv: files::read_small(c"/proc/thread-self/auxv")
                 .doing(format_args!("the auxiliary vector"))?,
             directory,
+            directory_deleted,
         })
+    }
+}
+
+/// Refuses a program that sees other files than the restorer will. In its root directory there may be no `/proc`, which is needed for
+/// everything else.
+///
+/// # Errors
+/// [`Failure`] says so.
+pub fn check_root() -> Result<(), Failure> {
+    match files::read_link::<{ size_of::<Path>() }>(c"/proc/thread-self/root") {
+        Ok(root) if root.as_bytes() == b"/" => Ok(()),
+        Ok(root) => Err(failure!(
+            "the program has changed its root directory to {root}: that is not supported"
+        )),
+        Err(errno) => Err(failure!(
+            "/proc cannot be read ({errno}): the program has changed its root directory, which is not supported, or /proc is \
+             not mounted"
+        )),
     }
 }
 
@@ -73,7 +85,10 @@ pub fn collect<'s>(
         parent_death_signal: written_by(PR_GET_PDEATHSIG),
         subreaper: written_by(PR_GET_CHILD_SUBREAPER),
         nice: nice(),
+        oom_score_adj: oom_score_adj(),
+        leads: leads()?,
         directory: strings.directory.as_bytes(),
+        directory_deleted: strings.directory_deleted.into(),
         limits,
         interval_timers: [
             timer(n::ITIMER_REAL),
@@ -114,6 +129,33 @@ fn written_by(option: u32) -> u32 {
 /// The nice value of the main thread, whoever takes the checkpoint; the system call returns 20 minus it, so that it is never negative.
 fn nice() -> i32 {
     20 - calls::getpriority(n::PRIO_PROCESS, calls::pid() as u32).unwrap_or(20) as i32
+}
+
+fn oom_score_adj() -> i32 {
+    let text = files::read_small::<16>(c"/proc/thread-self/oom_score_adj").unwrap_or_default();
+    let text = text.as_bytes().trim_ascii();
+    match text.strip_prefix(b"-") {
+        Some(digits) => -(decimal(digits).unwrap_or(0) as i32),
+        None => decimal(text).unwrap_or(0) as i32,
+    }
+}
+
+/// What the process leads.
+fn leads() -> Result<u32, Failure> {
+    let stat = proc::ProcessStat::of_this_thread().doing(format_args!("/proc/thread-self/stat"))?;
+    let pid = Ok(calls::pid() as usize);
+    let mut leads = 0;
+    if calls::getpgid(0) == pid {
+        leads |= LEADS_GROUP;
+    }
+    if calls::getsid(0) == pid {
+        leads |= LEADS_SESSION;
+    }
+    // Field `tty_nr`.
+    if stat.field(7) != 0 {
+        leads |= HAS_TERMINAL;
+    }
+    Ok(leads)
 }
 
 /// Reads all resource limits.

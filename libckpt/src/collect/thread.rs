@@ -14,6 +14,9 @@ const SET: usize = 16;
 /// Its size in bytes.
 const SET_SIZE: usize = SET * 8;
 
+/// What personality(2) only asks with.
+const ASK: usize = 0xffff_ffff;
+
 /// `struct sched_attr` (include/uapi/linux/sched/types.h).
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +39,7 @@ const _: () = assert!(size_of::<Scheduling>() == 56);
 pub struct Attributes {
     name: [u8; 16],
     timer_slack: usize,
+    personality: usize,
     parent_death_signal: u32,
     io_priority: usize,
     scheduling: Scheduling,
@@ -50,6 +54,7 @@ impl Attributes {
     pub const UNKNOWN: Self = Self {
         name: [0; 16],
         timer_slack: 0,
+        personality: 0,
         parent_death_signal: 0,
         io_priority: 0,
         scheduling: Scheduling {
@@ -76,6 +81,7 @@ impl Attributes {
             let name = new.name.as_mut_ptr() as usize;
             let _ = calls::prctl(p::PR_GET_NAME, [name, 0, 0, 0]);
             new.timer_slack = calls::prctl(p::PR_GET_TIMERSLACK, [0; 4]).unwrap_or(0);
+            new.personality = call(n::__NR_personality, [ASK]).unwrap_or(0);
             let signal = &raw mut new.parent_death_signal as usize;
             let _ = calls::prctl(p::PR_GET_PDEATHSIG, [signal, 0, 0, 0]);
             new.io_priority = call(n::__NR_ioprio_get, [IOPRIO_WHO_PROCESS, 0]).unwrap_or(0);
@@ -115,6 +121,7 @@ impl Attributes {
             }
             let signal = self.parent_death_signal as usize;
             let _ = calls::prctl(p::PR_SET_PDEATHSIG, [signal, 0, 0, 0]);
+            let _ = call(n::__NR_personality, [self.personality]);
             if self.processors != [0; SET] {
                 let processors = self.processors.as_ptr() as usize;
                 let _ = call(n::__NR_sched_setaffinity, [0, SET_SIZE, processors]);

@@ -45,6 +45,8 @@ plain! {
     dup3 = __NR_dup3(from: i32, to: i32, flags: u32);
     /// fcntl(2) with a number as its argument
     fcntl = __NR_fcntl(fd: i32, command: u32, argument: usize);
+    /// fchdir(2)
+    fchdir = __NR_fchdir(fd: i32);
     /// fsync(2)
     fsync = __NR_fsync(fd: i32);
     /// ftruncate(2)
@@ -67,6 +69,10 @@ plain! {
     getppid = __NR_getppid();
     /// getpgid(2)
     getpgid = __NR_getpgid(pid: i32);
+    /// setpgid(2)
+    setpgid = __NR_setpgid(pid: i32, group: i32);
+    /// setsid(2)
+    setsid = __NR_setsid();
     /// getsid(2)
     getsid = __NR_getsid(pid: i32);
     /// unshare(2)

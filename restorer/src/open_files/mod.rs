@@ -243,11 +243,15 @@ fn check_moves(image: &Image<'static>, moves: Moves<'static>) -> Result<()> {
 }
 
 fn enter_directory(image: &Image<'_>, moves: Moves<'_>, problems: &mut Composer) {
-    let directory = image.process.directory;
-    let directory = moves
-        .of(directory)
-        .unwrap_or_else(|| kernel_path(directory))
-        .and_then(|path| calls::chdir(path.as_c_str()));
+    let process = &image.process;
+    let directory = if process.directory_deleted != 0 {
+        enter_deleted_directory(image)
+    } else {
+        moves
+            .of(process.directory)
+            .unwrap_or_else(|| kernel_path(process.directory))
+            .and_then(|path| calls::chdir(path.as_c_str()))
+    };
     if let Err(errno) = directory {
         let directory = Text(image.process.directory);
         let _ = write!(
@@ -255,6 +259,15 @@ fn enter_directory(image: &Image<'_>, moves: Moves<'_>, problems: &mut Composer)
             "{directory} (working directory) cannot be entered: {errno}"
         );
     }
+}
+
+/// Enters a new directory without a name. The process that enters it may be another user before long.
+fn enter_deleted_directory(image: &Image<'_>) -> core::result::Result<(), Errno> {
+    let directory = unnamed_files::make_directory(image.process.directory)?;
+    let ([_, user, ..], [_, group, ..]) = (image.credentials.uids, image.credentials.gids);
+    // Only root can give it away, and only root becomes another user.
+    let _ = calls::fchown(directory.number(), user, group);
+    calls::fchdir(directory.number()).map(drop)
 }
 
 fn is_in_flight(image: &Image<'_>, number: u32) -> bool {

@@ -200,8 +200,8 @@ fn make_file(path: &[u8]) -> Result<Fd, Errno> {
     result
 }
 
-/// A directory without a name.
-fn make_directory(path: &[u8]) -> Result<Fd, Errno> {
+/// A directory without a name, in the place of the one that the kernel has shown as `path`.
+pub fn make_directory(path: &[u8]) -> Result<Fd, Errno> {
     let name = parts(path).1;
     let mut result = Err(Errno::ENOENT);
     for directory in directories(path) {

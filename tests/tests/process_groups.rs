@@ -1,0 +1,57 @@
+//! What leads its session, and its process group, does so again, as far as a new process may.
+
+use std::fs;
+
+use ckpt_tests::{CHECKPOINT_SIGNAL, Launch, Place, Program, restorer, until};
+
+/// Process group and session of a process.
+fn group_and_session(pid: i32) -> [i32; 2] {
+    // SAFETY: the calls take plain numbers.
+    unsafe { [libc::getpgid(pid), libc::getsid(pid)] }
+}
+
+fn send(pid: i32, signal: i32) {
+    // SAFETY: the call takes plain numbers.
+    assert_eq!(unsafe { libc::kill(pid, signal) }, 0, "it lives");
+}
+
+/// The process whose id a shell has written there.
+fn pid_in(place: &Place, name: &str) -> i32 {
+    until("a process id", || {
+        fs::read_to_string(place.file(name))
+            .ok()?
+            .trim()
+            .parse()
+            .ok()
+    })
+}
+
+#[test]
+fn a_daemon_leads_its_session_again() {
+    let (program, place) = (Program::compile("plain.c"), Place::new("process_groups"));
+    // The shell that becomes the program leads a session that has no terminal.
+    let start = "echo $$ >started.new; mv started.new started; exec \"$0\"";
+    let mut daemon = Launch::under_libckpt("/usr/bin/setsid")
+        .args(["--wait", "sh", "-c", start])
+        .arg(program.path())
+        .start(&place);
+    daemon.wait_until_ready();
+    let pid = pid_in(&place, "started");
+    assert_eq!(group_and_session(pid), [pid; 2]);
+    send(pid, CHECKPOINT_SIGNAL);
+    until("an image", || place.file("myckpt").exists().then_some(()));
+    send(pid, libc::SIGKILL);
+    let _ = daemon.wait();
+
+    // The restorer is one of the processes of a group that another one leads, in a session without a terminal.
+    let restore = "\"$0\" myckpt & echo $! >restored.new; mv restored.new restored; wait $!";
+    let mut shell = Launch::plain("/usr/bin/setsid")
+        .args(["--wait", "sh", "-c", restore])
+        .arg(restorer())
+        .start(&place);
+    shell.wait_for_a_sign_of_life();
+    let pid = pid_in(&place, "restored");
+    assert_eq!(group_and_session(pid), [pid; 2]);
+    place.release();
+    assert_eq!(shell.wait().code(), Some(42));
+}
