@@ -4,9 +4,11 @@
 //! `CKPT_TEST_ROUNDS` says how often each is run (3), `CKPT_TEST_GENERATIONS` how often it is restored in each round (5),
 //! `CKPT_TEST_SEED` repeats the moments of an earlier run.
 
+use std::fmt::Write;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::process::Command;
 
 use ckpt_tests::{Launch, Place, Program, Trial, tool, workload};
 
@@ -182,4 +184,53 @@ fn openssl() {
     let args = args.into_iter().chain(["-pass", "pass:secret", "-in"]);
     let args: Vec<&Path> = args.map(Path::new).chain([file.as_path()]).collect();
     tool_is_not_disturbed("openssl", "openssl", &args);
+}
+
+/// A C file with as many functions, each different from the others.
+fn write_functions(place: &Place, count: u32) {
+    let mut text = String::new();
+    for index in 0..count {
+        let _ = writeln!(
+            text,
+            "int f{index}(int *a, int n) {{ int s = {index}; for (int j = 0; j < n; j++) {{ if (a[j] % {} == 1) s += a[j] * \
+             {index}; else s ^= a[j] << {}; a[j] = s; }} return s; }}",
+            index % 7 + 2,
+            index % 5
+        );
+    }
+    place.write("large.c", text);
+}
+
+#[test]
+fn cc1() {
+    let Some(driver) = tool("cc1", "gcc") else {
+        return;
+    };
+    // The compiler proper, which `gcc` would start.
+    let answer = Command::new(driver).arg("-print-prog-name=cc1").output();
+    let answer = answer.expect("gcc can be started").stdout;
+    let cc1 = String::from_utf8(answer).expect("a path");
+    let place = Place::new("cc1-file");
+    write_functions(&place, 200);
+    Trial::new("cc1", || {
+        Launch::under_libckpt(cc1.trim())
+            .args(["-quiet", "-O2", "-o", "-"])
+            .arg(place.file("large.c"))
+    })
+    .run();
+}
+
+#[test]
+fn gdb() {
+    let Some(gdb) = tool("gdb", "gdb") else {
+        return;
+    };
+    let program = Program::compile("posix_timer.c");
+    Trial::new("gdb", || {
+        Launch::under_libckpt(&gdb)
+            .args(["-nx", "-q", "-batch", "-x"])
+            .arg(workload("disassemble.py"))
+            .arg(program.path())
+    })
+    .run();
 }
