@@ -147,7 +147,7 @@ impl Layout {
     ) -> Result<(), NoLayout> {
         self.collect_objects(regions.clone())?;
         self.places.truncate(0);
-        let mut staged = 0;
+        let (mut staged, mut sealed) = (0, 0);
         for region in regions.clone() {
             let span = Span::new(region.start, region.end);
             if !situation.vdso_moves && span.intersection(&situation.vdso).is_some() {
@@ -157,11 +157,12 @@ impl Layout {
             let in_the_way = |own: &Span| own.intersection(&span).is_some();
             let is_staged = !is_moved && situation.own.iter().any(in_the_way);
             staged += usize::from(is_staged);
+            sealed += usize::from(region.flags & vm_flags::SEALED != 0);
             self.places
                 .push(if is_staged { STAGED } else { span.start })?;
         }
         self.room = Room {
-            operations: situation.own.len() + situation.vdso_areas + staged,
+            operations: situation.own.len() + situation.vdso_areas + staged + sealed,
             siblings: situation.siblings,
             signals: situation.signals,
             environment: situation.environment,

@@ -7,9 +7,10 @@ use ckpt_image::clocks::CLOCKS;
 use ckpt_image::context::Registers;
 use ckpt_image::extents::Extent;
 use ckpt_image::guards::Guard;
+use ckpt_image::memory_settings::MemoryPolicy;
 use ckpt_image::owners::OwnerWord;
 use ckpt_image::reader::Image;
-use ckpt_image::regions::Backing;
+use ckpt_image::regions::{Backing, Region, vm_flags};
 use ckpt_image::segments::Span;
 use ckpt_image::signals::Pending;
 use ckpt_sys::line::Text;
@@ -49,6 +50,7 @@ pub struct Memory {
 /// What the layout depends on beside the mappings.
 #[derive(Clone, Copy)]
 struct Facts {
+    seals: bool,
     vdso_moves: bool,
     vdso_is_same: bool,
     brk: u64,
@@ -63,6 +65,8 @@ impl Facts {
         let process = &image.process;
         let of_sibling = |pending: &Pending| ![0, image.context.tid].contains(&pending.tid);
         Self {
+            // Nothing is named, so the kernel only says whether it knows the call (Linux 6.10).
+            seals: calls::seal_memory(0, 0, 0).is_ok(),
             vdso_moves: true,
             vdso_is_same: false,
             brk: process.memory.brk,
@@ -274,6 +278,12 @@ impl Memory {
         moves: Moves<'static>,
         owners: &mut Owners,
     ) -> Result<()> {
+        let is_sealed = |region: Region<'_>| region.flags & vm_flags::SEALED != 0;
+        if !self.facts.seals && file.image.regions().any(is_sealed) {
+            output::warn(format_args!(
+                "memory that was sealed (mseal): this kernel has no such call; the program goes on without"
+            ));
+        }
         let mut executor = Executor::new(file, unnamed, moves, owners);
         let situation = self.facts.with(&self.here);
         let image = &file.image;
@@ -343,6 +353,15 @@ impl Memory {
             .map(|(region, place)| (Span::new(place, place + region.len()), region.start))
     }
 
+    /// The regions that are sealed, if this kernel seals memory.
+    pub fn sealed(&self, image: &Image<'static>) -> impl Iterator<Item = Span> + Clone + use<> {
+        let seals = self.facts.seals;
+        image
+            .regions()
+            .filter(move |region| seals && region.flags & vm_flags::SEALED != 0)
+            .map(|region| Span::new(region.start, region.end))
+    }
+
     /// Prints what a restart would do.
     pub fn print_plan(&self, file: &ImageFile, options: Options<'static>) -> Result<()> {
         let image = &file.image;
@@ -390,7 +409,11 @@ impl Memory {
         }
         let _ = writeln!(out, "stage 2");
         let work = self.work(image);
-        for operation in work.operations(self.vdso_moves(image), self.staged(image)) {
+        for operation in work.operations(
+            self.vdso_moves(image),
+            self.staged(image),
+            self.sealed(image),
+        ) {
             let _ = writeln!(out, "{operation}");
         }
         for thread in image.contexts() {
@@ -421,11 +444,13 @@ fn within(
     impl Iterator<Item = (Extent, u64)> + Clone + use<>,
     impl Iterator<Item = OwnerWord> + use<>,
     impl Iterator<Item = Guard> + use<>,
+    impl Iterator<Item = MemoryPolicy> + use<>,
 > {
     Within {
         extents: image.placed_extents(),
         owners: image.owners(),
         guards: image.objects(),
+        policies: image.objects(),
     }
 }
 

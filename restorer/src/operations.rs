@@ -87,15 +87,17 @@ enum Complaint {
     Own,
     Vdso,
     Memory,
+    Seal,
     Thread,
     Capabilities,
 }
 
 impl Complaint {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Own,
         Self::Vdso,
         Self::Memory,
+        Self::Seal,
         Self::Thread,
         Self::Capabilities,
     ];
@@ -109,6 +111,7 @@ impl Complaint {
             Self::Memory => {
                 "restorer: memory of the program: cannot be moved to its place; start it again\n"
             }
+            Self::Seal => "restorer: memory of the program: cannot be sealed; use another kernel\n",
             Self::Thread => "restorer: the thread pointer: cannot be set; start it again\n",
             Self::Capabilities => {
                 "restorer: capabilities: cannot be dropped; restore it as the user it belonged to\n"
@@ -238,11 +241,13 @@ impl Work<'_> {
         }
     }
 
-    /// All operations in their order; `vdso` and `staged` say what is moved from where to where.
+    /// All operations in their order; `vdso` and `staged` say what is moved from where to where, and `sealed` what can be
+    /// changed by nobody then.
     pub fn operations(
         &self,
         vdso: impl Iterator<Item = (Span, u64)>,
         staged: impl Iterator<Item = (Span, u64)>,
+        sealed: impl Iterator<Item = Span>,
     ) -> impl Iterator<Item = Operation> {
         let unmap = self.own.iter().map(|own| {
             let arguments = [own.start, own.len(), 0, 0, 0, 0];
@@ -268,6 +273,10 @@ impl Work<'_> {
         unmap
             .chain(vdso.map(|moved| self.moving(moved, Complaint::Vdso)))
             .chain(staged.map(|moved| self.moving(moved, Complaint::Memory)))
+            .chain(sealed.map(|span| {
+                let arguments = [span.start, span.len(), 0, 0, 0, 0];
+                self.operation(n::__NR_mseal, arguments, Complaint::Seal)
+            }))
             .chain(
                 self.program
                     .into_iter()
@@ -331,6 +340,7 @@ mod tests {
             .operations(
                 [(Span::new(0x10_0000, 0x10_4000), 0x7000_0000)].into_iter(),
                 [(Span::new(0x20_0000, 0x28_0000), 0x500_0000)].into_iter(),
+                [Span::new(0x500_0000, 0x508_0000)].into_iter(),
             )
             .collect();
         let numbers: Vec<_> = all
@@ -343,6 +353,7 @@ mod tests {
                 n::__NR_munmap,
                 n::__NR_mremap,
                 n::__NR_mremap,
+                n::__NR_mseal,
                 n::__NR_arch_prctl,
                 n::__NR_arch_prctl,
                 n::__NR_close
@@ -354,7 +365,8 @@ mod tests {
             [0x20_0000, 0x8_0000, 0x8_0000, 3, 0x500_0000]
         );
         assert_eq!(all[2].expected, 0x500_0000);
-        assert_eq!((all[5].mask, all[5].expected), (0, 0));
+        assert_eq!(all[3].arguments[..3], [0x500_0000, 0x8_0000, 0]);
+        assert_eq!((all[6].mask, all[6].expected), (0, 0));
     }
 
     #[test]
@@ -365,7 +377,9 @@ mod tests {
             drops_capabilities: true,
             ..work(&own)
         };
-        let all: Vec<_> = work.operations([].into_iter(), [].into_iter()).collect();
+        let all: Vec<_> = work
+            .operations([].into_iter(), [].into_iter(), [].into_iter())
+            .collect();
         let numbers: Vec<_> = all.iter().map(|one| one.number as u32).collect();
         let wanted = [n::__NR_munmap, n::__NR_prctl, n::__NR_close, n::__NR_capset];
         assert_eq!(numbers[..4], wanted);
@@ -376,7 +390,7 @@ mod tests {
     fn a_complaint_points_to_its_text() {
         let own = [Span::new(0x500_0000, 0x500_2000)];
         let lines: String = texts().collect();
-        for operation in work(&own).operations([].into_iter(), [].into_iter()) {
+        for operation in work(&own).operations([].into_iter(), [].into_iter(), [].into_iter()) {
             let at = (operation.message - 0x9000) as usize;
             let text = &lines[at..at + operation.message_length as usize];
             assert!(text.starts_with("restorer: ") && text.ends_with('\n'));

@@ -133,7 +133,11 @@ impl Pad {
                 ..memory.work(image)
             };
             let [inheritable, permitted, effective] = to_drop.unwrap_or_default();
-            for operation in work.operations(memory.vdso_moves(image), memory.staged(image)) {
+            for operation in work.operations(
+                memory.vdso_moves(image),
+                memory.staged(image),
+                memory.sealed(image),
+            ) {
                 next.write(operation);
                 next = next.add(1);
             }

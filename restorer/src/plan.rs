@@ -4,6 +4,7 @@ use core::iter;
 
 use ckpt_image::extents::Extent;
 use ckpt_image::guards::Guard;
+use ckpt_image::memory_settings::MemoryPolicy;
 use ckpt_image::owners::OwnerWord;
 use ckpt_image::regions::{
     Backing, FileIdentity, PROT_EXEC, PROT_READ, PROT_WRITE, Region, vm_flags,
@@ -97,10 +98,17 @@ pub enum Step<'a> {
         /// Whether the program's meaning depends on it, rather than only its speed.
         needed: bool,
     },
+    /// Set the memory policy.
+    Policy(MemoryPolicy),
     /// Make guard pages.
     Guard(Span),
     /// Lock in memory.
-    Lock(Span),
+    Lock {
+        /// Where.
+        span: Span,
+        /// Whether only what comes into memory.
+        on_fault: bool,
+    },
     /// Name anonymous memory.
     Name(Span, &'a [u8]),
     /// Unmap.
@@ -126,13 +134,15 @@ const LATE_ADVICE: [(u32, u32, bool); 6] = [
 
 /// What lies within regions, each in ascending order.
 #[derive(Clone, Debug)]
-pub struct Within<X, O, G> {
+pub struct Within<X, O, G, P> {
     /// Extents, with their offsets in the image.
     pub extents: X,
     /// Words that hold a thread id.
     pub owners: O,
     /// Guard pages.
     pub guards: G,
+    /// Memory policies.
+    pub policies: P,
 }
 
 /// Size of a huge page, in bytes.
@@ -174,6 +184,7 @@ impl Plan<'_> {
             impl Iterator<Item = (Extent, u64)> + Clone,
             impl Iterator<Item = OwnerWord>,
             impl Iterator<Item = Guard>,
+            impl Iterator<Item = MemoryPolicy>,
         >,
         mut execute: impl FnMut(Step<'a>) -> Result<(), E>,
     ) -> Result<(), E> {
@@ -189,6 +200,7 @@ impl Plan<'_> {
         let mut extents = within.extents.peekable();
         let mut owners = within.owners.peekable();
         let mut guards = within.guards.peekable();
+        let mut policies = within.policies.peekable();
         let with_content = regions
             .clone()
             .zip(self.layout.places.iter().zip(self.contents));
@@ -211,6 +223,7 @@ impl Plan<'_> {
                 extents: its_extents,
                 owners: iter::from_fn(|| owners.next_if(|word| word.address < region.end)),
                 guards: iter::from_fn(|| guards.next_if(|guard| guard.start < region.end)),
+                policies: iter::from_fn(|| policies.next_if(|policy| policy.start < region.end)),
             };
             self.region(&region, place, content, inside, &mut execute)?;
         }
@@ -231,6 +244,7 @@ impl Plan<'_> {
             impl Iterator<Item = (Extent, u64)> + Clone,
             impl Iterator<Item = OwnerWord>,
             impl Iterator<Item = Guard>,
+            impl Iterator<Item = MemoryPolicy>,
         >,
         execute: &mut impl FnMut(Step<'a>) -> Result<(), E>,
     ) -> Result<(), E> {
@@ -238,6 +252,7 @@ impl Plan<'_> {
             extents,
             owners,
             mut guards,
+            mut policies,
         } = within;
         let span = Span::new(place, place + region.len());
         let is_lazy = self.lazy && lazy::is_possible(region, place, content);
@@ -259,6 +274,15 @@ impl Plan<'_> {
             self.map(region, span, first, content, execute)?
         };
         advise(region, span, &EARLY_ADVICE, execute)?;
+        policies.try_for_each(|policy| {
+            let start = policy.start - region.start + place;
+            let end = policy.end - region.start + place;
+            execute(Step::Policy(MemoryPolicy {
+                start,
+                end,
+                ..policy
+            }))
+        })?;
         if is_filled && can_be_enlarged(region, content) {
             enlarge(region.start, place, extents.clone(), execute)?;
         }
@@ -298,7 +322,8 @@ impl Plan<'_> {
             execute(Step::Guard(Span::new(start, start + guard.span().len())))
         })?;
         if region.flags & vm_flags::LOCKED != 0 {
-            execute(Step::Lock(span))?;
+            let on_fault = region.flags & vm_flags::LOCKED_ON_FAULT != 0;
+            execute(Step::Lock { span, on_fault })?;
         }
         match given_name(region.name) {
             Some(name) => execute(Step::Name(span, name)),
@@ -341,6 +366,9 @@ impl Plan<'_> {
             }
             _ if region.flags & vm_flags::GROWS_DOWN != 0 => {
                 (n::MAP_PRIVATE | n::MAP_GROWSDOWN | anonymous, false)
+            }
+            _ if region.flags & vm_flags::DROPPABLE != 0 => {
+                (n::MAP_DROPPABLE | n::MAP_ANONYMOUS, false)
             }
             _ => (n::MAP_PRIVATE | anonymous, false),
         };

@@ -1,5 +1,6 @@
 //! What the kernel keeps of a process as a whole.
 
+use ckpt_image::memory_settings::FutureLocks;
 use ckpt_image::process::{HAS_TERMINAL, LEADS_GROUP, LEADS_SESSION};
 use ckpt_image::reader::Image;
 use ckpt_image::signals::Pending;
@@ -36,9 +37,16 @@ pub fn restore(image: &Image<'static>) -> Result<()> {
     queue_pending(image)
 }
 
-/// What must come last: limits, since they would get in the way of creating threads, which the program may even have
+/// What must come last: the locking of what is mapped from now on, which we must not map any more; limits, since they would get in the way of creating threads, which the program may even have
 /// forbidden itself since; timers, since they run; dumpable, since changing ids changes it.
 pub fn restore_last(image: &Image<'static>) -> Result<()> {
+    for FutureLocks { flags } in image.objects() {
+        if let Err(errno) = calls::lock_all_memory(flags) {
+            output::warn(format_args!(
+                "memory that will be mapped cannot be locked (mlockall): {errno}; the program goes on without"
+            ));
+        }
+    }
     set_limits(&image.process.limits)?;
     for (which, &timer) in (0..).zip(&image.process.interval_timers) {
         calls::set_interval_timer(which, timer).map_err(failed("cannot set its timers"))?;

@@ -39,9 +39,10 @@ impl fmt::Display for Names<'_> {
     }
 }
 
-const MAP_FLAGS: [(u32, &str); 5] = [
+const MAP_FLAGS: [(u32, &str); 6] = [
     (n::MAP_SHARED, "shared"),
     (n::MAP_PRIVATE, "private"),
+    (n::MAP_DROPPABLE, "droppable"),
     (n::MAP_ANONYMOUS, "anonymous"),
     (n::MAP_NORESERVE, "noreserve"),
     (n::MAP_GROWSDOWN, "growsdown"),
@@ -58,9 +59,10 @@ const ADVICE: [(u32, &str); 8] = [
     (n::MADV_WIPEONFORK, "wipeonfork"),
 ];
 
-const CALLS: [(u32, &str, usize); 4] = [
+const CALLS: [(u32, &str, usize); 5] = [
     (n::__NR_munmap, "munmap", 2),
     (n::__NR_mremap, "mremap", 5),
+    (n::__NR_mseal, "mseal", 3),
     (n::__NR_arch_prctl, "arch_prctl", 2),
     (n::__NR_close, "close", 1),
 ];
@@ -125,7 +127,14 @@ impl fmt::Display for Step<'_> {
                 )
             }
             Self::Guard(span) => write!(f, "guard {}", Range(span)),
-            Self::Lock(span) => write!(f, "lock {}", Range(span)),
+            Self::Policy(policy) => {
+                let span = Span::new(policy.start, policy.end);
+                write!(f, "policy {} {:#x}", Range(span), policy.mode)
+            }
+            Self::Lock { span, on_fault } => {
+                let when = if on_fault { " on fault" } else { "" };
+                write!(f, "lock {}{when}", Range(span))
+            }
             Self::Name(span, name) => write!(f, "name {} {}", Range(span), Text(name)),
             Self::Unmap(span) => write!(f, "unmap {}", Range(span)),
         }

@@ -2,6 +2,7 @@
 
 use core::slice;
 
+use ckpt_image::memory_settings::MemoryPolicy;
 use ckpt_image::regions::{Backing, FileIdentity};
 use ckpt_image::segments::Span;
 use ckpt_sys::crc::crc32c;
@@ -91,8 +92,15 @@ impl<'f> Executor<'f> {
                         Some(file) => (self.open(&file)?, file.offset),
                         None => (-1, 0),
                     };
-                    map_new(span, protection, flags, fd, offset)
-                        .map_err(failed(span, "cannot be mapped"))
+                    let map = |flags| map_new(span, protection, flags, fd, offset);
+                    match map(flags) {
+                        // A kernel before 6.11 keeps its content, which is empty.
+                        Err(Errno::EINVAL | Errno::EOPNOTSUPP) if flags & n::MAP_DROPPABLE != 0 => {
+                            map(flags & !n::MAP_DROPPABLE | n::MAP_PRIVATE | n::MAP_NORESERVE)
+                        }
+                        result => result,
+                    }
+                    .map_err(failed(span, "cannot be mapped"))
                 }
                 Step::MapImage {
                     piece,
@@ -146,6 +154,22 @@ impl<'f> Executor<'f> {
                         _ => Ok(()),
                     }
                 }
+                Step::Policy(MemoryPolicy {
+                    start,
+                    end,
+                    mode,
+                    nodes,
+                }) => {
+                    let span = Span::new(start, end);
+                    let (start, length) = parts(span);
+                    if let Err(errno) = calls::set_memory_policy(start, length, mode, &nodes) {
+                        output::warn(format_args!(
+                            "{}: cannot be given its memory policy: {errno}; the program goes on without",
+                            Object::Memory(span)
+                        ));
+                    }
+                    Ok(())
+                }
                 Step::Guard(span) => {
                     let (start, length) = parts(span);
                     match calls::advise(start, length, n::MADV_GUARD_INSTALL) {
@@ -155,9 +179,14 @@ impl<'f> Executor<'f> {
                     }
                     .map_err(failed(span, "cannot be made a guard page"))
                 }
-                Step::Lock(span) => {
+                Step::Lock { span, on_fault } => {
                     let (start, length) = parts(span);
-                    if let Err(errno) = calls::lock_memory(start, length) {
+                    let locked = if on_fault {
+                        calls::lock_memory_on_fault(start, length)
+                    } else {
+                        calls::lock_memory(start, length)
+                    };
+                    if let Err(errno) = locked {
                         output::warn(format_args!(
                             "{}: cannot be locked: {errno}; the program goes on without",
                             Object::Memory(span)

@@ -1,30 +1,18 @@
-/* Memory that is not inherited or wiped at a fork or not dumped: the content survives, and so do the flags. */
-#include "survive.h"
+/* Advice about memory: what is not inherited or wiped at a fork, not dumped, read in some order, put together with equal pages,
+   in huge pages or not. The content survives, and so do the flags. */
+#include "smaps.h"
 #include <sys/wait.h>
 
-enum { SIZE = 8 * PAGE };
+enum { SIZE = 8 * PAGE, COUNT = 8 };
 
-static const int advices[] = {MADV_DONTFORK, MADV_WIPEONFORK, MADV_DONTDUMP, MADV_MERGEABLE};
-static const char *const flags[] = {" dc", " wf", " dd", " mg"};
-
-/* Whether the kernel shows the flag for the region that begins there. */
-static int has_flag(const char *region, const char *flag) {
-    char line[PAGE], start[32];
-    int found = 0, here = 0;
-    snprintf(start, sizeof start, "%lx-", (unsigned long)region);
-    FILE *maps = fopen("/proc/self/smaps", "r");
-    while (fgets(line, sizeof line, maps)) {
-        if (strchr("0123456789abcdef", line[0])) here = strncmp(line, start, strlen(start)) == 0;
-        if (here && strncmp(line, "VmFlags:", 8) == 0) found = strstr(line, flag) != NULL;
-    }
-    fclose(maps);
-    return found;
-}
+static const int advices[COUNT] = {MADV_DONTFORK,   MADV_WIPEONFORK, MADV_DONTDUMP, MADV_MERGEABLE,
+                                   MADV_SEQUENTIAL, MADV_RANDOM,     MADV_HUGEPAGE, MADV_NOHUGEPAGE};
+static const char *const flags[COUNT] = {"dc", "wf", "dd", "mg", "sr", "rr", "hg", "nh"};
 
 int main(void) {
-    char *regions[4];
-    int taken[4], status;
-    for (int i = 0; i < 4; i++) {
+    char *regions[COUNT];
+    int taken[COUNT], status;
+    for (int i = 0; i < COUNT; i++) {
         /* A page apart, so that they do not become one region. */
         regions[i] = map(SIZE + PAGE, PROT_READ | PROT_WRITE);
         CHECK(munmap(regions[i] + SIZE, PAGE) == 0);
@@ -32,9 +20,9 @@ int main(void) {
         taken[i] = madvise(regions[i], SIZE, advices[i]) == 0;
     }
     ready_and_wait();
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < COUNT; i++) {
         CHECK(is_filled(regions[i], SIZE, i));
-        if (taken[i] && !has_flag(regions[i], flags[i])) FAIL("flag%s is lost", flags[i]);
+        if (taken[i] && !has_flag(regions[i], flags[i])) FAIL("flag %s is lost", flags[i]);
     }
     pid_t child = fork();
     if (child == 0) _exit(regions[1][0] == 0 && is_filled(regions[2], SIZE, 2) ? 0 : 1);

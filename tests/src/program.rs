@@ -3,7 +3,7 @@
 //! | directive | meaning |
 //! |---|---|
 //! | `//# cflags: ...`, `//# ldflags: ...` | more arguments for the compiler |
-//! | `//# needs: avx512f` | a flag of `/proc/cpuinfo`, `root`, `io_uring`, or `guard_pages`; otherwise the program is not run |
+//! | `//# needs: avx512f` | a flag of `/proc/cpuinfo`, `root`, `io_uring`, `guard_pages`, `mseal`, `droppable`, or `numa`; otherwise the program is not run |
 //! | `//# env: NAME=VALUE` | a variable of its environment |
 //! | `//# aslr: off` | addresses are not random |
 //! | `//# refused: TEXT` | the checkpoint is refused with this text, and the program goes on |
@@ -62,8 +62,8 @@ impl Program {
             binary: target_dir().join(directory).join(file.replace('.', "_")),
             directives,
         };
-        let headers =
-            ["survive.h", "thread.h", "socket.h"].map(|name| here.join("programs").join(name));
+        let headers = ["survive.h", "thread.h", "socket.h", "smaps.h"]
+            .map(|name| here.join("programs").join(name));
         // Replacing a program that another test runs already would look to that test like a deleted executable.
         let _lock = program.lock();
         if !is_older(&source, &program.binary)
@@ -151,6 +151,11 @@ impl Program {
             "guard_pages" => {
                 (!has_guard_pages()).then(|| "this kernel has no guard pages".to_owned())
             }
+            "mseal" => (!has_mseal()).then(|| "this kernel does not seal memory".to_owned()),
+            "numa" => (!has_policies()).then(|| "this kernel has no memory policies".to_owned()),
+            "droppable" => {
+                (!has_droppable()).then(|| "this kernel has no droppable memory".to_owned())
+            }
             flag if flags.split(' ').any(|have| have == flag) => None,
             flag => Some(format!("this CPU has no {flag}")),
         })
@@ -229,6 +234,29 @@ fn compiler(is_cpp: bool) -> Command {
         .opt_level(1)
         .cpp(is_cpp);
     build.get_compiler().to_command()
+}
+
+/// Whether the kernel has memory policies (NUMA), and lets us use them.
+fn has_policies() -> bool {
+    // SAFETY: the kernel only says whether it knows the call.
+    unsafe { libc::syscall(libc::SYS_get_mempolicy, 0, 0, 0, 0, 0) == 0 }
+}
+
+/// Whether the kernel knows `mseal` (Linux 6.10).
+fn has_mseal() -> bool {
+    // SAFETY: no memory is named, so none is changed; the kernel only says whether it knows the call.
+    unsafe { libc::syscall(libc::SYS_mseal, 0, 0, 0) == 0 }
+}
+
+/// Whether the kernel knows `MAP_DROPPABLE` (Linux 6.11).
+fn has_droppable() -> bool {
+    const MAP_DROPPABLE: i32 = 8;
+    let (protection, flags) = (libc::PROT_READ, MAP_DROPPABLE | libc::MAP_ANONYMOUS);
+    // SAFETY: fresh memory is mapped, and unmapped before anybody uses it.
+    unsafe {
+        let memory = libc::mmap(std::ptr::null_mut(), 1, protection, flags, -1, 0);
+        memory != libc::MAP_FAILED && libc::munmap(memory, 1) == 0
+    }
 }
 
 /// Whether the kernel knows `MADV_GUARD_INSTALL` (Linux 6.13).

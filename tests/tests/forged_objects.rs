@@ -152,6 +152,13 @@ fn a_file_in_memory_that_is_mapped_and_not_there() {
 }
 
 #[test]
+fn locks_that_are_not_there() {
+    let edit = |note: &mut Vec<u8>| note[FIRST] = 9;
+    let words = "what is locked in memory";
+    assert_refused("memory_locked.c", Kind::FutureLocks, edit, DAMAGED, words);
+}
+
+#[test]
 fn seals_that_are_not_there() {
     let seals = FIRST + 20;
     let edit = |note: &mut Vec<u8>| note[seals..seals + 4].fill(0x7f);

@@ -126,6 +126,8 @@ const PROGRAMS: &[&str] = &[
     "inotify.c",
     "memfd.c",
     "guard_pages.c",
+    "memory_locked.c",
+    "memory_policies.c",
     "socket_rights.c",
     "posix_timer.c",
 ];

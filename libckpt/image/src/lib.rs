@@ -20,6 +20,7 @@ pub mod extents;
 pub mod guards;
 pub mod header;
 pub mod kernel_files;
+pub mod memory_settings;
 pub mod note;
 pub mod objects;
 pub mod owners;

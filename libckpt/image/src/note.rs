@@ -67,6 +67,10 @@ pub enum Kind {
     SignalOwners = 0x434B_0031,
     /// [`crate::guards::Guard`], repeated.
     Guards = 0x434B_0040,
+    /// [`crate::memory_settings::MemoryPolicy`], repeated.
+    MemoryPolicies = 0x434B_0041,
+    /// [`crate::memory_settings::FutureLocks`].
+    FutureLocks = 0x434B_0042,
     /// [`crate::objects::posix_timers::PosixTimer`], repeated.
     PosixTimers = 0x434B_0050,
     /// [`crate::objects::terminal::Terminal`].
@@ -79,7 +83,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order in which they stand in an image.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 31] = [
         Self::Header,
         Self::Cpu,
         Self::Process,
@@ -105,6 +109,8 @@ impl Kind {
         Self::DeletedFiles,
         Self::SignalOwners,
         Self::Guards,
+        Self::MemoryPolicies,
+        Self::FutureLocks,
         Self::PosixTimers,
         Self::Terminal,
         Self::FileExtents,

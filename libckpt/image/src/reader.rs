@@ -15,6 +15,7 @@ use crate::elf::{
 use crate::extents::Extent;
 use crate::guards::Guard;
 use crate::header::{Checksums, FORMAT, Header};
+use crate::memory_settings::{FutureLocks, MemoryPolicy};
 use crate::note::{Kind, Meaning, Note};
 use crate::objects::Object;
 use crate::objects::deleted_files::{DeletedFile, FileExtent};
@@ -360,6 +361,8 @@ impl<'a> Image<'a> {
         found.check_objects::<DeletedFile>()?;
         found.check_objects::<SignalOwner>()?;
         found.check_objects::<Guard>()?;
+        found.check_objects::<MemoryPolicy>()?;
+        found.check_objects::<FutureLocks>()?;
         found.check_objects::<PosixTimer>()?;
         found.check_objects::<Terminal>()?;
         found.check_objects::<FileExtent>()?;
@@ -370,6 +373,9 @@ impl<'a> Image<'a> {
         image.check_clocks()?;
         image.check_owners()?;
         image.check_guards()?;
+        let policies = image.objects::<MemoryPolicy>();
+        let spans = policies.map(|policy| (policy.start, policy.end));
+        image.check_stretches(spans, "the address of a memory policy")?;
         image.check_descriptors()?;
         image.check_sockets()?;
         image.check_posix_timers()?;
@@ -587,23 +593,39 @@ impl<'a> Image<'a> {
         Ok(())
     }
 
-    /// Guards ascend, each within one region, and none is where a word is to be written.
-    fn check_guards(&self) -> Result<(), Malformed> {
+    /// Stretches of whole pages ascend, each within one region.
+    fn check_stretches(
+        &self,
+        stretches: impl Iterator<Item = (u64, u64)>,
+        what: &'static str,
+    ) -> Result<(), Malformed> {
         let mut regions = self.regions().peekable();
-        let mut owners = self.owners().peekable();
         let mut last_end = 0;
-        for Guard { start, end } in self.objects() {
+        for (start, end) in stretches {
             while regions.next_if(|region| region.end <= start).is_some() {}
             let inside = regions
                 .peek()
                 .is_some_and(|region| region.start <= start && end <= region.end);
             let whole = start.is_multiple_of(PAGE) && end.is_multiple_of(PAGE) && start < end;
-            while owners.next_if(|word| word.address < start).is_some() {}
-            let written = owners.peek().is_some_and(|word| word.address < end);
-            if !inside || !whole || written || start < last_end {
-                return Err(Malformed::Field("the address of a guard page"));
+            if !inside || !whole || start < last_end {
+                return Err(Malformed::Field(what));
             }
             last_end = end;
+        }
+        Ok(())
+    }
+
+    /// No guard is where a word is to be written.
+    fn check_guards(&self) -> Result<(), Malformed> {
+        let what = "the address of a guard page";
+        let guards = self.objects::<Guard>();
+        self.check_stretches(guards.clone().map(|guard| (guard.start, guard.end)), what)?;
+        let mut owners = self.owners().peekable();
+        for Guard { start, end } in guards {
+            while owners.next_if(|word| word.address < start).is_some() {}
+            if owners.peek().is_some_and(|word| word.address < end) {
+                return Err(Malformed::Field(what));
+            }
         }
         Ok(())
     }

@@ -121,9 +121,16 @@ pub mod vm_flags {
     pub const RANDOM: u32 = 1 << 9;
     /// `MADV_MERGEABLE`.
     pub const MERGEABLE: u32 = 1 << 10;
+    /// Locked as far as it comes into memory (`MLOCK_ONFAULT`), together with [`LOCKED`].
+    pub const LOCKED_ON_FAULT: u32 = 1 << 11;
+    /// `MAP_DROPPABLE`: the kernel may throw its content away at any time, and a restart does. A random number generator's state
+    /// is there (vgetrandom), which no two processes may have.
+    pub const DROPPABLE: u32 = 1 << 12;
+    /// `mseal`
+    pub const SEALED: u32 = 1 << 13;
 
     /// The flags that a restart puts back, with their names in `VmFlags`.
-    pub const NAMES: [(&[u8; 2], u32); 11] = [
+    pub const NAMES: [(&[u8; 2], u32); 14] = [
         (b"gd", GROWS_DOWN),
         (b"nr", NO_RESERVE),
         (b"lo", LOCKED),
@@ -135,6 +142,9 @@ pub mod vm_flags {
         (b"sr", SEQUENTIAL),
         (b"rr", RANDOM),
         (b"mg", MERGEABLE),
+        (b"lf", LOCKED_ON_FAULT),
+        (b"dp", DROPPABLE),
+        (b"sl", SEALED),
     ];
 
     /// All of them.

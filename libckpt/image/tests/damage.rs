@@ -10,6 +10,7 @@ use ckpt_image::elf::{FileHeader, PF_R, PF_W, PF_X, PT_LOAD, PT_NOTE, ProgramHea
 use ckpt_image::extents::Extent;
 use ckpt_image::guards::Guard;
 use ckpt_image::header::{Checksums, FORMAT, Header};
+use ckpt_image::memory_settings::{MemoryPolicy, NODE_WORDS};
 use ckpt_image::note::{Kind, append_own};
 use ckpt_image::objects::deleted_files::{DeletedFile, FileExtent};
 use ckpt_image::owners::OwnerWord;
@@ -37,6 +38,7 @@ struct Parts {
     clocks: Clocks,
     deleted: Vec<DeletedFile>,
     guards: Vec<Guard>,
+    policies: Vec<MemoryPolicy>,
     file_extents: Vec<FileExtent>,
     segments: Vec<ProgramHeader>,
 }
@@ -122,6 +124,16 @@ fn guard(start: u64, end: u64) -> Guard {
     Guard { start, end }
 }
 
+/// A policy of some memory.
+fn policy(start: u64, end: u64) -> MemoryPolicy {
+    MemoryPolicy {
+        start,
+        end,
+        mode: 2,
+        nodes: [1; NODE_WORDS],
+    }
+}
+
 /// A hundred bytes of such a file.
 fn file_extent(file: u32, offset: u64) -> FileExtent {
     FileExtent {
@@ -166,6 +178,7 @@ impl Parts {
             },
             deleted: [1, 2].map(deleted).into(),
             guards: vec![],
+            policies: vec![],
             file_extents: vec![file_extent(0, 0), file_extent(0, 500), file_extent(1, 0)],
             segments: vec![
                 segment(PT_NOTE, PF_R, 0, 3 * PAGE, 0),
@@ -310,6 +323,10 @@ impl Parts {
         .unwrap();
         append_own(to, Kind::Guards, |to| {
             self.guards.iter().try_for_each(|guard| to.put(guard))
+        })
+        .unwrap();
+        append_own(to, Kind::MemoryPolicies, |to| {
+            self.policies.iter().try_for_each(|policy| to.put(policy))
         })
         .unwrap();
         append_own(to, Kind::FileExtents, |to| {
@@ -527,6 +544,12 @@ fn what_makes_no_sense_is_refused_though_its_checksum_is_right() {
         }),
         ("a guard twice", |parts| {
             parts.guards = vec![guard(CODE, CODE + PAGE); 2];
+        }),
+        ("a policy outside of memory", |parts| {
+            parts.policies = vec![policy(CODE + PAGE, CODE + 2 * PAGE)];
+        }),
+        ("policies out of order", |parts| {
+            parts.policies = [STACK, CODE].map(|at| policy(at, at + PAGE)).into();
         }),
         ("memory of a file that is not there", |parts| {
             parts.regions[0].backing_number = Backing::SharedUnnamedFile as u32;

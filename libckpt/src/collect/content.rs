@@ -7,7 +7,7 @@ use core::mem::size_of;
 use ckpt_image::PAGE;
 use ckpt_image::guards::Guard;
 use ckpt_image::page_up;
-use ckpt_image::regions::{Backing, Region};
+use ckpt_image::regions::{Backing, Region, vm_flags};
 use ckpt_image::segments::Span;
 use ckpt_sys::{Errno, Fd, MapVec, calls, files};
 use linux_raw_sys::general as n;
@@ -109,6 +109,9 @@ impl<'r> PageTables<'r> {
         let guards = &mut pages.guards;
         let found = match region.backing() {
             Backing::Anonymous if whole == signal::stack() => Ok(()),
+            Backing::Anonymous if region.flags & vm_flags::DROPPABLE != 0 => {
+                self.find_guards(whole, guards)
+            }
             Backing::Anonymous => self.anonymous(mapped, |own| match own {
                 Own::Content(span) => list.add(span, false),
                 Own::Guard(span) => add_guard(guards, span),

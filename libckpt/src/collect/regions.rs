@@ -1,7 +1,10 @@
 //! The address space: `/proc/thread-self/maps`, and from `/proc/thread-self/smaps` what maps does not say.
 
+mod policies;
+
 use core::ffi::CStr;
 
+use ckpt_image::memory_settings::FutureLocks;
 use ckpt_image::regions::{Backing, FileIdentity, Region, vm_flags};
 use ckpt_image::segments::Span;
 use ckpt_sys::bytes::{decimal, fields, lines};
@@ -12,9 +15,11 @@ use ckpt_sys::proc::ProcessStat;
 use ckpt_sys::{Fd, MapVec, calls, files};
 use linux_raw_sys::general as n;
 
+use crate::collect::descriptors::objects::Objects;
 use crate::collect::descriptors::unnamed_files;
 use crate::failure::{Doing, Failure, failure};
 use crate::lazy;
+use policies::Policy;
 
 /// A region, and what only the checkpoint wants to know about it.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +28,8 @@ pub struct Mapped<'t> {
     pub region: Region<'t>,
     /// Whether some of it is in swap space.
     pub swapped: bool,
+    /// Its memory policy: which one of those that were found, counted from 1; 0 is none.
+    policy: usize,
 }
 
 /// The text of maps. It is read to its end before anything else is mapped.
@@ -83,6 +90,8 @@ pub struct Regions {
     _text: MapsText,
     list: MapVec<Mapped<'static>>,
     of_image: MapVec<Span>,
+    policies: MapVec<Policy>,
+    future_locks: u32,
 }
 
 impl Regions {
@@ -152,17 +161,37 @@ impl Regions {
                 list.push(Mapped {
                     region,
                     swapped: false,
+                    policy: 0,
                 })
                 .doing(format_args!("memory for the list of regions"))?;
             }
         }
-        add_smaps(&mut list, &mut smaps)?;
+        let future_locks = add_smaps(&mut list, &mut smaps, maps.text.span())?;
+        let policies = policies::find(&mut list)?;
         merge(&mut list);
         Ok(Self {
             _text: maps,
             list,
             of_image,
+            policies,
+            future_locks,
         })
+    }
+
+    /// Adds what is known of the memory beside the regions to `objects`.
+    ///
+    /// # Errors
+    /// [`Failure`] if there is no memory for it.
+    pub fn describe(&self, objects: &mut Objects) -> Result<(), Failure> {
+        for Mapped { region, policy, .. } in self.list.iter() {
+            if let Some(policy) = self.policies.get(policy.wrapping_sub(1)) {
+                objects.add(&policy.of(region))?;
+            }
+        }
+        match self.future_locks {
+            0 => Ok(()),
+            flags => objects.add(&FutureLocks { flags }),
+        }
     }
 
     /// The regions, in ascending order.
@@ -350,10 +379,12 @@ const UNSUPPORTED: [(&[u8], &str); 6] = [
     (b"uw", "memory that userfaultfd watches"),
 ];
 
-/// Adds what smaps says to the regions.
-fn add_smaps(list: &mut [Mapped<'_>], buffer: &mut [u8]) -> Result<(), Failure> {
+/// Adds what smaps says to the regions. Returns what `probe`, which was mapped only now, shows of mlockall(2): the kernel tells
+/// nobody whether what is mapped in future is locked.
+fn add_smaps(list: &mut [Mapped<'_>], buffer: &mut [u8], probe: Span) -> Result<u32, Failure> {
     const FILE: &CStr = c"/proc/thread-self/smaps";
     let doing = || format_args!("/proc/thread-self/smaps");
+    let mut future_locks = 0;
     let mut reader = LineReader::open(FILE, buffer).doing(doing())?;
     let mut span = Span::new(0, 0);
     // The regions that lie in the current entry; a mapping of ours may have been cut out of its middle.
@@ -376,6 +407,16 @@ fn add_smaps(list: &mut [Mapped<'_>], buffer: &mut [u8]) -> Result<(), Failure> 
                     .take_while(|mapped| mapped.region.start < span.end)
                     .count();
             continue;
+        }
+        if let Some(flags) = line.strip_prefix(b"VmFlags:")
+            && span.intersection(&probe).is_some()
+        {
+            let has = |name: &[u8]| fields(flags).any(|flag| flag == name);
+            future_locks = match (has(b"lo"), has(b"lf")) {
+                (false, _) => 0,
+                (true, false) => n::MCL_FUTURE,
+                (true, true) => n::MCL_FUTURE | n::MCL_ONFAULT,
+            };
         }
         let Some(entry) = list
             .get_mut(first..behind)
@@ -405,7 +446,7 @@ fn add_smaps(list: &mut [Mapped<'_>], buffer: &mut [u8]) -> Result<(), Failure> 
             ));
         }
     }
-    Ok(())
+    Ok(future_locks)
 }
 
 fn add_flags(region: &mut Region<'_>, flags: &[u8]) -> Result<(), Failure> {
@@ -425,12 +466,6 @@ fn add_flags(region: &mut Region<'_>, flags: &[u8]) -> Result<(), Failure> {
             });
             return Err(failure!(
                 "{name} at {:#x}: {what} is not supported; unmap it first",
-                region.start
-            ));
-        }
-        if flag == b"sl" {
-            return Err(failure!(
-                "memory at {:#x}: memory that was sealed (mseal) is not supported",
                 region.start
             ));
         }
@@ -465,7 +500,7 @@ fn merge(list: &mut MapVec<Mapped<'_>>) {
     for next in 1..list.len() {
         let mapped = list[next];
         let last = &mut list[kept];
-        if last.region.continues_in(&mapped.region) {
+        if last.region.continues_in(&mapped.region) && last.policy == mapped.policy {
             last.region.end = mapped.region.end;
             last.swapped |= mapped.swapped;
         } else {

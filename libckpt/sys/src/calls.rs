@@ -6,8 +6,11 @@
 use core::ffi::CStr;
 use core::sync::atomic::AtomicU32;
 
+use ckpt_image::memory_settings::NODE_WORDS;
 use linux_raw_sys::general as n;
 pub use linux_raw_sys::general::stat as Stat;
+
+use linux_raw_sys::mempolicy::MPOL_F_ADDR;
 
 use crate::errno::Errno;
 use crate::fd::Fd;
@@ -105,6 +108,10 @@ plain! {
     setfsuid = __NR_setfsuid(id: u32);
     /// setfsgid(2); returns the previous id, whether it was changed or not
     setfsgid = __NR_setfsgid(id: u32);
+    /// mlockall(2)
+    lock_all_memory = __NR_mlockall(flags: u32);
+    /// mseal(2)
+    seal_memory = __NR_mseal(address: usize, length: usize, flags: u32);
     /// kcmp(2)
     kcmp = __NR_kcmp(pid1: i32, pid2: i32, kind: u32, first: usize, second: usize);
 }
@@ -1281,6 +1288,56 @@ pub unsafe fn duplicate_mapping(address: usize, length: usize, new: usize) -> Do
     let flags = n::MREMAP_MAYMOVE | n::MREMAP_FIXED;
     // SAFETY: the caller answers for the addresses.
     unsafe { call(n::__NR_mremap, [address, 0, length, flags as usize, new]).map(drop) }
+}
+
+/// mlock2(2) with `MLOCK_ONFAULT`
+///
+/// # Errors
+/// Those of the system call.
+pub fn lock_memory_on_fault(address: usize, length: usize) -> Done {
+    let flags = n::MLOCK_ONFAULT as usize;
+    // SAFETY: locking changes neither content nor protection.
+    unsafe { call(n::__NR_mlock2, [address, length, flags]).map(drop) }
+}
+
+/// get_mempolicy(2) of the mapping at `address`: mode and nodes
+///
+/// # Errors
+/// Those of the system call.
+pub fn memory_policy_at(address: u64) -> Result<(u32, [u64; NODE_WORDS]), Errno> {
+    let (mut mode, mut nodes) = (0u32, [0u64; NODE_WORDS]);
+    let arguments = [
+        &raw mut mode as usize,
+        nodes.as_mut_ptr() as usize,
+        size_of_val(&nodes) * 8,
+        address as usize,
+        MPOL_F_ADDR as usize,
+    ];
+    // SAFETY: the kernel writes one number and as many words as it is told.
+    unsafe { call(n::__NR_get_mempolicy, arguments)? };
+    Ok((mode, nodes))
+}
+
+/// mbind(2) of what comes into memory from now on
+///
+/// # Errors
+/// Those of the system call.
+pub fn set_memory_policy(
+    address: usize,
+    length: usize,
+    mode: u32,
+    nodes: &[u64; NODE_WORDS],
+) -> Done {
+    let arguments = [
+        address,
+        length,
+        mode as usize,
+        nodes.as_ptr() as usize,
+        size_of_val(nodes) * 8,
+        0,
+    ];
+    // SAFETY: the kernel reads the nodes; a policy changes neither content nor protection.
+    unsafe { call(n::__NR_mbind, arguments).map(drop) }
 }
 
 /// mlock(2)

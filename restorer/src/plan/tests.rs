@@ -86,6 +86,7 @@ fn all_steps<'a>(
         extents: placed,
         owners: owners.iter().map(|&address| OwnerWord { address }),
         guards: guards.iter().copied(),
+        policies: core::iter::empty(),
     };
     plan.steps(regions.iter().copied(), within, |step| {
         all.push(step);
@@ -284,7 +285,10 @@ fn flags_and_names_come_back() {
         [
             advice(n::MADV_HUGEPAGE, false),
             advice(n::MADV_DONTFORK, true),
-            Step::Lock(span),
+            Step::Lock {
+                span,
+                on_fault: false
+            },
             Step::Name(span, b"pool")
         ]
     );
@@ -415,7 +419,16 @@ fn guards_come_when_nothing_is_written_any_more() {
     );
     let first = Span::new(0x10_1000, 0x10_3000);
     let whole = Span::new(0x10_0000, 0x20_0000);
-    assert_eq!(all[2..4], [Step::Guard(first), Step::Lock(whole)]);
+    assert_eq!(
+        all[2..4],
+        [
+            Step::Guard(first),
+            Step::Lock {
+                span: whole,
+                on_fault: false
+            }
+        ]
+    );
     let Step::Map { span, .. } = all[4] else {
         panic!("{all:?}");
     };

@@ -37,7 +37,10 @@ pub fn find_data(
     let memory = Memory::open()?;
     let (mut size, mut done) = (0, 0);
     let mut found = MapVec::new();
-    for Mapped { region, swapped } in shown.iter() {
+    for Mapped {
+        region, swapped, ..
+    } in shown.iter()
+    {
         let there = readable(&memory, region)?;
         if there.is_empty() {
             continue;

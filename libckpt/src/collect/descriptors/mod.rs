@@ -79,6 +79,7 @@ impl Descriptors {
         pipes::find(&mut all)?;
         all.locks = locks::find(all.iter())?;
         let mut objects = objects::collect(&all, &sockets)?;
+        regions.describe(&mut objects)?;
         all.file_runs = unnamed_files::collect(&all, regions, deleted_limit, &mut objects)?;
         all.objects = objects;
         Ok(all)
