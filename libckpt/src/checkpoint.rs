@@ -279,7 +279,7 @@ fn attempt(
         })
     };
     let beside = if may_fork(start, &descriptors) {
-        write_beside(&write, &regions, descriptors.file_runs(), began).ok()
+        write_beside(&write, &regions, &descriptors, began).ok()
     } else {
         None
     };
@@ -317,14 +317,18 @@ fn may_fork(start: &Start, descriptors: &Descriptors) -> bool {
 fn write_beside(
     write: &dyn Fn(&Kept) -> Result<Written, Failure>,
     regions: &Regions,
-    file_runs: &[FileRun],
+    descriptors: &Descriptors,
     began: u64,
 ) -> Result<Pause, Failure> {
-    let kept = Kept::copy(regions, file_runs)?;
+    let kept = Kept::copy(regions, descriptors.file_runs())?;
     let pause = Pause::unknown()?;
     snapshot::fork(&|predecessor| {
         // SAFETY: this is the writer's copy, and it runs alone.
-        unsafe { *IN_PROGRESS.get() = InProgress::Writer };
+        unsafe {
+            *IN_PROGRESS.get() = InProgress::Writer;
+            snapshot::leave_unnamed_files(regions.list());
+        }
+        descriptors.detach();
         let forked = since(began);
         predecessor.wait();
         match write(&kept) {

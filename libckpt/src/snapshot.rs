@@ -16,15 +16,16 @@ use linux_raw_sys::prctl as p;
 use crate::collect::content::{PageTables, Pages, Run};
 use crate::collect::descriptors::unnamed_files::{FileRun, Reader};
 use crate::collect::memory::Memory;
-use crate::collect::regions::Regions;
+use crate::collect::regions::{Mapped, Regions};
 use crate::failure::{Doing, Failure};
 use crate::report;
 use crate::signal::{self, Owned};
 
 /// Memory that a forked process does not have as it was: shared with others who go on writing to it, not handed down
-/// (`MADV_DONTFORK`), or handed down empty (`MADV_WIPEONFORK`).
+/// (`MADV_DONTFORK`), handed down empty (`MADV_WIPEONFORK`), or given up by [`leave_unnamed_files`].
 fn fork_loses(region: &Region<'_>) -> bool {
     region.backing() == Backing::SharedAnonymous
+        || region.backing().is_unnamed_file()
         || region.flags & (vm_flags::DONT_FORK | vm_flags::WIPE_ON_FORK) != 0
 }
 
@@ -271,6 +272,19 @@ fn close_descriptors() -> Result<(), Errno> {
         calls::close_range(0, u32::MAX, 0)?;
     }
     Ok(())
+}
+
+/// Unmaps the files without a name that the program has mapped, of which the writer has copies: the kernel counts who has System V
+/// shared memory attached, and a restart that counts the writer would take it for somebody with whom to share.
+///
+/// # Safety
+/// The caller is the writer.
+pub unsafe fn leave_unnamed_files(regions: &[Mapped<'_>]) {
+    let regions = regions.iter().map(|mapped| &mapped.region);
+    for region in regions.filter(|region| region.backing().is_unnamed_file()) {
+        // SAFETY: this is the writer's own copy of the address space, and it does not use the program's memory.
+        let _ = unsafe { calls::unmap(region.start as usize, region.len() as usize) };
+    }
 }
 
 /// What the writer may do without gets in nobody's way. None of it matters if it fails.

@@ -453,16 +453,19 @@ impl DataWriter<'_> {
     }
 }
 
-/// Whether a page is all zeros.
+/// Whether a page, or a stretch of a file, is all zeros.
 fn is_zero(page: &[u8]) -> bool {
     // Most pages that are not differ early, most that are zero are so throughout: blocks serve both.
-    page.chunks_exact(64).all(|block| {
+    let blocks = page.chunks_exact(64);
+    let rest = blocks.remainder();
+    let mut blocks = blocks.map(|block| {
         block.chunks_exact(8).fold(0u64, |all, raw| {
             all | u64::from_ne_bytes([
                 raw[0], raw[1], raw[2], raw[3], raw[4], raw[5], raw[6], raw[7],
             ])
-        }) == 0
-    })
+        })
+    });
+    blocks.all(|block| block == 0) && rest.iter().all(|&byte| byte == 0)
 }
 
 fn encode_head(to: &mut Encoder<'_>, segments: &[ProgramHeader]) -> Result<(), NoSpace> {

@@ -75,7 +75,7 @@ fn restore(mut file: ImageFile, options: Options<'static>) -> Result<Infallible>
     memory.park_vdso(&file)?;
     files.install(&file)?;
     memory.fill(&file, &files.unnamed, options.moves, &mut owners)?;
-    files.finish()?;
+    let segments = files.finish()?;
 
     process::restore(&image)?;
     open_files::complete(&image, options)?;
@@ -91,6 +91,7 @@ fn restore(mut file: ImageFile, options: Options<'static>) -> Result<Infallible>
     posix_timers::start(&image, threads.ids())?;
     terminal::restore(&image);
     drop(file);
+    segments.keep();
     pad.enter()
 }
 

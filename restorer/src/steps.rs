@@ -6,7 +6,7 @@ use ckpt_image::memory_settings::MemoryPolicy;
 use ckpt_image::regions::{Backing, FileIdentity};
 use ckpt_image::segments::Span;
 use ckpt_sys::crc::crc32c;
-use ckpt_sys::{Errno, Fd, Line, calls, files};
+use ckpt_sys::{Errno, Fd, Line, calls, files, system_v};
 use linux_raw_sys::general as n;
 use linux_raw_sys::prctl as p;
 use restart::files::can_be_mapped;
@@ -16,7 +16,7 @@ use restart::report::{Cause, Error, Exit, Object};
 
 use crate::contents::open_mapped;
 use crate::image_file::ImageFile;
-use crate::open_files::{UnnamedFiles, open_again};
+use crate::open_files::{Found, UnnamedFiles, open_again};
 use crate::owners::Owners;
 use crate::{Result, output};
 
@@ -88,6 +88,13 @@ impl<'f> Executor<'f> {
                     flags,
                     file,
                 } => {
+                    if let Some(file) = file
+                        && let Some(Found::Segment(id)) = self.unnamed.find(&file.identity)
+                        && file.backing.is_unnamed_file()
+                    {
+                        return attach(id, span, protection, &file)
+                            .map_err(failed(span, "cannot be attached: System V shared memory"));
+                    }
                     let (fd, offset) = match file {
                         Some(file) => (self.open(&file)?, file.offset),
                         None => (-1, 0),
@@ -237,9 +244,11 @@ impl<'f> Executor<'f> {
             } else {
                 n::O_RDONLY
             };
-            let fd = self.unnamed.find(&file.identity).ok_or(Errno::ENOENT);
-            fd.and_then(|fd| open_again(fd, access))
-                .map_err(not_opened)?
+            match self.unnamed.find(&file.identity) {
+                Some(Found::File(fd)) => open_again(fd, access),
+                _ => Err(Errno::ENOENT),
+            }
+            .map_err(not_opened)?
         } else {
             let in_place = file.backing == Backing::SharedFile;
             let (fd, now) = open_mapped(file.path, in_place, self.moves).map_err(not_opened)?;
@@ -272,6 +281,31 @@ unsafe fn enlarge(span: Span) -> bool {
                 calls::advise(at as usize, HUGE_PAGE as usize, n::MADV_COLLAPSE).is_ok()
             }
         })
+}
+
+/// Attaches the part of the System V shared memory `id` that `file` names at `span`, where nothing is mapped yet. The kernel
+/// attaches wholes only, and maps what is shared a second time as one likes.
+fn attach(
+    id: i32,
+    span: Span,
+    protection: u32,
+    file: &MappedFile<'_>,
+) -> core::result::Result<(), Errno> {
+    let flags = if file.backing == Backing::SharedUnnamedFile {
+        0
+    } else {
+        system_v::READ_ONLY
+    };
+    let whole = system_v::attach(id, flags)?;
+    let (start, length) = parts(span);
+    let anonymous = n::MAP_PRIVATE | n::MAP_ANONYMOUS | n::MAP_NORESERVE;
+    // SAFETY: (1) the place is ours once it could be mapped; (2) the whole was attached for us, and nobody uses it.
+    unsafe {
+        let part = map_new(span, n::PROT_NONE, anonymous, -1, 0)
+            .and_then(|()| calls::duplicate_mapping(whole + file.offset as usize, length, start))
+            .and_then(|()| calls::protect(start, length, protection));
+        system_v::detach(whole).and(part)
+    }
 }
 
 /// Maps `span`, where nothing is mapped yet.

@@ -152,6 +152,18 @@ fn a_file_in_memory_that_is_mapped_and_not_there() {
 }
 
 #[test]
+fn a_segment_of_shared_memory_that_cannot_be() {
+    let words = "System V shared memory";
+    let id = |note: &mut Vec<u8>| note[FIRST + 12] = 1;
+    assert_refused("sysv_memory.c", Kind::Segments, id, DAMAGED, words);
+    let size = FIRST + 36;
+    let endless = |note: &mut Vec<u8>| note[size..size + 8].fill(0xff);
+    assert_refused("sysv_memory.c", Kind::Segments, endless, DAMAGED, words);
+    let empty = |note: &mut Vec<u8>| note[size..size + 8].fill(0);
+    assert_refused("sysv_memory.c", Kind::Segments, empty, DAMAGED, words);
+}
+
+#[test]
 fn locks_that_are_not_there() {
     let edit = |note: &mut Vec<u8>| note[FIRST] = 9;
     let words = "what is locked in memory";

@@ -128,6 +128,7 @@ const PROGRAMS: &[&str] = &[
     "guard_pages.c",
     "memory_locked.c",
     "memory_policies.c",
+    "sysv_memory.c",
     "socket_rights.c",
     "posix_timer.c",
 ];

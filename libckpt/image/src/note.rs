@@ -71,6 +71,8 @@ pub enum Kind {
     MemoryPolicies = 0x434B_0041,
     /// [`crate::memory_settings::FutureLocks`].
     FutureLocks = 0x434B_0042,
+    /// [`crate::objects::system_v::Segment`], repeated.
+    Segments = 0x434B_0043,
     /// [`crate::objects::posix_timers::PosixTimer`], repeated.
     PosixTimers = 0x434B_0050,
     /// [`crate::objects::terminal::Terminal`].
@@ -83,7 +85,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order in which they stand in an image.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::Header,
         Self::Cpu,
         Self::Process,
@@ -111,6 +113,7 @@ impl Kind {
         Self::Guards,
         Self::MemoryPolicies,
         Self::FutureLocks,
+        Self::Segments,
         Self::PosixTimers,
         Self::Terminal,
         Self::FileExtents,

@@ -27,6 +27,7 @@ use crate::objects::posix_timers::PosixTimer;
 use crate::objects::signal_descriptors::SignalDescriptor;
 use crate::objects::signal_owners::SignalOwner;
 use crate::objects::sockets::{InFlight, Message, Socket};
+use crate::objects::system_v::Segment;
 use crate::objects::terminal::Terminal;
 use crate::objects::timer_descriptors::TimerDescriptor;
 use crate::objects::watchers::Watcher;
@@ -363,6 +364,7 @@ impl<'a> Image<'a> {
         found.check_objects::<Guard>()?;
         found.check_objects::<MemoryPolicy>()?;
         found.check_objects::<FutureLocks>()?;
+        found.check_objects::<Segment>()?;
         found.check_objects::<PosixTimer>()?;
         found.check_objects::<Terminal>()?;
         found.check_objects::<FileExtent>()?;
@@ -439,7 +441,8 @@ impl<'a> Image<'a> {
     fn check_file_extents(&self, image_size: u64) -> Result<(), Malformed> {
         let deleted = self.objects::<DeletedFile>().map(|file| file.size);
         let in_memory = self.objects::<MemoryFile<'_>>().map(|file| file.size);
-        let mut files = (0..).zip(deleted.chain(in_memory));
+        let segments = self.objects::<Segment>().map(|segment| segment.size);
+        let mut files = (0..).zip(deleted.chain(in_memory).chain(segments));
         let mut file = files.next();
         for extent in self.objects::<FileExtent>() {
             while file.is_some_and(|(number, _)| number < extent.file) {
@@ -470,10 +473,12 @@ impl<'a> Image<'a> {
             let deleted = self
                 .objects::<DeletedFile>()
                 .filter(|file| !file.is_directory());
-            let mut files = deleted.map(|file| (file.device, file.inode)).chain(
-                self.objects::<MemoryFile<'_>>()
-                    .map(|file| (file.device, file.inode)),
-            );
+            let in_memory = self.objects::<MemoryFile<'_>>();
+            let segments = self.objects::<Segment>();
+            let mut files = deleted
+                .map(|file| (file.device, file.inode))
+                .chain(in_memory.map(|file| (file.device, file.inode)))
+                .chain(segments.map(|segment| (segment.device, segment.inode)));
             if !files.any(|file| file == identity) {
                 return Err(Malformed::Field("the file of a region"));
             }

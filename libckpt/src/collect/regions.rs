@@ -356,8 +356,7 @@ fn refused(line: &MapsLine<'_>, what: &str) -> Failure {
 
 /// Mappings that look like those of files and are none.
 fn refuse_special(line: &MapsLine<'_>) -> Result<(), Failure> {
-    let kinds: [(&[u8], &str); 3] = [
-        (b"/SYSV", "System V shared memory"),
+    let kinds: [(&[u8], &str); 2] = [
         (b"anon_inode:", "a mapping of a kernel object"),
         (b"/[aio]", "native asynchronous input/output"),
     ];

@@ -7,8 +7,8 @@ use ckpt_image::regions::{PROT_WRITE, Region};
 use ckpt_sys::MapVec;
 use ckpt_sys::crc::crc32c;
 
-use super::Output;
 use super::owner_search::OwnerSearch;
+use super::{Output, is_zero};
 use crate::collect::descriptors::unnamed_files::{FileRun, Reader};
 use crate::collect::regions::Mapped;
 use crate::failure::{Doing, Failure};
@@ -53,6 +53,9 @@ pub fn write(
         match kept.file_bytes(index) {
             Some(kept) => bytes.copy_from_slice(kept),
             None => reader.read(run, bytes)?,
+        }
+        if is_zero(bytes) {
+            continue;
         }
         output.write(bytes, stored.end)?;
         let extent = FileExtent {

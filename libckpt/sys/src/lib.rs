@@ -24,6 +24,7 @@ pub mod proc;
 pub mod socket_diagnosis;
 pub mod sockets;
 pub mod syscall;
+pub mod system_v;
 pub mod terminal;
 
 pub use errno::Errno;

@@ -12,6 +12,7 @@ mod pipes;
 mod signal_owners;
 mod signals;
 mod sockets;
+mod system_v;
 mod timers;
 mod unnamed_files;
 mod watchers;
@@ -41,7 +42,8 @@ use crate::{Result, output};
 use made::Made;
 use opener::{Opener, Problem};
 use sockets::Sockets;
-pub use unnamed_files::{UnnamedFiles, open_again};
+pub use system_v::Segments;
+pub use unnamed_files::{Found, UnnamedFiles, open_again};
 
 /// One descriptor of the program.
 #[derive(Clone, Copy)]
@@ -83,16 +85,17 @@ impl OpenFiles {
         check_moves(&image, options.moves)?;
         let above = make_room(&image)?;
         move_own(file, above)?;
+        let place = Place::of(&image.header, proc::boot_id(), proc::machine_id());
         let mut opener = Opener {
             image,
             file,
             inherited: inherited(),
-            place: Place::of(&image.header, proc::boot_id(), proc::machine_id()),
+            place,
             allow_changed: options.allow_changed,
             moves: options.moves,
             made: Made::above(above),
             sockets: Sockets::of(&image, above)?,
-            unnamed: UnnamedFiles::above(above),
+            unnamed: UnnamedFiles::above(above, &image, place),
         };
 
         let count = image.descriptors().count();
@@ -198,7 +201,7 @@ impl OpenFiles {
     }
 
     /// What can only be done when all memory is mapped.
-    pub fn finish(self) -> Result<()> {
+    pub fn finish(self) -> Result<Segments> {
         self.unnamed.finish().map_err(failed(
             "cannot give files in memory their permissions and seals",
             "use the kernel of the checkpoint, or a newer one",

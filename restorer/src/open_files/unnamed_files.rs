@@ -1,17 +1,22 @@
-//! Files and directories without a name, made again with their content: deleted ones, and files in memory.
+//! Files and directories without a name, made again with their content: deleted ones, files in memory, and System V shared
+//! memory.
 
 use ckpt_image::descriptors::Descriptor;
 use ckpt_image::objects::deleted_files::{DeletedFile, FileExtent, MAX_LENGTH};
 use ckpt_image::objects::memory_files::MemoryFile;
+use ckpt_image::objects::system_v::Segment;
+use ckpt_image::reader::Image;
 use ckpt_image::regions::FileIdentity;
 use ckpt_sys::bytes::decimal;
 use ckpt_sys::line::Path;
 use ckpt_sys::{Errno, Fd, Line, MapVec, calls, files};
 use linux_raw_sys::general as n;
 use restart::descriptors::open_flags;
+use restart::files::Place;
 
 use super::made;
 use super::opener::{Problem, failed, set_status};
+use super::system_v::Segments;
 use crate::image_file::{ImageFile, kernel_path};
 use crate::steps::check_extent;
 
@@ -23,6 +28,7 @@ pub struct UnnamedFiles {
     /// Lowest number that the program does not have.
     above: u32,
     made: MapVec<Unnamed>,
+    segments: Segments,
 }
 
 #[derive(Clone, Copy)]
@@ -30,7 +36,16 @@ struct Unnamed {
     device: u64,
     inode: u64,
     saved: Saved,
-    fd: i32,
+    found: Found,
+}
+
+/// How a file is reached.
+#[derive(Clone, Copy)]
+pub enum Found {
+    /// Through this descriptor of ours.
+    File(i32),
+    /// It is System V shared memory with this id.
+    Segment(i32),
 }
 
 /// What the image knows of such a file beside its content.
@@ -38,20 +53,24 @@ struct Unnamed {
 enum Saved {
     Deleted(DeletedFile),
     InMemory(MemoryFile<'static>),
+    Segment(Segment),
 }
 
 impl UnnamedFiles {
-    /// None yet. They get numbers from `above` on.
-    pub fn above(above: u32) -> Self {
+    /// None yet. They get numbers from `above` on; `place` says how far this machine is the one of the checkpoint.
+    pub fn above(above: u32, image: &Image<'_>, place: Place) -> Self {
         Self {
             above,
             made: MapVec::new(),
+            segments: Segments::of(image, place),
         }
     }
 
     /// Opens the file that `descriptor` referred to.
     pub fn open(&mut self, descriptor: &Descriptor<'_>, file: &ImageFile) -> Result<Fd, Problem> {
-        let any = self.make_once(&descriptor.file, descriptor.path, file)?;
+        let Found::File(any) = self.make_once(&descriptor.file, descriptor.path, file)? else {
+            return Err(Problem::NoState);
+        };
         let fd = open_again(any, open_flags(descriptor.flags))
             .map_err(failed("cannot be opened once more"))?;
         set_status(&fd, descriptor)?;
@@ -62,60 +81,76 @@ impl UnnamedFiles {
         Ok(fd)
     }
 
-    /// The descriptor of the file with this identity and path, which is made unless it was before.
+    /// The file with this identity and path, which is made unless it was before.
     pub fn make_once(
         &mut self,
         identity: &FileIdentity,
         path: &[u8],
         file: &ImageFile,
-    ) -> Result<i32, Problem> {
-        if let Some(fd) = self.find(identity) {
-            return Ok(fd);
+    ) -> Result<Found, Problem> {
+        if let Some(found) = self.find(identity) {
+            return Ok(found);
         }
         let (index, saved) = saved(identity, file).ok_or(Problem::NoState)?;
         let cannot = failed("cannot be made again");
-        let (fd, size) = match &saved {
-            Saved::Deleted(deleted) if deleted.is_directory() => {
-                (make_directory(path).map_err(cannot)?, None)
+        let found = match &saved {
+            Saved::Segment(segment) => {
+                Found::Segment(self.segments.find_or_make(segment, index, file)?)
             }
-            Saved::Deleted(deleted) => (make_file(path).map_err(cannot)?, Some(deleted.size)),
-            Saved::InMemory(in_memory) => (
-                make_in_memory(in_memory).map_err(cannot)?,
-                Some(in_memory.size),
-            ),
+            Saved::Deleted(deleted) if deleted.is_directory() => {
+                self.keep(make_directory(path).map_err(cannot)?)?
+            }
+            Saved::Deleted(deleted) => {
+                let fd = make_file(path).map_err(cannot)?;
+                put_content(&fd, index, deleted.size, file)?;
+                self.keep(fd)?
+            }
+            Saved::InMemory(in_memory) => {
+                let fd = make_in_memory(in_memory).map_err(cannot)?;
+                put_content(&fd, index, in_memory.size, file)?;
+                self.keep(fd)?
+            }
         };
-        if let Some(size) = size {
-            put_content(&fd, index, size, file)?;
-        }
-        let cannot = failed("cannot be kept");
-        let fd = made::out_of_the_way(fd, self.above).map_err(&cannot)?;
         self.made
             .push(Unnamed {
                 device: identity.device,
                 inode: identity.inode,
                 saved,
-                fd: fd.number(),
+                found,
             })
-            .map_err(&cannot)?;
-        Ok(fd.into_number())
+            .map_err(failed("cannot be kept"))?;
+        Ok(found)
     }
 
-    /// The descriptor of the file with this identity.
-    pub fn find(&self, identity: &FileIdentity) -> Option<i32> {
+    fn keep(&self, fd: Fd) -> Result<Found, Problem> {
+        let fd = made::out_of_the_way(fd, self.above).map_err(failed("cannot be kept"))?;
+        Ok(Found::File(fd.into_number()))
+    }
+
+    /// The file with this identity.
+    pub fn find(&self, identity: &FileIdentity) -> Option<Found> {
         let is_it = |one: &&Unnamed| one.device == identity.device && one.inode == identity.inode;
-        self.made.iter().find(is_it).map(|one| one.fd)
+        self.made.iter().find(is_it).map(|one| one.found)
     }
 
     /// All descriptors.
     pub fn numbers(&self) -> impl Iterator<Item = i32> + Clone {
-        self.made.iter().map(|one| one.fd)
+        self.made.iter().filter_map(|one| match one.found {
+            Found::File(fd) => Some(fd),
+            Found::Segment(_) => None,
+        })
     }
 
     /// Gives the files owner, permissions and seals that they had, and closes them: late, since the program may have had more
     /// access to a file that it has made itself than these allow, and have mapped it before it was sealed.
-    pub fn finish(self) -> Result<(), Errno> {
+    ///
+    /// System V shared memory that was made goes again unless it is kept.
+    pub fn finish(self) -> Result<Segments, Errno> {
         for one in self.made.iter() {
-            let fd = Fd::owning(one.fd);
+            let fd = match one.found {
+                Found::File(fd) => Fd::owning(fd),
+                Found::Segment(_) => continue,
+            };
             match &one.saved {
                 Saved::Deleted(file) => {
                     // Only root can give files away; nobody can find this one by a name in any case.
@@ -126,9 +161,10 @@ impl UnnamedFiles {
                     calls::fchmod(fd.number(), file.mode)?;
                     calls::fcntl(fd.number(), n::F_ADD_SEALS, file.seals as usize)?;
                 }
+                Saved::Segment(_) => {}
             }
         }
-        Ok(())
+        Ok(self.segments)
     }
 }
 
@@ -149,8 +185,12 @@ fn saved(identity: &FileIdentity, file: &ImageFile) -> Option<(u32, Saved)> {
         let fits = is_it(one.device, one.inode);
         (fits, Saved::InMemory(one))
     });
+    let segments = file.image.objects::<Segment>().map(|one| {
+        let fits = is_it(one.device, one.inode);
+        (fits, Saved::Segment(one))
+    });
     (0..)
-        .zip(deleted.chain(in_memory))
+        .zip(deleted.chain(in_memory).chain(segments))
         .find(|(_, (fits, _))| *fits)
         .map(|(index, (_, saved))| (index, saved))
 }

@@ -64,7 +64,7 @@ impl Object<'_> for DeletedFile {
 record! {
     /// A stretch of the content of a file without a name. What no stretch covers reads as zero.
     pub struct FileExtent {
-        /// Which file, counted from 0: first the deleted files, then the files in memory.
+        /// Which file, counted from 0: first the deleted files, then the files in memory, then System V shared memory.
         pub file: u32,
         /// Length in bytes, at most [`MAX_LENGTH`].
         pub length: u32,

@@ -10,6 +10,7 @@ pub mod posix_timers;
 pub mod signal_descriptors;
 pub mod signal_owners;
 pub mod sockets;
+pub mod system_v;
 pub mod terminal;
 pub mod timer_descriptors;
 pub mod watchers;

@@ -14,6 +14,7 @@ mod sharing;
 mod signal_owners;
 mod signals;
 mod sockets;
+mod system_v;
 mod terminal;
 mod timers;
 pub mod unnamed_files;
@@ -30,6 +31,7 @@ use crate::collect::regions::Regions;
 use crate::failure::{Doing, Failure};
 use objects::Objects;
 use sockets::Sockets;
+use system_v::Attached;
 use unnamed_files::FileRun;
 
 /// One descriptor, with its path kept elsewhere.
@@ -48,6 +50,8 @@ pub struct Descriptors {
     locks: MapVec<Lock>,
     objects: Objects,
     file_runs: MapVec<FileRun>,
+    /// What `file_runs` refer to.
+    attached: Attached,
 }
 
 impl Descriptors {
@@ -80,7 +84,8 @@ impl Descriptors {
         all.locks = locks::find(all.iter())?;
         let mut objects = objects::collect(&all, &sockets)?;
         regions.describe(&mut objects)?;
-        all.file_runs = unnamed_files::collect(&all, regions, deleted_limit, &mut objects)?;
+        (all.file_runs, all.attached) =
+            unnamed_files::collect(&all, regions, deleted_limit, &mut objects)?;
         all.objects = objects;
         Ok(all)
     }
@@ -118,6 +123,11 @@ impl Descriptors {
     /// The same, for more of them.
     pub fn objects_mut(&mut self) -> &mut Objects {
         &mut self.objects
+    }
+
+    /// Detaches what was attached to read [`Self::file_runs`], which have been copied.
+    pub fn detach(&self) {
+        self.attached.detach();
     }
 
     /// Where files without a name hold data.

@@ -1,5 +1,5 @@
-//! Files without a name: deleted ones (and directories), and files in memory (memfd_create(2)). They live as long as somebody
-//! has them open or mapped shared, so their content goes into the image.
+//! Files without a name: deleted ones (and directories), files in memory (memfd_create(2)), and System V shared memory. They live
+//! as long as somebody has them open or mapped shared, so their content goes into the image.
 
 use ckpt_image::descriptors::{Descriptor, Kind};
 use ckpt_image::objects::deleted_files::{DeletedFile, MAX_LENGTH};
@@ -11,7 +11,8 @@ use ckpt_sys::{Errno, Fd, Line, MapVec, calls, files};
 use linux_raw_sys::general as n;
 
 use super::objects::Objects;
-use super::{Descriptors, mapped_files};
+use super::system_v::Attached;
+use super::{Descriptors, mapped_files, system_v};
 use crate::collect::content::Run;
 use crate::collect::memory::Memory;
 use crate::collect::regions::Regions;
@@ -20,6 +21,8 @@ use crate::failure::{Doing, Failure, failure};
 /// What `/proc` shows before the name of a file in memory, and behind that of every file without a name (`prepend_path` in
 /// fs/d_path.c).
 pub const PREFIX: &[u8] = b"/memfd:";
+/// And before the key of System V shared memory (`newseg` in ipc/shm.c).
+const SYSTEM_V: &[u8] = b"/SYSV";
 const MARK: &[u8] = b" (deleted)";
 
 /// Whether a shared mapping with this name in maps, which leads nowhere, is one of a file without a name.
@@ -73,9 +76,23 @@ struct Unnamed<'t> {
     path: &'t [u8],
 }
 
+/// What such a file is, in the order in which the image has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Sort {
+    Deleted,
+    InMemory,
+    SystemV,
+}
+
 impl Unnamed<'_> {
-    fn is_in_memory(&self) -> bool {
-        self.path.starts_with(PREFIX)
+    fn sort(&self) -> Sort {
+        if self.path.starts_with(PREFIX) {
+            Sort::InMemory
+        } else if self.number.is_none() && self.path.starts_with(SYSTEM_V) {
+            Sort::SystemV
+        } else {
+            Sort::Deleted
+        }
     }
 }
 
@@ -89,7 +106,7 @@ pub fn collect(
     regions: &mut Regions,
     limit: u64,
     objects: &mut Objects,
-) -> Result<MapVec<FileRun>, Failure> {
+) -> Result<(MapVec<FileRun>, Attached), Failure> {
     regions.for_each_mut(|region| {
         let mut open = all.iter().filter(is_unnamed).map(|one| nameless(&one.file));
         if region.backing().is_unnamed_file()
@@ -99,7 +116,7 @@ pub fn collect(
         }
     });
     let files = find(all, regions)?;
-    let mut runs = MapVec::new();
+    let (mut runs, mut attached) = (MapVec::new(), Attached::default());
     let mut stored = 0;
     for (index, file) in (0..).zip(files.iter()) {
         let first = runs.len();
@@ -114,13 +131,18 @@ pub fn collect(
                 describe(file, number, &stat, objects)?;
                 stat.st_size as u64
             }
+            None if file.sort() == Sort::SystemV => {
+                let file = &file.file;
+                system_v::collect(index, file, regions, &mut attached, objects, &mut runs)?;
+                0
+            }
             None => {
                 let size = mapped_files::find_data(index, &file.file, regions, &mut runs)?;
                 describe_mapped(file, size, objects)?;
                 size
             }
         };
-        if !file.is_in_memory() {
+        if file.sort() == Sort::Deleted {
             let found = runs[first..].iter();
             stored += found.map(|run| u64::from(run.length)).sum::<u64>();
         }
@@ -132,7 +154,7 @@ pub fn collect(
             ));
         }
     }
-    Ok(runs)
+    Ok((runs, attached))
 }
 
 fn is_unnamed(descriptor: &Descriptor<'_>) -> bool {
@@ -155,7 +177,7 @@ fn is_same(open: &FileIdentity, mapped: &FileIdentity) -> bool {
     open.inode == mapped.inode && (open.device == mapped.device || without_device)
 }
 
-/// All of them: first the deleted ones, then those in memory.
+/// All of them, by what they are.
 fn find<'t>(all: &'t Descriptors, regions: &'t Regions) -> Result<MapVec<Unnamed<'t>>, Failure> {
     let open = all.iter().filter(is_unnamed).map(|one| Unnamed {
         file: nameless(&one.file),
@@ -178,7 +200,7 @@ fn find<'t>(all: &'t Descriptors, regions: &'t Regions) -> Result<MapVec<Unnamed
                 .doing(format_args!("memory for the list of descriptors"))?;
         }
     }
-    files.sort_unstable_by_key(|file| (file.is_in_memory(), file.file.device, file.file.inode));
+    files.sort_unstable_by_key(|file| (file.sort(), file.file.device, file.file.inode));
     Ok(files)
 }
 
@@ -195,7 +217,7 @@ fn describe(
     objects: &mut Objects,
 ) -> Result<(), Failure> {
     let FileIdentity { device, inode, .. } = file.file;
-    if !file.is_in_memory() {
+    if file.sort() == Sort::Deleted {
         return objects.add(&DeletedFile {
             device,
             inode,
@@ -222,7 +244,7 @@ fn describe(
 /// they are those of a new one.
 fn describe_mapped(file: &Unnamed<'_>, size: u64, objects: &mut Objects) -> Result<(), Failure> {
     let FileIdentity { device, inode, .. } = file.file;
-    if file.is_in_memory() {
+    if file.sort() == Sort::InMemory {
         return objects.add(&MemoryFile {
             device,
             inode,
@@ -309,7 +331,7 @@ fn find_data(
     size: u64,
     runs: &mut MapVec<FileRun>,
 ) -> Result<(), Failure> {
-    let from = if file.is_in_memory() {
+    let from = if file.sort() == Sort::InMemory {
         From::Memory(number)
     } else {
         From::Disk(number)

@@ -1,0 +1,48 @@
+//! System V shared memory that is attached.
+
+use super::Object;
+use crate::note::Kind;
+use crate::record;
+use crate::wire::Malformed;
+
+record! {
+    /// A segment. The regions with this device and inode show it.
+    pub struct Segment {
+        /// Device.
+        pub device: u64,
+        /// Inode, which is the id of the segment.
+        pub inode: u64,
+        /// Its key; 0 if it has none, or was removed.
+        pub key: i32,
+        /// Permissions, and bits that say that it goes with its last user, and that it is locked.
+        pub mode: u32,
+        /// Owner.
+        pub uid: u32,
+        /// Group.
+        pub gid: u32,
+        /// The process that has made it.
+        pub creator: i32,
+        /// Length in bytes.
+        pub size: u64,
+    }
+}
+
+impl Segment {
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> i32 {
+        self.inode as i32
+    }
+}
+
+impl Object<'_> for Segment {
+    const NOTE: Kind = Kind::Segments;
+
+    fn check(&self) -> Result<(), Malformed> {
+        if self.inode <= i32::MAX as u64 && (1..=i64::MAX as u64).contains(&self.size) {
+            Ok(())
+        } else {
+            Err(Malformed::Field("System V shared memory"))
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! System V shared memory that is not there any more, or not as it was, when a program is restored.
+
+use std::fs;
+
+use ckpt_tests::{Place, Process, Program, Restart};
+
+/// A segment of shared memory: its id and its key.
+#[derive(Clone, Copy)]
+struct Segment {
+    id: i32,
+    key: i32,
+}
+
+/// The segment that `process` has made.
+fn segment_of(process: &Process) -> Segment {
+    let list = fs::read_to_string("/proc/sysvipc/shm").expect("/proc is mounted");
+    let mut segments = list.lines().skip(1).filter_map(|line| {
+        let mut fields = line.split_whitespace();
+        let (key, id) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+        // Behind them come permissions, size and the creator.
+        let creator: u32 = fields.nth(2)?.parse().ok()?;
+        (creator == process.pid()).then_some(Segment { id, key })
+    });
+    segments.next().expect("there is one")
+}
+
+fn remove(id: i32) {
+    // SAFETY: the command takes no struct.
+    let result = unsafe { libc::shmctl(id, libc::IPC_RMID, std::ptr::null_mut()) };
+    assert_eq!(result, 0, "the segment was there");
+}
+
+/// The program, checkpointed and killed, and its segment.
+fn killed(program: &Program, place: &Place) -> Segment {
+    let mut process = program.start(place);
+    process.checkpoint();
+    let segment = segment_of(&process);
+    process.kill();
+    segment
+}
+
+fn assert_survives(program: &Program, place: &Place) {
+    place.release();
+    let status = program.restore(place, Restart::Eager).wait();
+    let said = place.text("restorer.err") + &place.text("err");
+    assert_eq!(status.code(), Some(42), "{said}");
+}
+
+#[test]
+fn a_segment_that_is_gone_is_made_again() {
+    let (place, program) = (
+        Place::new("segment_gone"),
+        Program::compile("sysv_memory_key.c"),
+    );
+    remove(killed(&program, &place).id);
+    assert_survives(&program, &place);
+}
+
+#[test]
+fn a_segment_that_nobody_has_gets_its_content_back() {
+    let (place, program) = (
+        Place::new("segment_changed"),
+        Program::compile("sysv_memory_key.c"),
+    );
+    let segment = killed(&program, &place);
+    // SAFETY: the segment has eight pages, and nobody else uses it.
+    unsafe {
+        let memory = libc::shmat(segment.id, std::ptr::null(), 0);
+        assert_ne!(memory.addr(), usize::MAX, "it can be attached");
+        memory.cast::<u8>().write_bytes(0xee, 8 * 4096 - 100);
+        assert_eq!(libc::shmdt(memory), 0);
+    }
+    assert_survives(&program, &place);
+}
+
+#[test]
+fn a_key_that_is_another_segments_now_is_named() {
+    let (place, program) = (
+        Place::new("segment_key"),
+        Program::compile("sysv_memory_key.c"),
+    );
+    let segment = killed(&program, &place);
+    remove(segment.id);
+    // SAFETY: the call takes numbers.
+    let other = unsafe { libc::shmget(segment.key, 4096, libc::IPC_CREAT | 0o600) };
+    let status = program.restore(&place, Restart::Eager).wait();
+    remove(other);
+    let said = place.text("restorer.err");
+    assert_eq!(status.code(), Some(123), "{said}");
+    assert!(
+        said.contains("has a key that is another segment's now"),
+        "{said}"
+    );
+}
