@@ -3,7 +3,7 @@
 //! | directive | meaning |
 //! |---|---|
 //! | `//# cflags: ...`, `//# ldflags: ...` | more arguments for the compiler |
-//! | `//# needs: avx512f` | a flag of `/proc/cpuinfo`, `root`, `io_uring`, `guard_pages`, `mseal`, `droppable`, or `numa`; otherwise the program is not run |
+//! | `//# needs: avx512f` | a flag of `/proc/cpuinfo`, `root`, `io_uring`, `guard_pages`, `mseal`, `droppable`, `numa`, `aio`, or a descriptor that `call_of` knows; otherwise the program is not run |
 //! | `//# env: NAME=VALUE` | a variable of its environment |
 //! | `//# aslr: off` | addresses are not random |
 //! | `//# refused: TEXT` | the checkpoint is refused with this text, and the program goes on |
@@ -151,6 +151,10 @@ impl Program {
             "guard_pages" => {
                 (!has_guard_pages()).then(|| "this kernel has no guard pages".to_owned())
             }
+            need if call_of(need).is_some() => {
+                (!makes_descriptor(need)).then(|| format!("{need} is not there, or not permitted"))
+            }
+            "aio" => (!has_aio()).then(|| "this kernel has no io_setup".to_owned()),
             "mseal" => (!has_mseal()).then(|| "this kernel does not seal memory".to_owned()),
             "numa" => (!has_policies()).then(|| "this kernel has no memory policies".to_owned()),
             "droppable" => {
@@ -234,6 +238,52 @@ fn compiler(is_cpp: bool) -> Command {
         .opt_level(1)
         .cpp(is_cpp);
     build.get_compiler().to_command()
+}
+
+/// The system call that makes what is needed, and its arguments.
+fn call_of(need: &str) -> Option<(libc::c_long, [usize; 5])> {
+    /// `struct perf_event_attr` up to `PERF_ATTR_SIZE_VER0` (64 bytes): a software event, of user code only.
+    static PERFORMANCE: [u32; 16] = [1, 64, 0, 0, 0, 0, 0, 0, 0, 0, 1 << 5, 0, 0, 0, 0, 0];
+    /// `union bpf_attr`: an array of one value of 4 bytes.
+    static MAP: [u32; 4] = [2, 4, 4, 1];
+    const USER_MODE_ONLY: usize = 1;
+    const REPORT_FID: usize = 0x200;
+    const NO_PROCESSOR: usize = usize::MAX;
+    let performance = PERFORMANCE.as_ptr().addr();
+    let map = MAP.as_ptr().addr();
+    Some(match need {
+        "userfaultfd" => (libc::SYS_userfaultfd, [USER_MODE_ONLY, 0, 0, 0, 0]),
+        "perf_event" => (
+            libc::SYS_perf_event_open,
+            [performance, 0, NO_PROCESSOR, NO_PROCESSOR, 0],
+        ),
+        "fanotify" => (libc::SYS_fanotify_init, [REPORT_FID, 0, 0, 0, 0]),
+        "bpf" => (libc::SYS_bpf, [0, map, 16, 0, 0]),
+        "memfd_secret" => (libc::SYS_memfd_secret, [0; 5]),
+        _ => return None,
+    })
+}
+
+/// Whether the kernel makes what is needed for us.
+fn makes_descriptor(need: &str) -> bool {
+    let Some((number, [a, b, c, d, e])) = call_of(need) else {
+        return false;
+    };
+    // SAFETY: the kernel reads the statics, whose sizes they tell, or it is told; the descriptor is ours.
+    unsafe {
+        let fd = libc::syscall(number, a, b, c, d, e);
+        fd >= 0 && libc::syscall(libc::SYS_close, fd) == 0
+    }
+}
+
+/// Whether the kernel has asynchronous input and output of its own.
+fn has_aio() -> bool {
+    let mut context = 0usize;
+    // SAFETY: the kernel writes one number, and the context is ours.
+    unsafe {
+        libc::syscall(libc::SYS_io_setup, 1, &raw mut context) == 0
+            && libc::syscall(libc::SYS_io_destroy, context) == 0
+    }
 }
 
 /// Whether the kernel has memory policies (NUMA), and lets us use them.

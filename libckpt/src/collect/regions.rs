@@ -308,7 +308,12 @@ fn describe<'t>(line: &MapsLine<'t>, last_file: &mut LastFile<'t>) -> Result<Reg
         match stat.filter(same) {
             Some(stat) if files::is_kind(&stat, n::S_IFREG) => file = files::identity(&stat),
             Some(_) if line.name == b"/dev/zero" && !line.shared => {}
-            Some(_) => return Err(refused(line, "a mapped device")),
+            Some(_) => {
+                return Err(refused(
+                    line,
+                    "a mapped device is not supported; unmap it first",
+                ));
+            }
             None => {}
         }
         match (line.shared, file.is_unknown()) {
@@ -347,18 +352,25 @@ fn line_identity(line: &MapsLine<'_>) -> FileIdentity {
 }
 
 fn refused(line: &MapsLine<'_>, what: &str) -> Failure {
-    failure!(
-        "{} at {:#x}: {what} is not supported; unmap it first",
-        Text(line.name),
-        line.span.start
-    )
+    failure!("{} at {:#x}: {what}", Text(line.name), line.span.start)
 }
 
 /// Mappings that look like those of files and are none.
 fn refuse_special(line: &MapsLine<'_>) -> Result<(), Failure> {
-    let kinds: [(&[u8], &str); 2] = [
-        (b"anon_inode:", "a mapping of a kernel object"),
-        (b"/[aio]", "native asynchronous input/output"),
+    let kinds: [(&[u8], &str); 3] = [
+        (
+            b"anon_inode:",
+            "a mapping of a kernel object is not supported; unmap it first",
+        ),
+        (
+            b"/[aio]",
+            "native asynchronous input/output (io_setup) is not supported; io_destroy the context first, or set the program up \
+             to use threads for it",
+        ),
+        (
+            b"/secretmem",
+            "secret memory (memfd_secret) can be read by nobody; unmap it first",
+        ),
     ];
     for (prefix, what) in kinds {
         if line.name.starts_with(prefix) {
@@ -369,13 +381,14 @@ fn refuse_special(line: &MapsLine<'_>) -> Result<(), Failure> {
 }
 
 /// Flags in smaps of mappings that cannot be restored.
-const UNSUPPORTED: [(&[u8], &str); 6] = [
+const UNSUPPORTED: [(&[u8], &str); 7] = [
     (b"io", "a mapped device"),
     (b"pf", "a mapped device"),
     (b"ht", "memory in huge pages of hugetlbfs"),
     (b"ss", "a shadow stack"),
     (b"um", "memory that userfaultfd watches"),
     (b"uw", "memory that userfaultfd watches"),
+    (b"ui", "memory that userfaultfd watches"),
 ];
 
 /// Adds what smaps says to the regions. Returns what `probe`, which was mapped only now, shows of mlockall(2): the kernel tells
@@ -440,7 +453,7 @@ fn add_smaps(list: &mut [Mapped<'_>], buffer: &mut [u8], probe: Span) -> Result<
             && entry.iter().any(|mapped| mapped.region.protection != n::PROT_EXEC)
         {
             return Err(failure!(
-                "memory at {:#x}: protection keys are not supported",
+                "memory at {:#x}: protection keys are not supported; give it back key 0 (pkey_mprotect) first",
                 span.start
             ));
         }

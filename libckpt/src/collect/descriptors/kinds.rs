@@ -19,6 +19,34 @@ const PSEUDO_TERMINALS: core::ops::RangeInclusive<u64> = 136..=143;
 /// `/dev/null`, `/dev/zero`, `/dev/full`, `/dev/random`, `/dev/urandom`: devices without a state of their own.
 const STATELESS: [u64; 5] = [3, 5, 7, 8, 9];
 
+/// Objects of the kernel that no restart could make again, by what `/proc/PID/fd` shows.
+const OBJECTS: [(&[u8], &str); 6] = [
+    (
+        b"anon_inode:[userfaultfd]",
+        "what userfaultfd does in place of the kernel cannot be saved",
+    ),
+    (
+        b"anon_inode:[perf_event]",
+        "a performance counter cannot be set to what it has counted",
+    ),
+    (
+        b"anon_inode:[fanotify]",
+        "fanotify does not tell what it watches",
+    ),
+    (
+        b"anon_inode:bpf",
+        "maps, programs and links of BPF belong to the whole system",
+    ),
+    (
+        b"anon_inode:[io_uring]",
+        "io_uring has work in flight that nobody can see",
+    ),
+    (
+        b"/secretmem",
+        "secret memory (memfd_secret) can be read by nobody",
+    ),
+];
+
 /// Whether the descriptor `number` refers to this process (pidfd_open(2)).
 fn is_itself(number: i32) -> Result<bool, Failure> {
     let info = Info::read(number as u32)?;
@@ -63,7 +91,12 @@ pub fn classify(number: i32, flags: u32, stat: &calls::Stat, path: &Path) -> Res
         b"anon_inode:[signalfd]" => return Ok(Kind::Signals),
         b"anon_inode:[pidfd]" if is_itself(number)? => return Ok(Kind::Itself),
         b"anon_inode:[pidfd]" => return refuse("it refers to another process"),
-        _ => {}
+        path => {
+            let object = OBJECTS.iter().find(|(prefix, _)| path.starts_with(prefix));
+            if let Some((_, what)) = object {
+                return refuse(what);
+            }
+        }
     }
     match kind {
         n::S_IFREG if path.as_bytes().starts_with(unnamed_files::PREFIX) => Ok(Kind::MemoryFile),
