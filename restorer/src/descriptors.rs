@@ -44,6 +44,8 @@ pub enum Source {
     /// A descriptor is made through which changes of files are read; it gets its watches at the end, and tells of nothing
     /// that the restorer does.
     Watcher,
+    /// A message queue is opened by its name, or made again.
+    MessageQueue,
     /// One that refers to this process.
     Itself,
     /// Its path is opened again, some only when the threads are there.
@@ -85,6 +87,7 @@ pub fn source(descriptor: &Descriptor<'_>, here: &Inherited) -> Source {
         Kind::Timer => Source::Timer,
         Kind::Signals => Source::Signals,
         Kind::Watcher => Source::Watcher,
+        Kind::MessageQueue => Source::MessageQueue,
         Kind::Itself => Source::Itself,
         Kind::KernelFile => Source::KernelFile,
     }

@@ -164,6 +164,20 @@ fn a_segment_of_shared_memory_that_cannot_be() {
 }
 
 #[test]
+fn a_message_queue_that_cannot_be() {
+    let words = "a message queue";
+    let capacity = FIRST + 28;
+    let empty = |note: &mut Vec<u8>| note[capacity..capacity + 8].fill(0);
+    let program = "message_queue_removed.c";
+    assert_refused(program, Kind::MessageQueues, empty, DAMAGED, words);
+    let endless = |note: &mut Vec<u8>| note[capacity + 8..capacity + 16].fill(0xff);
+    assert_refused(program, Kind::MessageQueues, endless, DAMAGED, words);
+    let other = |note: &mut Vec<u8>| note[FIRST + 8] ^= 1;
+    let words = "has no state in the image";
+    assert_refused(program, Kind::MessageQueues, other, CANNOT_BE_MADE, words);
+}
+
+#[test]
 fn locks_that_are_not_there() {
     let edit = |note: &mut Vec<u8>| note[FIRST] = 9;
     let words = "what is locked in memory";

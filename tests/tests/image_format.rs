@@ -129,6 +129,7 @@ const PROGRAMS: &[&str] = &[
     "memory_locked.c",
     "memory_policies.c",
     "sysv_memory.c",
+    "message_queue_removed.c",
     "socket_rights.c",
     "posix_timer.c",
 ];

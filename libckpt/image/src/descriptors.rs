@@ -46,6 +46,8 @@ pub enum Kind {
     Reference = 27,
     /// A file or directory of procfs, sysfs or their like, opened again by its path, see [`crate::kernel_files`].
     KernelFile = 26,
+    /// A POSIX message queue, see [`crate::objects::message_queues`].
+    MessageQueue = 30,
 }
 
 impl Kind {
@@ -70,6 +72,7 @@ impl Kind {
             Self::Itself,
             Self::Socket,
             Self::KernelFile,
+            Self::MessageQueue,
         ]
         .into_iter()
         .find(|&known| known as u32 == number)

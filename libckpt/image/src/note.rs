@@ -73,6 +73,8 @@ pub enum Kind {
     FutureLocks = 0x434B_0042,
     /// [`crate::objects::system_v::Segment`], repeated.
     Segments = 0x434B_0043,
+    /// [`crate::objects::message_queues::MessageQueue`], repeated.
+    MessageQueues = 0x434B_0044,
     /// [`crate::objects::posix_timers::PosixTimer`], repeated.
     PosixTimers = 0x434B_0050,
     /// [`crate::objects::terminal::Terminal`].
@@ -85,7 +87,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order in which they stand in an image.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::Header,
         Self::Cpu,
         Self::Process,
@@ -114,6 +116,7 @@ impl Kind {
         Self::MemoryPolicies,
         Self::FutureLocks,
         Self::Segments,
+        Self::MessageQueues,
         Self::PosixTimers,
         Self::Terminal,
         Self::FileExtents,

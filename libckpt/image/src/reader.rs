@@ -22,6 +22,7 @@ use crate::objects::deleted_files::{DeletedFile, FileExtent};
 use crate::objects::epoll_entries::EpollEntry;
 use crate::objects::event_counters::EventCounter;
 use crate::objects::memory_files::MemoryFile;
+use crate::objects::message_queues::MessageQueue;
 use crate::objects::pipes::Pipe;
 use crate::objects::posix_timers::PosixTimer;
 use crate::objects::signal_descriptors::SignalDescriptor;
@@ -365,6 +366,7 @@ impl<'a> Image<'a> {
         found.check_objects::<MemoryPolicy>()?;
         found.check_objects::<FutureLocks>()?;
         found.check_objects::<Segment>()?;
+        found.check_objects::<MessageQueue<'_>>()?;
         found.check_objects::<PosixTimer>()?;
         found.check_objects::<Terminal>()?;
         found.check_objects::<FileExtent>()?;

@@ -19,6 +19,7 @@ pub mod line_reader;
 pub mod map_vec;
 pub mod maps;
 pub mod memory_map;
+pub mod message_queues;
 pub mod posix_timers;
 pub mod proc;
 pub mod socket_diagnosis;

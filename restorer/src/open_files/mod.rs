@@ -6,6 +6,7 @@ mod fifos;
 mod kernel_files;
 mod locks;
 mod made;
+mod message_queues;
 mod opener;
 mod outputs;
 mod pipes;
@@ -313,7 +314,7 @@ fn staged_for(descriptor: Descriptor<'_>) -> u64 {
         // The other end of a pipe or a connection is made along, and may not be among the program's.
         Kind::Pipe | Kind::OutsidePipe | Kind::Socket => 2,
         // What it is made with, for all that refer to it.
-        Kind::DeletedFile | Kind::MemoryFile | Kind::Fifo => 2,
+        Kind::DeletedFile | Kind::MemoryFile | Kind::Fifo | Kind::MessageQueue => 2,
         _ => 1,
     }
 }

@@ -15,7 +15,9 @@ use restart::report::{Composer, Error};
 use super::made::Made;
 use super::sockets::Sockets;
 use super::unnamed_files::UnnamedFiles;
-use super::{epoll, event_counters, fifos, kernel_files, pipes, signals, timers, watchers};
+use super::{
+    epoll, event_counters, fifos, kernel_files, message_queues, pipes, signals, timers, watchers,
+};
 use crate::image_file::{ImageFile, kernel_path};
 use crate::output;
 
@@ -102,6 +104,7 @@ impl Opener<'_> {
             Source::Timer => timers::make(descriptor, &self.image)?,
             Source::Signals => signals::make(descriptor, &self.image)?,
             Source::Watcher => watchers::make(descriptor)?,
+            Source::MessageQueue => message_queues::open(descriptor, &self.image, &mut self.made)?,
             Source::Itself => open_itself(descriptor)?,
             Source::KernelFile => kernel_files::open(descriptor)?,
         };

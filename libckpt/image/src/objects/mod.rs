@@ -5,6 +5,7 @@ pub mod deleted_files;
 pub mod epoll_entries;
 pub mod event_counters;
 pub mod memory_files;
+pub mod message_queues;
 pub mod pipes;
 pub mod posix_timers;
 pub mod signal_descriptors;

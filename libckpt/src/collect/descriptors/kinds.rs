@@ -7,7 +7,7 @@ use ckpt_sys::{calls, files};
 use linux_raw_sys::general as n;
 
 use super::info::Info;
-use super::{kernel_files, unnamed_files};
+use super::{kernel_files, message_queues, unnamed_files};
 use crate::failure::{Failure, failure};
 
 /// Major numbers of character devices (Documentation/admin-guide/devices.txt).
@@ -100,6 +100,7 @@ pub fn classify(number: i32, flags: u32, stat: &calls::Stat, path: &Path) -> Res
     }
     match kind {
         n::S_IFREG if path.as_bytes().starts_with(unnamed_files::PREFIX) => Ok(Kind::MemoryFile),
+        n::S_IFREG if message_queues::is_one(number) => Ok(Kind::MessageQueue),
         n::S_IFREG | n::S_IFDIR if kernel_files::is_one(number) => Ok(Kind::KernelFile),
         n::S_IFREG | n::S_IFDIR if stat.st_nlink == 0 => Ok(Kind::DeletedFile),
         n::S_IFREG | n::S_IFDIR if !is_at(stat, path) => refuse(LOST),

@@ -8,6 +8,7 @@ mod kernel_files;
 mod kinds;
 mod locks;
 mod mapped_files;
+mod message_queues;
 pub mod objects;
 mod pipes;
 mod sharing;

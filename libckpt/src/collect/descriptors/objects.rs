@@ -8,7 +8,8 @@ use ckpt_sys::MapVec;
 
 use super::sockets::Sockets;
 use super::{
-    Descriptors, epoll, event_counters, pipes, signal_owners, signals, terminal, timers, watchers,
+    Descriptors, epoll, event_counters, message_queues, pipes, signal_owners, signals, terminal,
+    timers, watchers,
 };
 use crate::failure::{Doing, Failure};
 
@@ -81,6 +82,7 @@ pub fn collect(descriptors: &Descriptors, sockets: &Sockets) -> Result<Objects, 
     let mut objects = Objects::default();
     pipes::collect(descriptors, &mut objects)?;
     epoll::collect(descriptors, &mut objects)?;
+    message_queues::collect(descriptors, &mut objects)?;
     signal_owners::collect(descriptors, &mut objects)?;
     terminal::collect(descriptors, &mut objects)?;
     for descriptor in descriptors.iter().filter(|one| !one.is_duplicate()) {

@@ -1,0 +1,80 @@
+//! POSIX message queues. What is in one stays where it is as long as the queue does: nobody can look at messages without taking
+//! them, and the program shares them with others.
+
+use ckpt_image::descriptors::Kind;
+use ckpt_image::objects::message_queues::MessageQueue;
+use ckpt_sys::bytes::{decimal, fields};
+use ckpt_sys::line::Text;
+use ckpt_sys::{Line, MapVec, calls, files, message_queues};
+
+use super::Descriptors;
+use super::objects::Objects;
+use crate::failure::{Doing, Failure, failure};
+
+/// What the kernel puts behind the name of one that was removed.
+const MARK: &[u8] = b" (deleted)";
+
+/// Whether the regular file behind the descriptor `number` is one.
+pub fn is_one(number: i32) -> bool {
+    calls::file_system(number) == Ok(message_queues::MAGIC)
+}
+
+/// Reads all that `all` refer to.
+///
+/// # Errors
+/// [`Failure`] names the first that cannot be saved.
+pub fn collect(all: &Descriptors, objects: &mut Objects) -> Result<(), Failure> {
+    let mut done = MapVec::new();
+    for descriptor in all.iter() {
+        let identity = (descriptor.file.device, descriptor.file.inode);
+        if descriptor.kind() != Kind::MessageQueue || done.contains(&identity) {
+            continue;
+        }
+        done.push(identity)
+            .doing(format_args!("memory for the list of descriptors"))?;
+        let (number, path) = (descriptor.number as i32, descriptor.path);
+        let refuse = |what| {
+            Err(failure!(
+                "descriptor {number} ({}): {what}; close it first",
+                Text(path)
+            ))
+        };
+        let what = format_args!("descriptor {number}");
+        let attributes = message_queues::attributes(number).doing(what)?;
+        let stat = calls::fstat(number).doing(what)?;
+        let name = match path.strip_suffix(MARK) {
+            Some(_) => b"",
+            None => path.rsplit(|&byte| byte == b'/').next().unwrap_or_default(),
+        };
+        if name.is_empty() && attributes.messages != 0 {
+            return refuse(
+                "a message queue that was removed, with messages in it, which nobody can look at",
+            );
+        }
+        if notifies_us(number) {
+            return refuse(
+                "the kernel does not tell how the program is notified of messages (mq_notify)",
+            );
+        }
+        objects.add(&MessageQueue {
+            device: identity.0,
+            inode: identity.1,
+            mode: stat.st_mode & 0o7777,
+            uid: stat.st_uid,
+            gid: stat.st_gid,
+            capacity: attributes.capacity as u64,
+            message_size: attributes.message_size as u64,
+            messages: attributes.messages as u64,
+            name,
+        })?;
+    }
+    Ok(())
+}
+
+/// Whether the program has asked to be notified of a message (`mqueue_read_file` in ipc/mqueue.c).
+fn notifies_us(number: i32) -> bool {
+    let path = Line::<64>::format(format_args!("/proc/thread-self/fd/{number}"));
+    let text: Line<128> = files::read_small(path.as_c_str()).unwrap_or_default();
+    let mut values = fields(text.as_bytes()).filter_map(|field| field.strip_prefix(b"NOTIFY_PID:"));
+    values.next().and_then(decimal) == Some(calls::pid() as u64)
+}
