@@ -22,11 +22,12 @@ use crate::report;
 use crate::signal::{self, Owned};
 
 /// Memory that a forked process does not have as it was: shared with others who go on writing to it, not handed down
-/// (`MADV_DONTFORK`), handed down empty (`MADV_WIPEONFORK`), or given up by [`leave_unnamed_files`].
+/// (`MADV_DONTFORK`), handed down empty (`MADV_WIPEONFORK`), taken away when the machine has no page for a copy (`MAP_HUGETLB`), or given up by
+/// [`leave_unnamed_files`].
 fn fork_loses(region: &Region<'_>) -> bool {
     region.backing() == Backing::SharedAnonymous
         || region.backing().is_unnamed_file()
-        || region.flags & (vm_flags::DONT_FORK | vm_flags::WIPE_ON_FORK) != 0
+        || region.flags & (vm_flags::DONT_FORK | vm_flags::WIPE_ON_FORK | vm_flags::HUGETLB) != 0
 }
 
 /// Copies of such memory.

@@ -370,6 +370,10 @@ impl Plan<'_> {
             _ if region.flags & vm_flags::DROPPABLE != 0 => {
                 (n::MAP_DROPPABLE | n::MAP_ANONYMOUS, false)
             }
+            _ if region.flags & vm_flags::HUGETLB != 0 => {
+                let size = region.flags & vm_flags::HUGETLB_SIZE;
+                (n::MAP_PRIVATE | anonymous | n::MAP_HUGETLB | size, false)
+            }
             _ => (n::MAP_PRIVATE | anonymous, false),
         };
         let file = file.then_some(MappedFile {
@@ -427,7 +431,7 @@ fn can_be_enlarged(region: &Region<'_>, content: Content) -> bool {
         Backing::PrivateFile => content == Content::Image,
         _ => false,
     };
-    is_private && region.flags & vm_flags::NO_HUGE_PAGE == 0
+    is_private && region.flags & (vm_flags::NO_HUGE_PAGE | vm_flags::HUGETLB) == 0
 }
 
 /// Enlarges what the extents fill without a gap. Only that, or the process would need more memory than before. The

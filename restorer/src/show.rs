@@ -39,13 +39,14 @@ impl fmt::Display for Names<'_> {
     }
 }
 
-const MAP_FLAGS: [(u32, &str); 6] = [
+const MAP_FLAGS: [(u32, &str); 7] = [
     (n::MAP_SHARED, "shared"),
     (n::MAP_PRIVATE, "private"),
     (n::MAP_DROPPABLE, "droppable"),
     (n::MAP_ANONYMOUS, "anonymous"),
     (n::MAP_NORESERVE, "noreserve"),
     (n::MAP_GROWSDOWN, "growsdown"),
+    (n::MAP_HUGETLB, "hugetlb"),
 ];
 
 const ADVICE: [(u32, &str); 8] = [

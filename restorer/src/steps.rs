@@ -49,6 +49,15 @@ fn failed(span: Span, step: &'static str) -> impl Fn(Errno) -> Error<'static> {
     }
 }
 
+fn no_huge_pages(span: Span, errno: Errno) -> Error<'static> {
+    Error::new(
+        Exit::Host,
+        Object::Memory(span),
+        Cause::Failed("cannot be had in huge pages", errno),
+        "set more of them aside (sysctl vm.nr_hugepages)",
+    )
+}
+
 fn parts(span: Span) -> (usize, usize) {
     (span.start as usize, span.len() as usize)
 }
@@ -105,6 +114,9 @@ impl<'f> Executor<'f> {
                         Err(Errno::EINVAL | Errno::EOPNOTSUPP) if flags & n::MAP_DROPPABLE != 0 => {
                             map(flags & !n::MAP_DROPPABLE | n::MAP_PRIVATE | n::MAP_NORESERVE)
                         }
+                        Err(errno) if flags & n::MAP_HUGETLB != 0 => {
+                            return Err(no_huge_pages(span, errno));
+                        }
                         result => result,
                     }
                     .map_err(failed(span, "cannot be mapped"))
@@ -135,6 +147,10 @@ impl<'f> Executor<'f> {
                 } => {
                     let bytes = slice::from_raw_parts_mut(to.start as *mut u8, parts(to).1);
                     let count = files::read_at(&self.image.fd, bytes, offset);
+                    // Only huge pages that were not reserved when they were mapped can be missing.
+                    if count == Err(Errno::EFAULT) {
+                        return Err(no_huge_pages(to, Errno::EFAULT));
+                    }
                     check_extent(self.image, count, bytes, checksum)
                 }
                 Step::Write { at, code } => {

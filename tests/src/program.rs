@@ -3,7 +3,7 @@
 //! | directive | meaning |
 //! |---|---|
 //! | `//# cflags: ...`, `//# ldflags: ...` | more arguments for the compiler |
-//! | `//# needs: avx512f` | a flag of `/proc/cpuinfo`, `root`, `io_uring`, `guard_pages`, `mseal`, `droppable`, `numa`, `aio`, or a descriptor that `call_of` knows; otherwise the program is not run |
+//! | `//# needs: avx512f` | a flag of `/proc/cpuinfo`, `root`, `io_uring`, `guard_pages`, `mseal`, `droppable`, `numa`, `aio`, `hugetlb`, or a descriptor that `call_of` knows; otherwise the program is not run |
 //! | `//# env: NAME=VALUE` | a variable of its environment |
 //! | `//# aslr: off` | addresses are not random |
 //! | `//# refused: TEXT` | the checkpoint is refused with this text, and the program goes on |
@@ -154,6 +154,8 @@ impl Program {
             need if call_of(need).is_some() => {
                 (!makes_descriptor(need)).then(|| format!("{need} is not there, or not permitted"))
             }
+            "hugetlb" => (!has_huge_pages())
+                .then(|| "no huge pages are set aside (vm.nr_hugepages)".to_owned()),
             "aio" => (!has_aio()).then(|| "this kernel has no io_setup".to_owned()),
             "mseal" => (!has_mseal()).then(|| "this kernel does not seal memory".to_owned()),
             "numa" => (!has_policies()).then(|| "this kernel has no memory policies".to_owned()),
@@ -274,6 +276,15 @@ fn makes_descriptor(need: &str) -> bool {
         let fd = libc::syscall(number, a, b, c, d, e);
         fd >= 0 && libc::syscall(libc::SYS_close, fd) == 0
     }
+}
+
+/// Whether huge pages are set aside, enough for a program and for what is made of it.
+fn has_huge_pages() -> bool {
+    let free = fs::read_to_string("/proc/meminfo").expect("/proc is mounted");
+    let free = free
+        .lines()
+        .find_map(|line| line.strip_prefix("HugePages_Free:"));
+    free.and_then(|free| free.trim().parse().ok()).unwrap_or(0) >= 16
 }
 
 /// Whether the kernel has asynchronous input and output of its own.

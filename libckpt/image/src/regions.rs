@@ -128,9 +128,15 @@ pub mod vm_flags {
     pub const DROPPABLE: u32 = 1 << 12;
     /// `mseal`
     pub const SEALED: u32 = 1 << 13;
+    /// `MAP_HUGETLB`: in huge pages that the machine has set aside.
+    pub const HUGETLB: u32 = 1 << 14;
+    /// The size of these pages, as `mmap` takes it: its logarithm to base 2 (`MAP_HUGE_SHIFT`).
+    pub const HUGETLB_SIZE: u32 = 63 << HUGETLB_SHIFT;
+    /// See [`HUGETLB_SIZE`].
+    pub const HUGETLB_SHIFT: u32 = 26;
 
     /// The flags that a restart puts back, with their names in `VmFlags`.
-    pub const NAMES: [(&[u8; 2], u32); 14] = [
+    pub const NAMES: [(&[u8; 2], u32); 15] = [
         (b"gd", GROWS_DOWN),
         (b"nr", NO_RESERVE),
         (b"lo", LOCKED),
@@ -145,6 +151,7 @@ pub mod vm_flags {
         (b"lf", LOCKED_ON_FAULT),
         (b"dp", DROPPABLE),
         (b"sl", SEALED),
+        (b"ht", HUGETLB),
     ];
 
     /// All of them.
@@ -242,7 +249,8 @@ impl Region<'_> {
             return Err(Malformed::Field("the offset of a region"));
         }
         if self.protection & !(PROT_READ | PROT_WRITE | PROT_EXEC) != 0
-            || self.flags & !vm_flags::ALL != 0
+            || self.flags & !(vm_flags::ALL | vm_flags::HUGETLB_SIZE) != 0
+            || (self.flags & vm_flags::HUGETLB == 0) != (self.flags & vm_flags::HUGETLB_SIZE == 0)
         {
             return Err(Malformed::Field("the flags of a region"));
         }

@@ -4,6 +4,7 @@ mod policies;
 
 use core::ffi::CStr;
 
+use ckpt_image::PAGE;
 use ckpt_image::memory_settings::FutureLocks;
 use ckpt_image::regions::{Backing, FileIdentity, Region, vm_flags};
 use ckpt_image::segments::Span;
@@ -381,10 +382,9 @@ fn refuse_special(line: &MapsLine<'_>) -> Result<(), Failure> {
 }
 
 /// Flags in smaps of mappings that cannot be restored.
-const UNSUPPORTED: [(&[u8], &str); 7] = [
+const UNSUPPORTED: [(&[u8], &str); 6] = [
     (b"io", "a mapped device"),
     (b"pf", "a mapped device"),
-    (b"ht", "memory in huge pages of hugetlbfs"),
     (b"ss", "a shadow stack"),
     (b"um", "memory that userfaultfd watches"),
     (b"uw", "memory that userfaultfd watches"),
@@ -436,7 +436,15 @@ fn add_smaps(list: &mut [Mapped<'_>], buffer: &mut [u8], probe: Span) -> Result<
         else {
             continue;
         };
-        if let Some(flags) = line.strip_prefix(b"VmFlags:") {
+        if let Some(size) = line.strip_prefix(b"KernelPageSize:") {
+            let size = fields(size).next().and_then(decimal).unwrap_or(0) << 10;
+            if size > PAGE {
+                let bits = size.trailing_zeros() << vm_flags::HUGETLB_SHIFT;
+                entry
+                    .iter_mut()
+                    .for_each(|mapped| mapped.region.flags |= bits);
+            }
+        } else if let Some(flags) = line.strip_prefix(b"VmFlags:") {
             entry
                 .iter_mut()
                 .try_for_each(|mapped| add_flags(&mut mapped.region, flags))?;
@@ -487,6 +495,7 @@ fn add_flags(region: &mut Region<'_>, flags: &[u8]) -> Result<(), Failure> {
             .find(|(name, _)| name.as_slice() == flag);
         region.flags |= known.map_or(0, |&(_, bit)| bit);
     }
+    take_huge_pages(region)?;
     if region.backing() == Backing::SharedUnnamedFile && !may_write {
         region.backing_number = Backing::SharedReadOnlyUnnamedFile as u32;
     }
@@ -502,6 +511,25 @@ fn add_flags(region: &mut Region<'_>, flags: &[u8]) -> Result<(), Failure> {
             ));
         }
     }
+    Ok(())
+}
+
+/// Private memory in huge pages looks like a file without a name (`hugetlb_file_setup` in fs/hugetlbfs/inode.c).
+fn take_huge_pages(region: &mut Region<'_>) -> Result<(), Failure> {
+    if region.flags & vm_flags::HUGETLB == 0 {
+        // Files on some devices have large pages, too.
+        region.flags &= !vm_flags::HUGETLB_SIZE;
+        return Ok(());
+    }
+    if region.backing() != Backing::PrivateFile || region.name != b"/anon_hugepage (deleted)" {
+        return Err(failure!(
+            "{} at {:#x}: a file, or shared memory, in huge pages of hugetlbfs is not supported; unmap it first",
+            Text(region.name),
+            region.start
+        ));
+    }
+    region.backing_number = Backing::Anonymous as u32;
+    (region.name, region.offset, region.file) = (b"", 0, FileIdentity::default());
     Ok(())
 }
 
