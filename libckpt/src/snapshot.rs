@@ -58,22 +58,19 @@ impl Kept {
         };
         let memory = Memory::open()?;
         let mut page_tables = PageTables::open(regions)?;
+        let no_memory = format_args!("memory for a copy of what is shared");
         let list = regions.list().iter();
         for mapped in list.filter(|mapped| fork_loses(&mapped.region)) {
+            let first = kept.pages.runs.len();
             page_tables.pages_of(mapped, &mut kept.pages)?;
+            let is_shared = mapped.region.is_shared();
+            for run in &kept.pages.runs[first..] {
+                let (start, length) = (kept.bytes.len(), run.span.len() as usize);
+                kept.bytes.extend_zeroed(length).doing(no_memory)?;
+                let copied = memory.copy(*run, is_shared, &mut kept.bytes[start..])?;
+                kept.places.push((start, copied)).doing(no_memory)?;
+            }
         }
-        let mut places = MapVec::new();
-        for run in kept.pages.runs.iter() {
-            let (start, length) = (kept.bytes.len(), run.span.len() as usize);
-            kept.bytes
-                .extend_zeroed(length)
-                .doing(format_args!("memory for a copy of what is shared"))?;
-            let copied = memory.copy(*run, &mut kept.bytes[start..])?;
-            places
-                .push((start, copied))
-                .doing(format_args!("memory for a copy of what is shared"))?;
-        }
-        kept.places = places;
         kept.copy_files(file_runs)?;
         Ok(kept)
     }

@@ -388,7 +388,7 @@ impl DataWriter<'_> {
         offset: u64,
         output: &mut Output<'_>,
     ) -> Result<(), Failure> {
-        let copied = self.copy(run)?;
+        let copied = self.copy(run, region.is_shared())?;
         if region.protection & PROT_WRITE != 0 && !run.same_as_file {
             self.find_owners(run.span.start, copied)?;
         }
@@ -441,14 +441,14 @@ impl DataWriter<'_> {
     }
 
     /// Copies a run into the buffer; the number of bytes that were there, in whole pages.
-    fn copy(&mut self, run: Run) -> Result<usize, Failure> {
+    fn copy(&mut self, run: Run, is_shared: bool) -> Result<usize, Failure> {
         let to = self.search.room(run.span.len() as usize);
         match self.kept.bytes_of(run.span) {
             Some(bytes) => {
                 to[..bytes.len()].copy_from_slice(bytes);
                 Ok(bytes.len())
             }
-            None => self.memory.copy(run, to),
+            None => self.memory.copy(run, is_shared, to),
         }
     }
 }

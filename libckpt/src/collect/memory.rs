@@ -26,11 +26,12 @@ impl Memory {
         Ok(Self { file })
     }
 
-    /// Copies a run into `to`, which is as long. The number of bytes that were there, in whole pages.
+    /// Copies a run, which is one of shared memory or not, into `to`, which is as long. The number of bytes that were there, in
+    /// whole pages.
     ///
     /// # Errors
     /// [`Failure`] if some of it cannot be read.
-    pub fn copy(&self, run: Run, to: &mut [u8]) -> Result<usize, Failure> {
+    pub fn copy(&self, run: Run, is_shared: bool, to: &mut [u8]) -> Result<usize, Failure> {
         if calls::copy_memory(run.span.start, to) == Ok(to.len()) {
             return Ok(to.len());
         }
@@ -38,8 +39,10 @@ impl Memory {
         if files::read_at(&self.file, to, run.span.start) == Ok(to.len()) {
             return Ok(to.len());
         }
-        let count = self.pages_at(run.span.start, to);
-        let count = count.max(self.pages_of_twin(run.span, to).unwrap_or(0));
+        let mut count = self.pages_at(run.span.start, to);
+        if is_shared {
+            count = count.max(self.pages_of_twin(run.span, to).unwrap_or(0));
+        }
         // Behind the end of a file there is nothing.
         if count == to.len() || run.same_as_file {
             return Ok(count);

@@ -87,7 +87,7 @@ fn readable(memory: &Memory, region: &Region<'_>) -> Result<Span, Failure> {
             span,
             same_as_file: true,
         };
-        memory.copy(run, &mut page).map(|count| count != 0)
+        memory.copy(run, true, &mut page).map(|count| count != 0)
     };
     // What is known to be there, and where it is known to end: mostly with the region.
     let (mut end, mut limit) = (region.start, region.end);

@@ -305,7 +305,7 @@ impl Reader {
             From::Mapping(address) => {
                 let span = Span::new(address, address + u64::from(run.length));
                 let same_as_file = true;
-                self.memory.copy(Run { span, same_as_file }, to)?
+                self.memory.copy(Run { span, same_as_file }, true, to)?
             }
             From::Disk(number) | From::Memory(number) => {
                 let fd = match self.last.take() {
