@@ -92,3 +92,26 @@ fn a_key_that_is_another_segments_now_is_named() {
         "{said}"
     );
 }
+
+#[test]
+fn a_segment_that_was_made_goes_again_if_the_restart_fails() {
+    let (place, program) = (
+        Place::new("segment_failed"),
+        Program::compile("sysv_memory_key.c"),
+    );
+    let segment = killed(&program, &place);
+    remove(segment.id);
+    // What it begins with: the program fills it with numbers.
+    let first = 7_806_831_264_735_756_412_u64.to_le_bytes();
+    let mut image = place.bytes("myckpt");
+    let at = image.windows(8).position(|bytes| bytes == first);
+    image[at.expect("its content is in the image")] ^= 1;
+    place.write("myckpt", image);
+    let status = program.restore(&place, Restart::Eager).wait();
+    let said = place.text("restorer.err");
+    assert_eq!(status.code(), Some(121), "{said}");
+    assert!(said.contains("the checksum of its data is wrong"), "{said}");
+    // SAFETY: the call takes numbers.
+    let found = unsafe { libc::shmget(segment.key, 0, 0) };
+    assert_eq!(found, -1, "the segment is still there");
+}
