@@ -1,5 +1,6 @@
 /* What a program asks of libckpt: how often it was restored, and a checkpoint. */
 //# ldflags: -pthread
+//# env: CKPT_MODE=stop
 #include "../../libckpt/ckpt.h"
 #include "survive.h"
 #include <pthread.h>
