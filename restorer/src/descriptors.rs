@@ -25,6 +25,8 @@ pub enum Source {
     Null,
     /// The controlling terminal.
     ControllingTerminal,
+    /// A pseudo-terminal is made, unless that was done for another of its sides.
+    PseudoTerminal,
     /// An event counter is made.
     EventCounter,
     /// A socket, all of which are made at the beginning.
@@ -78,6 +80,7 @@ pub fn source(descriptor: &Descriptor<'_>, here: &Inherited) -> Source {
         Kind::Terminal => (0..3)
             .find(|&number| here.terminal[number as usize])
             .map_or(Source::ControllingTerminal, Source::Inherited),
+        Kind::Master | Kind::Slave => Source::PseudoTerminal,
         Kind::EventCounter => Source::EventCounter,
         Kind::Socket => Source::Socket,
         Kind::DeletedFile | Kind::MemoryFile => Source::UnnamedFile,

@@ -161,6 +161,8 @@ fn descriptors(task: &str) -> Option<BTreeMap<u32, String>> {
             let names = target.split('/');
             let names = names.map(|name| if is_id(name) { "ID" } else { name });
             names.collect::<Vec<_>>().join("/")
+        } else if target.starts_with("/dev/pts/") && !target.ends_with("ptmx") {
+            "a pseudo-terminal".to_owned()
         } else if target.starts_with('/') {
             target
         } else {

@@ -121,6 +121,23 @@ fn a_posix_timer_that_cannot_be() {
 }
 
 #[test]
+fn a_pseudo_terminal_that_is_not_there_or_too_full() {
+    let none = |note: &mut Vec<u8>| note.truncate(FIRST);
+    let program = "pseudo_terminal.c";
+    let words = "has no state in the image";
+    assert_refused(program, Kind::PseudoTerminals, none, CANNOT_BE_MADE, words);
+    let full = |note: &mut Vec<u8>| {
+        let (length, end) = (2_u32 << 20, FIRST + 12 + 16 + 20 + 8);
+        note.truncate(end);
+        note.extend(length.to_le_bytes());
+        note.resize(note.len() + length as usize, b'x');
+        note.extend(0_u32.to_le_bytes());
+    };
+    let words = "the content of a pseudo-terminal";
+    assert_refused(program, Kind::PseudoTerminals, full, DAMAGED, words);
+}
+
+#[test]
 fn a_watch_with_a_number_that_is_out_of_reach() {
     let number = FIRST + 12;
     let edit = |note: &mut Vec<u8>| note[number..number + 4].fill(0xff);

@@ -132,6 +132,7 @@ const PROGRAMS: &[&str] = &[
     "message_queue_removed.c",
     "socket_rights.c",
     "posix_timer.c",
+    "pseudo_terminal.c",
 ];
 
 #[test]

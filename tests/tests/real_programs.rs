@@ -202,6 +202,11 @@ fn write_functions(place: &Place, count: u32) {
 }
 
 #[test]
+fn python3_with_pseudo_terminals() {
+    tool_is_not_disturbed("python3-pty", "python3", &[&workload("pty.py")]);
+}
+
+#[test]
 fn cc1() {
     let Some(driver) = tool("cc1", "gcc") else {
         return;

@@ -34,6 +34,10 @@ pub enum Kind {
     Watcher = 12,
     /// A file in memory, see [`crate::objects::memory_files`].
     MemoryFile = 13,
+    /// The master side of a pseudo-terminal, see [`crate::objects::pseudo_terminals`].
+    Master = 40,
+    /// Its slave side, if the program has the master side, too.
+    Slave = 41,
     /// A named pipe, see [`crate::objects::pipes`].
     Fifo = 20,
     /// A file or directory without a name, see [`crate::objects::deleted_files`].
@@ -66,6 +70,8 @@ impl Kind {
             Self::Signals,
             Self::Watcher,
             Self::MemoryFile,
+            Self::Master,
+            Self::Slave,
             Self::Fifo,
             Self::DeletedFile,
             Self::Reference,

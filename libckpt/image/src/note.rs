@@ -79,6 +79,8 @@ pub enum Kind {
     PosixTimers = 0x434B_0050,
     /// [`crate::objects::terminal::Terminal`].
     Terminal = 0x434B_0051,
+    /// [`crate::objects::pseudo_terminals::PseudoTerminal`], repeated.
+    PseudoTerminals = 0x434B_0052,
     /// [`crate::objects::deleted_files::FileExtent`], repeated.
     FileExtents = 0x434B_00F0,
     /// [`crate::header::Checksums`], always the last note.
@@ -87,7 +89,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order in which they stand in an image.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::Header,
         Self::Cpu,
         Self::Process,
@@ -119,6 +121,7 @@ impl Kind {
         Self::MessageQueues,
         Self::PosixTimers,
         Self::Terminal,
+        Self::PseudoTerminals,
         Self::FileExtents,
         Self::Checksums,
     ];

@@ -25,6 +25,7 @@ use crate::objects::memory_files::MemoryFile;
 use crate::objects::message_queues::MessageQueue;
 use crate::objects::pipes::Pipe;
 use crate::objects::posix_timers::PosixTimer;
+use crate::objects::pseudo_terminals::PseudoTerminal;
 use crate::objects::signal_descriptors::SignalDescriptor;
 use crate::objects::signal_owners::SignalOwner;
 use crate::objects::sockets::{InFlight, Message, Socket};
@@ -369,6 +370,7 @@ impl<'a> Image<'a> {
         found.check_objects::<MessageQueue<'_>>()?;
         found.check_objects::<PosixTimer>()?;
         found.check_objects::<Terminal>()?;
+        found.check_objects::<PseudoTerminal<'_>>()?;
         found.check_objects::<FileExtent>()?;
         image.check_file_extents(file_size)?;
         image.check_unnamed_files()?;

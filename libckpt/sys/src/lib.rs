@@ -22,6 +22,7 @@ pub mod memory_map;
 pub mod message_queues;
 pub mod posix_timers;
 pub mod proc;
+pub mod pseudo_terminal;
 pub mod socket_diagnosis;
 pub mod sockets;
 pub mod syscall;

@@ -90,3 +90,12 @@ pub fn size(fd: i32) -> Result<Size, Errno> {
     unsafe { calls::ioctl(fd, i::TIOCGWINSZ, &raw mut size as usize)? };
     Ok(size)
 }
+
+/// Gives the terminal `fd` another size.
+///
+/// # Errors
+/// Those of the system call.
+pub fn set_size(fd: i32, size: Size) -> Done {
+    // SAFETY: the kernel reads one struct.
+    unsafe { calls::ioctl(fd, i::TIOCSWINSZ, &raw const size as usize).map(drop) }
+}

@@ -10,6 +10,7 @@ mod message_queues;
 mod opener;
 mod outputs;
 mod pipes;
+mod pseudo_terminals;
 mod signal_owners;
 mod signals;
 mod sockets;
@@ -312,7 +313,7 @@ fn is_terminal(fd: i32) -> bool {
 fn staged_for(descriptor: Descriptor<'_>) -> u64 {
     match descriptor.kind() {
         // The other end of a pipe or a connection is made along, and may not be among the program's.
-        Kind::Pipe | Kind::OutsidePipe | Kind::Socket => 2,
+        Kind::Pipe | Kind::OutsidePipe | Kind::Socket | Kind::Master => 2,
         // What it is made with, for all that refer to it.
         Kind::DeletedFile | Kind::MemoryFile | Kind::Fifo | Kind::MessageQueue => 2,
         _ => 1,

@@ -16,7 +16,8 @@ use super::made::Made;
 use super::sockets::Sockets;
 use super::unnamed_files::UnnamedFiles;
 use super::{
-    epoll, event_counters, fifos, kernel_files, message_queues, pipes, signals, timers, watchers,
+    epoll, event_counters, fifos, kernel_files, message_queues, pipes, pseudo_terminals, signals,
+    timers, watchers,
 };
 use crate::image_file::{ImageFile, kernel_path};
 use crate::output;
@@ -85,6 +86,9 @@ impl Opener<'_> {
             Source::Inherited(number) => self.duplicate_inherited(descriptor, number)?,
             Source::Null => open_null(descriptor)?,
             Source::ControllingTerminal => open_terminal(descriptor)?,
+            Source::PseudoTerminal => {
+                pseudo_terminals::open(descriptor, &self.image, &mut self.made)?
+            }
             Source::EventCounter => event_counters::make(descriptor, &self.image)?,
             Source::Socket => {
                 let fd = self

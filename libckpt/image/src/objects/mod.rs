@@ -8,6 +8,7 @@ pub mod memory_files;
 pub mod message_queues;
 pub mod pipes;
 pub mod posix_timers;
+pub mod pseudo_terminals;
 pub mod signal_descriptors;
 pub mod signal_owners;
 pub mod sockets;

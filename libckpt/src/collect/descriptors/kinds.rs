@@ -14,7 +14,10 @@ use crate::failure::{Failure, failure};
 const MEMORY_DEVICES: u64 = 1;
 const TERMINALS: u64 = 4;
 const TERMINAL_AND_CONSOLE: u64 = 5;
-const PSEUDO_TERMINALS: core::ops::RangeInclusive<u64> = 136..=143;
+pub const PSEUDO_TERMINALS: core::ops::RangeInclusive<u64> = 136..=143;
+
+/// `/dev/ptmx`.
+const MASTERS: u64 = 2;
 
 /// `/dev/null`, `/dev/zero`, `/dev/full`, `/dev/random`, `/dev/urandom`: devices without a state of their own.
 const STATELESS: [u64; 5] = [3, 5, 7, 8, 9];
@@ -108,6 +111,7 @@ pub fn classify(number: i32, flags: u32, stat: &calls::Stat, path: &Path) -> Res
         n::S_IFDIR => Ok(Kind::Directory),
         n::S_IFCHR => match (calls::major(stat.st_rdev), calls::minor(stat.st_rdev)) {
             (MEMORY_DEVICES, minor) if STATELESS.contains(&minor) => Ok(Kind::Device),
+            (TERMINAL_AND_CONSOLE, MASTERS) => Ok(Kind::Master),
             _ if standard => Ok(Kind::Standard),
             (TERMINALS, _) | (TERMINAL_AND_CONSOLE, 0 | 1) => Ok(Kind::Terminal),
             (major, _) if PSEUDO_TERMINALS.contains(&major) => Ok(Kind::Terminal),

@@ -11,6 +11,7 @@ mod mapped_files;
 mod message_queues;
 pub mod objects;
 mod pipes;
+mod pseudo_terminals;
 mod sharing;
 mod signal_owners;
 mod signals;
@@ -80,6 +81,7 @@ impl Descriptors {
         let sockets = Sockets::look(&mut all)?;
         all.found
             .sort_unstable_by_key(|found| found.descriptor.number);
+        pseudo_terminals::find(&mut all)?;
         sharing::find(&mut all.found)?;
         pipes::find(&mut all)?;
         all.locks = locks::find(all.iter())?;

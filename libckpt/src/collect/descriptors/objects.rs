@@ -8,8 +8,8 @@ use ckpt_sys::MapVec;
 
 use super::sockets::Sockets;
 use super::{
-    Descriptors, epoll, event_counters, message_queues, pipes, signal_owners, signals, terminal,
-    timers, watchers,
+    Descriptors, epoll, event_counters, message_queues, pipes, pseudo_terminals, signal_owners,
+    signals, terminal, timers, watchers,
 };
 use crate::failure::{Doing, Failure};
 
@@ -85,6 +85,7 @@ pub fn collect(descriptors: &Descriptors, sockets: &Sockets) -> Result<Objects, 
     message_queues::collect(descriptors, &mut objects)?;
     signal_owners::collect(descriptors, &mut objects)?;
     terminal::collect(descriptors, &mut objects)?;
+    pseudo_terminals::collect(descriptors, &mut objects)?;
     for descriptor in descriptors.iter().filter(|one| !one.is_duplicate()) {
         let number = descriptor.number;
         match descriptor.kind() {

@@ -1,0 +1,137 @@
+//! Pseudo-terminals whose master side the program has.
+
+use ckpt_image::descriptors::Kind;
+use ckpt_image::objects::pseudo_terminals::PseudoTerminal;
+use ckpt_image::regions::FileIdentity;
+use ckpt_sys::pseudo_terminal::{self as pty, Content};
+use ckpt_sys::terminal::{self, Settings, Size};
+use ckpt_sys::{Errno, MapVec, calls};
+use linux_raw_sys::general as n;
+
+use super::Descriptors;
+use super::kinds::PSEUDO_TERMINALS;
+use super::objects::Objects;
+use crate::failure::{Doing, Failure};
+
+/// Tells the slave sides of the program's own from other terminals. Both sides get the number of theirs for an inode: all master
+/// sides are one file otherwise.
+///
+/// # Errors
+/// [`Failure`] names a master side that does not tell its number.
+pub fn find(all: &mut Descriptors) -> Result<(), Failure> {
+    let mut numbers = MapVec::new();
+    for found in all.found.iter_mut() {
+        let descriptor = &mut found.descriptor;
+        if descriptor.kind() == Kind::Master {
+            let number = descriptor.number;
+            let of = pty::number(number as i32).doing(format_args!("descriptor {number}"))?;
+            descriptor.file = identity(of);
+            numbers
+                .push(of)
+                .doing(format_args!("memory for the list of descriptors"))?;
+        }
+    }
+    for found in all.found.iter_mut() {
+        let descriptor = &mut found.descriptor;
+        let first = *PSEUDO_TERMINALS.start();
+        let may_be = matches!(descriptor.kind(), Kind::Terminal | Kind::Standard)
+            && PSEUDO_TERMINALS.contains(&calls::major(descriptor.device));
+        // 256 of them have the same major number (drivers/tty/pty.c).
+        let major = calls::major(descriptor.device).saturating_sub(first);
+        let of = (major << 8 | calls::minor(descriptor.device)) as u32;
+        if may_be && numbers.contains(&of) {
+            descriptor.kind_number = Kind::Slave as u32;
+            descriptor.file = identity(of);
+        }
+    }
+    Ok(())
+}
+
+fn identity(number: u32) -> FileIdentity {
+    FileIdentity {
+        inode: number.into(),
+        ..FileIdentity::default()
+    }
+}
+
+/// Reads all of them.
+///
+/// # Errors
+/// [`Failure`] names the first that cannot be read.
+pub fn collect(all: &Descriptors, objects: &mut Objects) -> Result<(), Failure> {
+    let masters = all.iter().filter(|one| one.kind() == Kind::Master);
+    for one in masters.filter(|one| !one.is_duplicate()) {
+        let (number, master) = (one.file.inode as u32, one.number as i32);
+        let has_slave = all
+            .iter()
+            .any(|other| other.kind() == Kind::Slave && other.file.inode == one.file.inode);
+        collect_one(number, master, one.flags, has_slave, objects)
+            .doing(format_args!("descriptor {master} (a pseudo-terminal)"))??;
+    }
+    Ok(())
+}
+
+fn collect_one(
+    number: u32,
+    master: i32,
+    flags: u32,
+    has_slave: bool,
+    objects: &mut Objects,
+) -> Result<Result<(), Failure>, Errno> {
+    let settings = terminal::settings(master)?;
+    let Size {
+        rows,
+        columns,
+        pixels: [width, height],
+    } = terminal::size(master)?;
+    let (locked, packets) = (pty::is_locked(master)?, pty::has_packets(master)?);
+    // Where another process has the slave side, what is in it is that one's.
+    let is_ours = has_slave || calls::poll_now(master, 0)? & n::POLLHUP != 0;
+    let content = if is_ours && !locked {
+        look(master, flags, packets, &settings)?
+    } else {
+        Content::default()
+    };
+    let saved = PseudoTerminal {
+        number,
+        locked: locked.into(),
+        packets: packets.into(),
+        flags: [
+            settings.input,
+            settings.output,
+            settings.control,
+            settings.local,
+        ],
+        line: settings.line,
+        characters: settings.characters,
+        size: [rows, columns, width, height],
+        to_slave: &content.to_slave,
+        to_master: &content.to_master,
+    };
+    let size = content.to_slave.len() + content.to_master.len();
+    Ok(objects.add_large(&saved, size))
+}
+
+/// Looks at the content: takes it out and puts it back.
+fn look(master: i32, flags: u32, packets: bool, settings: &Settings) -> Result<Content, Errno> {
+    let slave = pty::open_slave(
+        master,
+        n::O_RDWR | n::O_NOCTTY | n::O_NONBLOCK | n::O_CLOEXEC,
+    )?;
+    calls::fcntl(master, n::F_SETFL, (flags | n::O_NONBLOCK) as usize)?;
+    if packets {
+        let _ = pty::set_packets(master, false);
+    }
+    let content = Content::take(master, slave.number(), settings).and_then(|content| {
+        let (to_slave, to_master) = (&content.to_slave, &content.to_master);
+        pty::put(master, slave.number(), settings, to_slave, to_master).map(|()| content)
+    });
+    if packets {
+        let _ = pty::set_packets(master, true);
+    }
+    let _ = calls::fcntl(master, n::F_SETFL, flags as usize);
+    if content.is_err() {
+        let _ = terminal::set_settings(slave.number(), settings);
+    }
+    content
+}
