@@ -9,18 +9,59 @@ use ckpt_image::cpu::{COMPONENTS, Cpu, FEATURE_WORDS, Register, WORDS};
 const SSE42: u32 = 1 << 20;
 /// CPUID leaf 1, ecx: XSAVE is enabled by the operating system.
 const OSXSAVE: u32 = 1 << 27;
+/// CPUID leaf 7, ebx: AVX2.
+const AVX2: u32 = 1 << 5;
+/// CPUID leaf 7, ecx: VPCLMULQDQ.
+const VPCLMULQDQ: u32 = 1 << 10;
+/// XCR0: the operating system keeps SSE and AVX registers.
+const SSE_AND_AVX: u64 = 6;
 
-/// Whether the `crc32` instruction is there. Asked once: in a virtual machine CPUID costs a microsecond or more.
-#[must_use]
-pub fn has_sse42() -> bool {
-    static KNOWN: AtomicU8 = AtomicU8::new(0);
-    match KNOWN.load(Ordering::Relaxed) {
-        0 => {
-            let has = __cpuid(1).ecx & SSE42 != 0;
-            KNOWN.store(1 + u8::from(has), Ordering::Relaxed);
-            has
+/// What is used of the processor where large amounts of memory are looked through; each includes those before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Vectors {
+    /// Nothing special.
+    None,
+    /// The `crc32` instruction (SSE 4.2).
+    Crc32,
+    /// Registers of 32 bytes (AVX2).
+    Avx2,
+    /// Carry-less multiplication in them (VPCLMULQDQ).
+    Multiplication,
+}
+
+impl Vectors {
+    const ALL: [Self; 4] = [Self::None, Self::Crc32, Self::Avx2, Self::Multiplication];
+
+    /// What this processor has. Asked once: in a virtual machine CPUID costs a microsecond or more. A process that is
+    /// restored elsewhere has it there, too, or is not restored.
+    #[must_use]
+    pub fn available() -> Self {
+        static KNOWN: AtomicU8 = AtomicU8::new(0);
+        let known = usize::from(KNOWN.load(Ordering::Relaxed));
+        if let Some(&vectors) = known.checked_sub(1).and_then(|index| Self::ALL.get(index)) {
+            return vectors;
         }
-        known => known == 2,
+        let vectors = Self::ask();
+        KNOWN.store(1 + vectors as u8, Ordering::Relaxed);
+        vectors
+    }
+
+    fn ask() -> Self {
+        let features = __cpuid(1).ecx;
+        if features & SSE42 == 0 {
+            return Self::None;
+        }
+        // SAFETY: XGETBV exists where OSXSAVE is set.
+        let keeps_avx = features & OSXSAVE != 0 && unsafe { xgetbv() } & SSE_AND_AVX == SSE_AND_AVX;
+        if !keeps_avx || __cpuid(0).eax < 7 {
+            return Self::Crc32;
+        }
+        let more = __cpuid_count(7, 0);
+        match (more.ebx & AVX2 != 0, more.ecx & VPCLMULQDQ != 0) {
+            (false, _) => Self::Crc32,
+            (true, false) => Self::Avx2,
+            (true, true) => Self::Multiplication,
+        }
     }
 }
 
