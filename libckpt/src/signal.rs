@@ -114,6 +114,18 @@ pub fn stack() -> Span {
     unsafe { *STACK.get() }
 }
 
+/// More than all of libckpt's variables take up, in bytes.
+const VARIABLES: u64 = 256 << 10;
+
+/// Where libckpt's variables are, and what lies around them.
+pub fn around_variables() -> Span {
+    let one_of_them = (&raw const STACK) as u64;
+    Span::new(
+        one_of_them.saturating_sub(VARIABLES),
+        one_of_them + VARIABLES,
+    )
+}
+
 /// The disposition that belongs to the checkpoint signal: all signals blocked, on the alternate stack.
 pub fn our_action() -> SignalAction {
     SignalAction {

@@ -42,8 +42,9 @@ pub struct Kept {
     /// The bytes of the stretches of files without a name, one after the other, and where each begins and ends.
     file_bytes: MapVec<u8>,
     file_places: MapVec<(usize, usize)>,
-    /// Whether anything was copied at all; otherwise the program stands still, and its own memory is read.
-    complete: bool,
+    /// Whether it is a copy of the process that writes the image, in which nothing else runs; otherwise the program stands
+    /// still, and its own memory is read.
+    for_a_copy: bool,
 }
 
 impl Kept {
@@ -53,7 +54,7 @@ impl Kept {
     /// [`Failure`] if it cannot be read, or there is no memory for it.
     pub fn copy(regions: &Regions, file_runs: &[FileRun]) -> Result<Self, Failure> {
         let mut kept = Self {
-            complete: true,
+            for_a_copy: true,
             ..Self::default()
         };
         let memory = Memory::open()?;
@@ -97,9 +98,14 @@ impl Kept {
         Some(&self.file_bytes[start..end])
     }
 
+    /// Whether it is a copy of the process that writes the image: then nobody else changes its private memory.
+    pub fn is_for_a_copy(&self) -> bool {
+        self.for_a_copy
+    }
+
     /// The runs of a region, if they were looked for before.
     pub fn runs_of(&self, region: &Region<'_>) -> Option<&[Run]> {
-        if !self.complete || !fork_loses(region) {
+        if !self.for_a_copy || !fork_loses(region) {
             return None;
         }
         let runs = &self.pages.runs;

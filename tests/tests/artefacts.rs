@@ -99,6 +99,27 @@ fn needed(file: &Elf, data: &[u8]) -> Vec<String> {
         .collect()
 }
 
+/// While it writes an image, libckpt tells the program's memory from its own variables by how close it is to one of them
+/// (`signal::around_variables`).
+#[test]
+fn the_variables_of_libckpt_are_close_together() {
+    let data = std::fs::read(libckpt()).expect("libckpt is readable");
+    let file = Elf::parse(&*data).expect("libckpt is an ELF file");
+    let endian = file.endian();
+    let writable = file.elf_program_headers().iter().filter(|header| {
+        header.p_type(endian) == elf::PT_LOAD && header.p_flags(endian) & elf::PF_W != 0
+    });
+    let start = writable.clone().map(|header| header.p_vaddr(endian)).min();
+    let end = writable
+        .map(|header| header.p_vaddr(endian) + header.p_memsz(endian))
+        .max();
+    let length = end.zip(start).map(|(end, start)| end - start);
+    assert!(
+        length.is_some_and(|length| length < 256 << 10),
+        "{length:?}"
+    );
+}
+
 #[test]
 fn the_restorer_is_static_and_needs_nothing() {
     let data = std::fs::read(restorer()).expect("the restorer is readable");

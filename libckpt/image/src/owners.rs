@@ -55,8 +55,8 @@ const WRITE_LOCKED: u32 = 3;
 /// More recursion, or more waiting threads, than this has no lock.
 const PLAUSIBLE: u32 = 1 << 20;
 
-/// Memory is looked at in blocks of this many bytes.
-const BLOCK: usize = 64;
+/// Memory is looked at in stretches of this many bytes.
+pub const STRETCH: usize = 512;
 
 /// Whether a mutex of this `__kind` has its owner's id in its futex word: a robust or priority-inheriting one.
 #[must_use]
@@ -64,40 +64,78 @@ pub const fn names_owner(kind: u32) -> bool {
     kind & !KNOWN_KIND == 0 && kind & (ROBUST | PRIORITY_INHERITING) != 0
 }
 
+/// The ids of threads from the lowest to the highest. Few words are one of them.
+#[derive(Clone, Copy, Debug)]
+pub struct IdRange {
+    /// The lowest.
+    pub lowest: u32,
+    /// What the highest is more.
+    pub width: u32,
+}
+
+impl IdRange {
+    /// That of ids that ascend; none if there are none.
+    fn of(tids: &[u32]) -> Option<Self> {
+        let (&lowest, &highest) = tids.first().zip(tids.last())?;
+        let width = highest.wrapping_sub(lowest);
+        Some(Self { lowest, width })
+    }
+
+    /// Whether `word` is in it.
+    #[must_use]
+    pub fn contains(self, word: u32) -> bool {
+        word.wrapping_sub(self.lowest) <= self.width
+    }
+}
+
+/// Whether an owner's word in a stretch of memory can be in `range`. The portable form; `ckpt-sys` has one that looks at several
+/// words at once.
+#[must_use]
+pub fn may_name_owner(stretch: &[u8; STRETCH], range: IdRange) -> bool {
+    let words = stretch.as_chunks().0.iter();
+    words.fold(false, |any, word| any | range.contains(owner(word)))
+}
+
 /// Calls `found` with the offset in `memory` of every word of a held lock that holds one of `tids`, which ascend. `memory`
-/// begins at an address that is a multiple of 8.
-pub fn find(memory: &[u8], tids: &[u32], mut found: impl FnMut(usize)) {
-    let (Some(&lowest), Some(&highest)) = (tids.first(), tids.last()) else {
+/// begins at an address that is a multiple of 8. Of its stretches only those are looked at of which `is_worth_it`, a
+/// [`may_name_owner`], says so.
+pub fn find(
+    memory: &[u8],
+    tids: &[u32],
+    is_worth_it: impl Fn(&[u8; STRETCH], IdRange) -> bool,
+    mut found: impl FnMut(usize),
+) {
+    let Some(range) = IdRange::of(tids) else {
         return;
     };
-    let width = highest.wrapping_sub(lowest);
-    let plausible = |word: u32| word.wrapping_sub(lowest) <= width;
-    // Both kinds of locks are aligned to 8 bytes and have the owner at a multiple of 8 bytes.
-    for (index, block) in memory.chunks(BLOCK).enumerate() {
-        // Nearly all blocks end here, so all of one is compared without a branch.
-        let any = block
-            .as_chunks()
-            .0
-            .iter()
-            .fold(false, |any, word| any | plausible(owner(word)));
-        if !any {
-            continue;
+    let mut look_at = |at: usize, word: &[u8; 8]| {
+        let tid = owner(word);
+        if !range.contains(tid) {
+            return;
         }
-        for (inner, word) in block.as_chunks().0.iter().enumerate() {
-            let (tid, at) = (owner(word), index * BLOCK + inner * 8);
-            if plausible(tid) {
-                // The shape first: it rules out more than the ids do, and sooner.
-                let lock = Lock::around(memory, at, tid, tids.len());
-                let Some(lock) = lock.filter(|_| tids.binary_search(&tid).is_ok()) else {
-                    continue;
-                };
-                if lock == Lock::MutexWithId {
-                    found(at - 8);
-                }
-                found(at);
-            }
+        // The shape first: it rules out more than the ids do, and sooner.
+        let lock = Lock::around(memory, at, tid, tids.len());
+        let Some(lock) = lock.filter(|_| tids.binary_search(&tid).is_ok()) else {
+            return;
+        };
+        if lock == Lock::MutexWithId {
+            found(at - 8);
+        }
+        found(at);
+    };
+    // Both kinds of locks are aligned to 8 bytes and have the owner at a multiple of 8 bytes.
+    let mut look_through = |from: usize, part: &[u8]| {
+        for (index, word) in part.as_chunks().0.iter().enumerate() {
+            look_at(from + index * 8, word);
+        }
+    };
+    let (stretches, rest) = memory.as_chunks::<STRETCH>();
+    for (index, stretch) in stretches.iter().enumerate() {
+        if is_worth_it(stretch, range) {
+            look_through(index * STRETCH, stretch);
         }
     }
+    look_through(memory.len() - rest.len(), rest);
 }
 
 /// The first half of what stands at a multiple of 8 bytes.
@@ -209,7 +247,7 @@ mod tests {
             memory[24 + 4 * at..28 + 4 * at].copy_from_slice(&field.to_le_bytes());
         }
         let mut all = Vec::new();
-        find(&memory, &[TID], |at| all.push(at));
+        find(&memory, &[TID], may_name_owner, |at| all.push(at));
         all
     }
 
@@ -236,7 +274,9 @@ mod tests {
             let object = [1, 0, TID, second, third, fourth, fifth, 1, 0, TID];
             let memory = object.map(u32::to_le_bytes).concat();
             let mut all = Vec::new();
-            find(&memory, &[TID, TID + 1, TID + 2], |at| all.push(at));
+            find(&memory, &[TID, TID + 1, TID + 2], may_name_owner, |at| {
+                all.push(at)
+            });
             all
         };
         assert_eq!(object([2, 2, 0xfa11_4280, 0]), [0; 0], "ArrayList of two");
@@ -253,7 +293,7 @@ mod tests {
                 memory[16 + 4 * at..20 + 4 * at].copy_from_slice(&field.to_le_bytes());
             }
             let mut all = Vec::new();
-            find(&memory, &[TID], |at| all.push(at));
+            find(&memory, &[TID], may_name_owner, |at| all.push(at));
             all
         };
         assert_eq!(offsets([3, 0, 1, 1, 0, 0, TID, 0]), [40]);
@@ -304,11 +344,14 @@ mod tests {
             fields.map(u32::to_le_bytes).concat()
         };
         let owners = [TID - 700, TID - 1, TID, TID + 1, TID + 3, TID + 900];
-        // One that straddles the blocks in which memory is looked at, and ids in between that are nobody's.
-        let memory: Vec<u8> = owners.into_iter().flat_map(mutex).collect();
+        // Ids in between that are nobody's, and one that straddles the stretches in which memory is looked at.
+        let mut memory: Vec<u8> = owners.into_iter().flat_map(mutex).collect();
+        memory.splice(0..0, [0; STRETCH - 56]);
         let found = |tids: &[u32]| {
             let mut all = Vec::new();
-            find(&memory, tids, |at| all.push((at - 8) / 40));
+            find(&memory, tids, may_name_owner, |at| {
+                all.push((at - 8 - (STRETCH - 56)) / 40)
+            });
             all
         };
         assert_eq!(found(&[TID - 1, TID, TID + 3]), [1, 2, 4]);
@@ -321,7 +364,7 @@ mod tests {
     fn short_memory_is_no_lock() {
         let mutex = [1, 3, TID, 1, RECURSIVE].map(u32::to_le_bytes).concat();
         for length in 0..mutex.len() {
-            find(&mutex[..length], &[TID], |_| panic!());
+            find(&mutex[..length], &[TID], may_name_owner, |_| panic!());
         }
     }
 }

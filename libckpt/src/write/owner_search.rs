@@ -1,65 +1,69 @@
-//! The buffer through which memory and files go into the image, and in which held mutexes are looked for on the way.
+//! Looks for held locks in what goes into the image.
 
-use ckpt_image::owners;
+use ckpt_image::owners::{OVERLAP, find};
 use ckpt_sys::MapVec;
+use ckpt_sys::words::may_name_owner;
 
-use super::CHUNK;
-use crate::failure::{Doing, Failure};
+/// Bytes at the beginning of a piece that are looked at together with the end of the piece before: more than any lock has
+/// behind the word that names its owner.
+const HEAD: usize = 64;
 
-/// Bytes that are kept of the piece before.
-const CARRIED: usize = owners::OVERLAP;
-
-/// Memory is copied before it is summed and written: our own memory changes while we write, and others may write to shared
-/// memory at any time. In front of a piece stand the last bytes of the one before, for what lies across both.
+/// Goes through memory and files piece by piece.
 #[derive(Debug)]
 pub struct OwnerSearch {
-    buffer: MapVec<u8>,
-    /// Where the piece before ended, if its last bytes were kept.
-    carried_to: Option<u64>,
     /// The ids that held locks can name, in ascending order.
     tids: MapVec<u32>,
+    /// The last bytes of the piece before, and room for the first ones of the next.
+    seam: [u8; OVERLAP + HEAD],
+    /// Where the piece before ended, if its last bytes were kept.
+    seen_to: Option<u64>,
+    /// The last word that was found: what lies across two pieces is seen twice.
+    last: Option<u64>,
 }
 
 impl OwnerSearch {
     /// Looks for locks that one of `tids`, which ascend, holds.
-    ///
-    /// # Errors
-    /// [`Failure`] if there is no memory for the buffer.
-    pub fn new(tids: MapVec<u32>) -> Result<Self, Failure> {
-        Ok(Self {
-            buffer: MapVec::zeroed(CARRIED + CHUNK).doing(format_args!("memory for a buffer"))?,
-            carried_to: None,
+    pub fn new(tids: MapVec<u32>) -> Self {
+        Self {
             tids,
-        })
-    }
-
-    /// Room for a piece of `length` bytes, at most [`CHUNK`].
-    pub fn room(&mut self, length: usize) -> &mut [u8] {
-        &mut self.buffer[CARRIED..CARRIED + length]
-    }
-
-    /// The piece that was put there.
-    pub fn piece(&self) -> &[u8] {
-        &self.buffer[CARRIED..]
+            seam: [0; OVERLAP + HEAD],
+            seen_to: None,
+            last: None,
+        }
     }
 
     /// What comes next does not follow the piece before, wherever it begins.
     pub fn forget(&mut self) {
-        self.carried_to = None;
+        self.seen_to = None;
+        self.last = None;
     }
 
-    /// Looks for held mutexes in the first `length` bytes of the piece, which lies at `at`; `found` is told where.
-    pub fn find(&mut self, at: u64, length: usize, mut found: impl FnMut(u64)) {
-        let from = if self.carried_to == Some(at) {
-            0
-        } else {
-            CARRIED
+    /// Looks for words that name the owner of a held lock in `piece`, which lies at `at`; `found` is told where, in ascending
+    /// order.
+    pub fn find(&mut self, at: u64, piece: &[u8], mut found: impl FnMut(u64)) {
+        let last = &mut self.last;
+        let mut tell = |place| {
+            // Two shapes that overlap are none of them likelier than the other; the word is the same.
+            if last.is_none_or(|last| last < place) {
+                *last = Some(place);
+                found(place);
+            }
         };
-        let base = at - (CARRIED - from) as u64;
-        owners::find(&self.buffer[from..CARRIED + length], &self.tids, |word| {
-            found(base + word as u64);
+        if self.seen_to == Some(at) {
+            let head = &piece[..piece.len().min(HEAD)];
+            let seam = &mut self.seam[..OVERLAP + head.len()];
+            seam[OVERLAP..].copy_from_slice(head);
+            let start = at - OVERLAP as u64;
+            find(seam, &self.tids, may_name_owner, |word| {
+                tell(start + word as u64)
+            });
+        }
+        find(piece, &self.tids, may_name_owner, |word| {
+            tell(at + word as u64)
         });
-        self.buffer.copy_within(length..length + CARRIED, 0);
-        self.carried_to = Some(at + length as u64);
+        self.seen_to = piece.last_chunk::<OVERLAP>().map(|tail| {
+            self.seam[..OVERLAP].copy_from_slice(tail);
+            at + piece.len() as u64
+        });
     }
 }

@@ -1,29 +1,23 @@
 //! The content of files without a name, behind the memory.
 
-use ckpt_image::objects::deleted_files::FileExtent;
+use ckpt_image::objects::deleted_files::{FileExtent, MAX_LENGTH};
 use ckpt_image::owners::OwnerWord;
 use ckpt_image::page_up;
 use ckpt_image::regions::{PROT_WRITE, Region};
 use ckpt_sys::MapVec;
 use ckpt_sys::crc::crc32c;
 
+use super::Output;
+use super::memory::is_zero;
+use super::notes::Found;
 use super::owner_search::OwnerSearch;
-use super::{Output, is_zero};
 use crate::collect::descriptors::unnamed_files::{FileRun, Reader};
 use crate::collect::regions::Mapped;
 use crate::failure::{Doing, Failure};
 use crate::snapshot::Kept;
 
-/// What was written.
-pub struct Stored {
-    /// Where it lies.
-    pub extents: MapVec<FileExtent>,
-    /// Where it ends in the image, a multiple of the page size.
-    pub end: u64,
-}
-
-/// Copies `runs` to the image, one behind the other, from `start` on. Words of held mutexes that some of `regions` show are
-/// appended to `owners`.
+/// Copies `runs` to the image, one behind the other, from `start` on; where they end, a multiple of the page size. Where they lie,
+/// and words of held mutexes that some of `regions` show, are added to `found`.
 ///
 /// # Errors
 /// [`Failure`] if something cannot be read or written.
@@ -32,55 +26,57 @@ pub fn write(
     kept: &Kept,
     regions: &[Mapped<'_>],
     search: &mut OwnerSearch,
-    owners: &mut MapVec<OwnerWord>,
+    found: &mut Found,
     start: u64,
     output: &mut Output<'_>,
-) -> Result<Stored, Failure> {
-    let mut stored = Stored {
-        extents: MapVec::new(),
-        end: start,
-    };
+) -> Result<u64, Failure> {
+    let mut end = start;
     if runs.is_empty() {
-        return Ok(stored);
+        return Ok(end);
     }
+    let mut buffer =
+        MapVec::zeroed(MAX_LENGTH as usize).doing(format_args!("memory for a buffer"))?;
     let mut reader = Reader::new()?;
     let mut file = None;
     for (index, run) in runs.iter().enumerate() {
         if file.replace(run.file) != Some(run.file) {
             search.forget();
         }
-        let bytes = search.room(run.length as usize);
-        match kept.file_bytes(index) {
-            Some(kept) => bytes.copy_from_slice(kept),
-            None => reader.read(run, bytes)?,
-        }
+        let bytes = match kept.file_bytes(index) {
+            Some(kept) => kept,
+            None => {
+                let bytes = &mut buffer[..run.length as usize];
+                reader.read(run, bytes)?;
+                bytes
+            }
+        };
         if is_zero(bytes) {
             continue;
         }
-        output.write(bytes, stored.end)?;
+        output.write(bytes, end)?;
         let extent = FileExtent {
             file: run.file,
             length: run.length,
             offset: run.offset,
-            place: stored.end,
+            place: end,
             checksum: crc32c(bytes),
         };
-        stored
-            .extents
+        found
+            .file_extents
             .push(extent)
             .doing(format_args!("memory for the list of extents"))?;
-        stored.end = page_up(stored.end + u64::from(run.length));
+        end = page_up(end + u64::from(run.length));
         let mut result = Ok(());
-        search.find(run.offset, run.length as usize, |offset| {
+        search.find(run.offset, bytes, |offset| {
             if let Some(address) = shown_at(regions, run, offset)
                 && result.is_ok()
             {
-                result = owners.push(OwnerWord { address });
+                result = found.owners.push(OwnerWord { address });
             }
         });
         result.doing(format_args!("memory for the list of mutexes"))?;
     }
-    Ok(stored)
+    Ok(end)
 }
 
 /// Where the program can write to the byte of the file at `offset`.

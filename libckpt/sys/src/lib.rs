@@ -28,6 +28,7 @@ pub mod sockets;
 pub mod syscall;
 pub mod system_v;
 pub mod terminal;
+pub mod words;
 
 pub use errno::Errno;
 pub use fd::Fd;
