@@ -45,9 +45,10 @@ check:
 demo: all
 	tests/demo.sh
 
-# A few minutes and some 8 GiB of memory and disk; BENCH_SIZES="16 256" (in MiB) is quicker.
+# A few minutes and some 8 GiB of memory and disk; BENCH="16 256" (sizes in MiB) or BENCH="pause writing" (parts of it) is
+# quicker.
 bench: all
-	$(CARGO) run --release --quiet --package ckpt-tests --bin bench -- $(BENCH_SIZES)
+	$(CARGO) run --release --quiet --package ckpt-tests --bin bench -- $(BENCH)
 
 # Long: hundreds of rounds of random moments, with more to do than there are cores. `make soak ROUNDS=20 GENERATIONS=3` is
 # shorter.

@@ -92,6 +92,10 @@ struct Written {
     published: Published,
     /// Its size in bytes, without holes.
     size: u64,
+    /// How long writing it took, in nanoseconds.
+    writing: u64,
+    /// How long the disk took, likewise.
+    sync: u64,
     /// How long the other threads took to stop, for the line that says so.
     threads: Line<64>,
 }
@@ -121,9 +125,10 @@ fn announce(written: &Written, pause: u64, total: u64) {
         remark = Line::format(format_args!("; it replaced an image of another machine"));
     }
     let (path, size) = (&published.path, Size(written.size));
-    let (pause, total) = (Milliseconds(pause), Milliseconds(total));
+    let [pause, writing, sync, total] =
+        [pause, written.writing, written.sync, total].map(Milliseconds);
     report::line(format_args!(
-        "wrote {path} ({size}, {threads}pause {pause}, total {total}){remark}"
+        "wrote {path} ({size}, {threads}pause {pause}, writing {writing}, sync {sync}, total {total}){remark}"
     ));
 }
 
@@ -268,13 +273,18 @@ fn attempt(
 
     let stop_time = Line::format(format_args!("{stopped}"));
     let write = |kept: &Kept| {
+        let started = calls::clock(n::CLOCK_MONOTONIC);
         let target = Target::create(&start.settings, pid)?;
         let limit = limits[n::RLIMIT_FSIZE as usize][0];
         let size = write::image(&state, &regions, kept, target.file(), &target.path(), limit)?;
-        let published = target.publish()?;
+        let writing = since(started);
+        target.sync()?;
+        let sync = since(started) - writing;
         Ok(Written {
-            published,
+            published: target.publish()?,
             size,
+            writing,
+            sync,
             threads: stop_time,
         })
     };

@@ -102,13 +102,21 @@ impl Target {
         path
     }
 
-    /// Syncs the file, gives it its name, and syncs the directory.
+    /// Brings the file to the disk.
     ///
     /// # Errors
-    /// [`Failure`] if the disk does not take the data, or the name belongs to something that is no image.
+    /// [`Failure`] if the disk does not take the data.
+    pub fn sync(&self) -> Result<(), Failure> {
+        calls::fsync(self.file.number()).doing(format_args!("{}", self.path()))?;
+        Ok(())
+    }
+
+    /// Gives the file, which is on the disk, its name, and syncs the directory.
+    ///
+    /// # Errors
+    /// [`Failure`] if the name belongs to something that is no image, or the disk does not take it.
     pub fn publish(mut self) -> Result<Published, Failure> {
         let path = self.path();
-        calls::fsync(self.file.number()).doing(format_args!("{path}"))?;
         if let Ok(file) = for_reading(&self.file) {
             self.file = file;
         }

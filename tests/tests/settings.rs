@@ -44,10 +44,10 @@ fn a_checkpoint_is_announced_in_one_line() {
         line.starts_with(&format!("libckpt: wrote {path} (")),
         "{line}"
     );
-    assert!(
-        line.contains(" MiB, pause ") && line.contains(" ms, total ") && line.lines().count() == 1,
-        "{line}"
-    );
+    for part in [" MiB, pause ", " ms, writing ", " ms, sync ", " ms, total "] {
+        assert!(line.contains(part), "{line}");
+    }
+    assert_eq!(line.lines().count(), 1, "{line}");
     let mode = fs::metadata(&path)
         .expect("the image exists")
         .permissions()

@@ -9,7 +9,8 @@ use ckpt_tests::{CHECKPOINT_SIGNAL, Launch, Place, Process, Program, until};
 
 use crate::beats::{end_of_stop, longest_stop, now, until_often};
 use crate::figures::{Table, median, milliseconds, ms, size, with_range};
-use crate::place;
+use crate::line::Line;
+use crate::{available, place};
 
 /// Milliseconds.
 struct Round {
@@ -90,7 +91,7 @@ fn round(program: &Program, mebibytes: u64) -> Round {
     settle(&place);
     let signal = now();
     let checkpoint = checkpoint(&process, &place);
-    let said = until("the line of libckpt", || pause(&place.text("err")));
+    let said = until("the line of libckpt", || Line::of(&place)).pause;
     let stood_still = until("the program to go on", || longest_stop(&place, signal));
     process.kill();
 
@@ -145,24 +146,7 @@ fn dd(place: &Place, from: &Path, to: &Path, option: Option<&str>) -> f64 {
 }
 
 /// Lets the disk finish what came before, so that it is not counted in what comes next.
-fn settle(place: &Place) {
+pub fn settle(place: &Place) {
     let status = Command::new("sync").arg("-f").arg(place.path()).status();
     assert!(status.is_ok_and(|status| status.success()), "sync fails");
-}
-
-/// The pause in libckpt's line, in milliseconds.
-fn pause(lines: &str) -> Option<f64> {
-    let (_, behind) = lines.split_once("pause ")?;
-    let (figure, _) = behind.split_once(" ms")?;
-    figure.parse().ok()
-}
-
-/// MiB of memory that programs can still have.
-fn available() -> u64 {
-    let text = fs::read_to_string("/proc/meminfo").expect("/proc is mounted");
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("MemAvailable:"));
-    let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
-    kibibytes.map_or(u64::MAX, |kibibytes: u64| kibibytes / 1024)
 }
