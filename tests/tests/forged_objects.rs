@@ -173,6 +173,8 @@ fn a_segment_of_shared_memory_that_cannot_be() {
     let words = "System V shared memory";
     let id = |note: &mut Vec<u8>| note[FIRST + 12] = 1;
     assert_refused("sysv_memory.c", Kind::Segments, id, DAMAGED, words);
+    let device = |note: &mut Vec<u8>| note[FIRST] = 1;
+    assert_refused("sysv_memory.c", Kind::Segments, device, DAMAGED, words);
     let size = FIRST + 36;
     let endless = |note: &mut Vec<u8>| note[size..size + 8].fill(0xff);
     assert_refused("sysv_memory.c", Kind::Segments, endless, DAMAGED, words);

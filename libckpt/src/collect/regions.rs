@@ -6,6 +6,7 @@ use core::ffi::CStr;
 
 use ckpt_image::PAGE;
 use ckpt_image::memory_settings::FutureLocks;
+use ckpt_image::objects::system_v;
 use ckpt_image::regions::{Backing, FileIdentity, Region, vm_flags};
 use ckpt_image::segments::Span;
 use ckpt_sys::bytes::{decimal, fields, lines};
@@ -320,6 +321,9 @@ fn describe<'t>(line: &MapsLine<'t>, last_file: &mut LastFile<'t>) -> Result<Reg
         match (line.shared, file.is_unknown()) {
             (true, true) if unnamed_files::is_one(line.name) => {
                 file = line_identity(line);
+                if unnamed_files::is_system_v(line.name) {
+                    file.device = system_v::DEVICE;
+                }
                 Backing::SharedUnnamedFile
             }
             (true, _) => Backing::SharedFile,

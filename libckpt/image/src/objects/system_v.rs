@@ -5,10 +5,14 @@ use crate::note::Kind;
 use crate::record;
 use crate::wire::Malformed;
 
+/// The device that an image gives to segments. The kernel has them beside files in memory on a device of its own, where the
+/// inode of a file may be the id of a segment.
+pub const DEVICE: u64 = u64::MAX;
+
 record! {
     /// A segment. The regions with this device and inode show it.
     pub struct Segment {
-        /// Device.
+        /// [`DEVICE`].
         pub device: u64,
         /// Inode, which is the id of the segment.
         pub inode: u64,
@@ -39,7 +43,8 @@ impl Object<'_> for Segment {
     const NOTE: Kind = Kind::Segments;
 
     fn check(&self) -> Result<(), Malformed> {
-        if self.inode <= i32::MAX as u64 && (1..=i64::MAX as u64).contains(&self.size) {
+        let known = self.device == DEVICE && self.inode <= i32::MAX as u64;
+        if known && (1..=i64::MAX as u64).contains(&self.size) {
             Ok(())
         } else {
             Err(Malformed::Field("System V shared memory"))

@@ -4,7 +4,8 @@
 use ckpt_image::descriptors::{Descriptor, Kind};
 use ckpt_image::objects::deleted_files::{DeletedFile, MAX_LENGTH};
 use ckpt_image::objects::memory_files::MemoryFile;
-use ckpt_image::regions::FileIdentity;
+use ckpt_image::objects::system_v::DEVICE;
+use ckpt_image::regions::{FileIdentity, Region};
 use ckpt_image::segments::Span;
 use ckpt_sys::line::Text;
 use ckpt_sys::{Errno, Fd, Line, MapVec, calls, files};
@@ -24,6 +25,12 @@ pub const PREFIX: &[u8] = b"/memfd:";
 /// And before the key of System V shared memory (`newseg` in ipc/shm.c).
 const SYSTEM_V: &[u8] = b"/SYSV";
 const MARK: &[u8] = b" (deleted)";
+
+/// Whether a mapping with this name in maps is one of System V shared memory.
+#[must_use]
+pub fn is_system_v(name: &[u8]) -> bool {
+    name.starts_with(SYSTEM_V)
+}
 
 /// Whether a shared mapping with this name in maps, which leads nowhere, is one of a file without a name.
 #[must_use]
@@ -88,7 +95,7 @@ impl Unnamed<'_> {
     fn sort(&self) -> Sort {
         if self.path.starts_with(PREFIX) {
             Sort::InMemory
-        } else if self.number.is_none() && self.path.starts_with(SYSTEM_V) {
+        } else if self.file.device == DEVICE {
             Sort::SystemV
         } else {
             Sort::Deleted
@@ -108,11 +115,11 @@ pub fn collect(
     objects: &mut Objects,
 ) -> Result<(MapVec<FileRun>, Attached), Failure> {
     regions.for_each_mut(|region| {
-        let mut open = all.iter().filter(is_unnamed).map(|one| nameless(&one.file));
+        let mut open = all.iter().filter(is_unnamed);
         if region.backing().is_unnamed_file()
-            && let Some(file) = open.find(|file| is_same(file, &region.file))
+            && let Some(one) = open.find(|one| is_shown_by(one, region))
         {
-            region.file = file;
+            region.file = nameless(&one.file);
         }
     });
     let files = find(all, regions)?;
@@ -170,11 +177,13 @@ fn nameless(file: &FileIdentity) -> FileIdentity {
     }
 }
 
-/// Whether `mapped`, which maps shows, is the file `open`. btrfs has a device number for each subvolume, which stat(2) shows and
+/// Whether `region` shows the file that `open` refers to. btrfs has a device number for each subvolume, which stat(2) shows and
 /// maps does not; both have major 0.
-fn is_same(open: &FileIdentity, mapped: &FileIdentity) -> bool {
-    let without_device = calls::major(open.device) == 0 && calls::major(mapped.device) == 0;
-    open.inode == mapped.inode && (open.device == mapped.device || without_device)
+fn is_shown_by(open: &Descriptor<'_>, region: &Region<'_>) -> bool {
+    let (file, mapped) = (&open.file, &region.file);
+    let without_device = calls::major(file.device) == 0 && calls::major(mapped.device) == 0;
+    let same_device = file.device == mapped.device || (without_device && open.path == region.name);
+    file.inode == mapped.inode && same_device
 }
 
 /// All of them, by what they are.
