@@ -9,7 +9,8 @@ use ckpt_image::PAGE;
 use ckpt_image::guards::Guard;
 use ckpt_image::regions::{Backing, Region, vm_flags};
 use ckpt_image::segments::Span;
-use ckpt_sys::{Errno, MapVec, calls, proc};
+use ckpt_sys::bytes::{decimal, fields, value_of};
+use ckpt_sys::{Errno, Line, MapVec, calls, files, proc};
 use linux_raw_sys::general as n;
 use linux_raw_sys::prctl as p;
 
@@ -47,6 +48,34 @@ pub struct Kept {
     for_a_copy: bool,
 }
 
+/// How much copies may take. The kernel promises more memory than there is, and would end the program when it is used.
+struct Room {
+    left: u64,
+}
+
+impl Room {
+    /// A copy that takes more than this part of what is available leaves the rest of the machine too little.
+    const PART: u64 = 2;
+
+    /// What this machine has; no limit if it does not tell.
+    fn here() -> Self {
+        let text: Line<4096> = files::read_small(c"/proc/meminfo").unwrap_or_default();
+        let available = value_of(text.as_bytes(), "MemAvailable").and_then(|value| {
+            let kilobytes = fields(value).next().and_then(decimal)?;
+            kilobytes.checked_mul(1 << 10)
+        });
+        Self {
+            left: available.map_or(u64::MAX, |bytes| bytes / Self::PART),
+        }
+    }
+
+    fn take(&mut self, bytes: u64) -> Result<(), Failure> {
+        let left = self.left.checked_sub(bytes).ok_or(Errno::ENOMEM);
+        self.left = left.doing(format_args!("memory for a copy of what is shared"))?;
+        Ok(())
+    }
+}
+
 impl Kept {
     /// Copies all of it, and the stretches of files without a name.
     ///
@@ -60,6 +89,7 @@ impl Kept {
         let memory = Memory::open()?;
         let mut page_tables = PageTables::open(regions)?;
         let no_memory = format_args!("memory for a copy of what is shared");
+        let mut room = Room::here();
         let list = regions.list().iter();
         for mapped in list.filter(|mapped| fork_loses(&mapped.region)) {
             let first = kept.pages.runs.len();
@@ -67,16 +97,18 @@ impl Kept {
             let is_shared = mapped.region.is_shared();
             for run in &kept.pages.runs[first..] {
                 let (start, length) = (kept.bytes.len(), run.span.len() as usize);
+                room.take(run.span.len())?;
                 kept.bytes.extend_zeroed(length).doing(no_memory)?;
                 let copied = memory.copy(*run, is_shared, &mut kept.bytes[start..])?;
                 kept.places.push((start, copied)).doing(no_memory)?;
             }
         }
-        kept.copy_files(file_runs)?;
+        kept.copy_files(file_runs, &mut room)?;
         Ok(kept)
     }
 
-    fn copy_files(&mut self, runs: &[FileRun]) -> Result<(), Failure> {
+    fn copy_files(&mut self, runs: &[FileRun], room: &mut Room) -> Result<(), Failure> {
+        room.take(runs.iter().map(|run| u64::from(run.length)).sum())?;
         let no_memory = format_args!("memory for a copy of files in memory");
         let mut reader = Reader::new()?;
         for run in runs {
