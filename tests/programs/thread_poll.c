@@ -1,5 +1,6 @@
 /* Threads in poll, ppoll, select and pselect with a time limit. None comes back early. */
 //# cflags: -pthread
+//# memory: changes
 #include "thread.h"
 #include <poll.h>
 #include <sys/select.h>

@@ -1,5 +1,6 @@
 /* Threads in system calls that they make themselves, past libc's functions. None comes back early. */
 //# cflags: -pthread
+//# memory: changes
 #include "thread.h"
 #include <poll.h>
 

@@ -1,5 +1,6 @@
 /* Threads that sleep: sleep, usleep, nanosleep, clock_nanosleep, thrd_sleep. None wakes up early. */
 //# cflags: -pthread
+//# memory: changes
 #include "thread.h"
 #include <threads.h>
 

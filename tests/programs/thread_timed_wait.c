@@ -1,5 +1,6 @@
 /* Threads that wait with a time limit for a semaphore, a mutex, a lock, a condition, a signal, a thread. */
 //# cflags: -pthread
+//# memory: changes
 #include "thread.h"
 #include <semaphore.h>
 
