@@ -15,6 +15,7 @@ mod speed;
 mod start_up;
 mod threads;
 mod writing;
+mod yardstick;
 
 use std::fs;
 

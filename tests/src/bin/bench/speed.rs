@@ -5,11 +5,12 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use ckpt_tests::{CHECKPOINT_SIGNAL, Launch, Place, Process, Program, until};
+use ckpt_tests::{CHECKPOINT_SIGNAL, Launch, Place, Process, Program, Restart, until};
 
 use crate::beats::{end_of_stop, longest_stop, now, until_often};
 use crate::figures::{Table, median, milliseconds, ms, size, with_range};
 use crate::line::Line;
+use crate::yardstick::read_into_fresh_memory;
 use crate::{available, place};
 
 /// Milliseconds.
@@ -24,7 +25,11 @@ struct Round {
     dd_unsynced: f64,
     /// From before the fork that becomes the restorer until the program goes on.
     restart: f64,
+    /// Likewise with `--lazy`.
+    lazy_restart: f64,
     dd_read: f64,
+    /// All bytes of the image into fresh memory.
+    read: f64,
 }
 
 pub fn measure(sizes: &[u64]) {
@@ -40,7 +45,10 @@ pub fn measure(sizes: &[u64]) {
     ]);
     let mut restarts = Table::new([
         "random data",
+        "restart --lazy",
         "restart",
+        "reading into fresh memory",
+        "restart / reading",
         "`dd of=/dev/null`",
         "restart / dd",
         "`dd` unsynced",
@@ -72,7 +80,10 @@ pub fn measure(sizes: &[u64]) {
         ]);
         restarts.row([
             size(mebibytes),
+            time(|round| round.lazy_restart),
             time(|round| round.restart),
+            time(|round| round.read),
+            ratio(|round| round.restart / round.read),
             time(|round| round.dd_read),
             ratio(|round| round.restart / round.dd_read),
             time(|round| round.dd_unsynced),
@@ -102,19 +113,28 @@ fn round(program: &Program, mebibytes: u64) -> Round {
     let dd_read = dd(&place, &image, Path::new("/dev/null"), None);
 
     settle(&place);
-    let start = now();
-    let restored = Launch::restorer([&image]).start(&place);
-    let resumed = until_often("the program to go on", || end_of_stop(&place, start));
-    drop(restored);
+    let restart = restart_time(&place, Restart::Eager);
+    let read = read_into_fresh_memory(&image);
+    let lazy_restart = restart_time(&place, Restart::Lazy);
     Round {
         checkpoint,
         said,
         stood_still,
         dd_synced,
         dd_unsynced,
-        restart: resumed,
+        restart,
+        lazy_restart,
         dd_read,
+        read,
     }
+}
+
+/// Milliseconds from before the fork that becomes the restorer until the program goes on.
+fn restart_time(place: &Place, how: Restart) -> f64 {
+    let start = now();
+    let launch = Launch::restorer(how.options()).arg("myckpt");
+    let _restored = launch.start(place);
+    until_often("the program to go on", || end_of_stop(place, start))
 }
 
 fn checkpoint(process: &Process, place: &Place) -> f64 {
