@@ -1,6 +1,6 @@
-# Creates a thread that begins in the pad.
+# Creates a thread that begins in the pad, or a process that shares our memory.
 #
-# Called by: restorer/src/clone.rs, as create_thread(number of the call, its five arguments, address to begin at) in the
+# Called by: restorer/src/clone.rs and filler.rs, as create_thread(number of the call, its five arguments, address to begin at) in the
 # C calling convention; result in rax as the kernel has put it there. Address space: the restorer's and, beside it, the
 # program's memory and the pad.
 #

@@ -18,7 +18,7 @@ global_asm!(include_str!("../../asm/clone.S"));
 
 unsafe extern "C" {
     /// See `asm/clone.S`.
-    fn create_thread(number: u32, arguments: &[u64; 5], begin: u64) -> isize;
+    pub fn create_thread(number: u32, arguments: &[u64; 5], begin: u64) -> isize;
 }
 
 /// What pthread_create(3) has the kernel do, but for what libc registers with it: the thread does that itself.

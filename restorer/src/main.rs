@@ -8,6 +8,7 @@
 mod address_space;
 mod clone;
 mod contents;
+mod filler;
 mod host;
 mod image_file;
 mod memory;
@@ -33,6 +34,7 @@ use restart::arguments::{self, Command, Mode, Options};
 use restart::report::{Cause, Error, Exit, Object};
 
 use clone::Threads;
+use filler::Filler;
 use image_file::ImageFile;
 use memory::Memory;
 use open_files::OpenFiles;
@@ -68,13 +70,20 @@ fn restore(mut file: ImageFile, options: Options<'static>) -> Result<Infallible>
         process_id::take(image.header.pid, &mut rights)?;
     }
     let files = OpenFiles::open(&mut file, options)?;
+    let mut filler = Filler::with_room_for(&image)?;
     let mut owners = Owners::with_room_for(&image)?;
     let mut threads = Threads::with_room_for(&image)?;
 
     let mut memory = Memory::prepare(&file, options)?;
     memory.park_vdso(&file)?;
     files.install(&file)?;
-    memory.fill(&file, &files.unnamed, options.moves, &mut owners)?;
+    memory.fill(
+        &file,
+        &files.unnamed,
+        options.moves,
+        &mut filler,
+        &mut owners,
+    )?;
     let segments = files.finish()?;
 
     process::restore(&image)?;

@@ -25,6 +25,7 @@ use restart::report::{Cause, Error, Exit, Object};
 use restart::vdso::{Area, Redirection, clock_gettime, functions, redirections, same_areas};
 
 use crate::address_space::AddressSpace;
+use crate::filler::Filler;
 use crate::image_file::ImageFile;
 use crate::open_files::UnnamedFiles;
 use crate::output::{self, Printer};
@@ -276,6 +277,7 @@ impl Memory {
         file: &ImageFile,
         unnamed: &UnnamedFiles,
         moves: Moves<'static>,
+        filler: &mut Filler,
         owners: &mut Owners,
     ) -> Result<()> {
         let is_sealed = |region: Region<'_>| region.flags & vm_flags::SEALED != 0;
@@ -284,7 +286,7 @@ impl Memory {
                 "memory that was sealed (mseal): this kernel has no such call; the program goes on without"
             ));
         }
-        let mut executor = Executor::new(file, unnamed, moves, owners);
+        let mut executor = Executor::new(file, unnamed, moves, filler, owners);
         let situation = self.facts.with(&self.here);
         let image = &file.image;
         self.plan(&situation)

@@ -59,9 +59,9 @@ pub enum Step<'a> {
         /// Where it is to be mapped as well.
         to: u64,
     },
-    /// Back fresh memory, all of which is going to be filled, by huge pages.
+    /// Back fresh memory, all of which is going to be filled, by huge pages, before what follows is filled.
     Enlarge(Span),
-    /// Read bytes out of the image and check them.
+    /// Read bytes out of the image and check them. That may take until [`Step::Filled`], in any order.
     Fill {
         /// Where to; its length is that of the extent.
         to: Span,
@@ -70,6 +70,8 @@ pub enum Step<'a> {
         /// CRC32C.
         checksum: u32,
     },
+    /// Wait until all is filled.
+    Filled,
     /// Overwrite code.
     Write {
         /// Where.
@@ -172,8 +174,45 @@ pub struct Plan<'p> {
     pub lazy: bool,
 }
 
+/// A region, with what it is made of.
+struct Part<'a, I> {
+    region: Region<'a>,
+    place: u64,
+    content: Content,
+    /// Whether it is mapped from the image where that is worth it.
+    is_lazy: bool,
+    /// What the image has of it and is needed.
+    extents: I,
+}
+
+impl<'a, I: Iterator<Item = (Extent, u64)> + Clone> Part<'a, I> {
+    /// Where it is mapped.
+    fn span(&self) -> Span {
+        Span::new(self.place, self.place + self.region.len())
+    }
+
+    /// What is mapped from the image.
+    fn pieces(&self) -> Pieces<impl Iterator<Item = (Extent, u64)> + Clone + use<'a, I>> {
+        let is_lazy = self.is_lazy;
+        Pieces::of(self.extents.clone().filter(move |_| is_lazy))
+    }
+
+    /// What is read from the image.
+    fn fills(&self) -> impl Iterator<Item = (Extent, u64)> + Clone {
+        lazy::outside(self.extents.clone(), self.pieces())
+    }
+
+    /// The address at which `address` is mapped.
+    fn moved(&self, address: u64) -> u64 {
+        address - self.region.start + self.place
+    }
+}
+
 impl Plan<'_> {
     /// Hands all steps to `execute`, in their order.
+    ///
+    /// Everything is mapped before anything is filled, and everything is filled before anything is finished, so that filling can
+    /// be shared out.
     ///
     /// # Errors
     /// The first one that `execute` returns.
@@ -188,6 +227,8 @@ impl Plan<'_> {
         >,
         mut execute: impl FnMut(Step<'a>) -> Result<(), E>,
     ) -> Result<(), E> {
+        let extents = within.extents;
+        let parts = || self.parts(regions.clone(), extents.clone());
         let wholes = self.layout.objects.iter().filter(|object| object.whole);
         for object in wholes.clone() {
             execute(Step::Map {
@@ -197,35 +238,30 @@ impl Plan<'_> {
                 file: None,
             })?;
         }
-        let mut extents = within.extents.peekable();
+        let mut policies = within.policies.peekable();
+        for part in parts() {
+            let end = part.region.end;
+            self.map(&part, &mut execute)?;
+            advise(&part.region, part.span(), &EARLY_ADVICE, &mut execute)?;
+            while let Some(policy) = policies.next_if(|policy| policy.start < end) {
+                execute(Step::Policy(MemoryPolicy {
+                    start: part.moved(policy.start),
+                    end: part.moved(policy.end),
+                    ..policy
+                }))?;
+            }
+        }
+        for part in parts() {
+            fill(&part, &mut execute)?;
+        }
+        execute(Step::Filled)?;
         let mut owners = within.owners.peekable();
         let mut guards = within.guards.peekable();
-        let mut policies = within.policies.peekable();
-        let with_content = regions
-            .clone()
-            .zip(self.layout.places.iter().zip(self.contents));
-        for (region, (&place, &content)) in with_content {
-            while extents
-                .peek()
-                .is_some_and(|(extent, _)| extent.address < region.start)
-            {
-                extents.next();
-            }
-            if self.situation.vdso_is_same && region.backing() == Backing::Vdso {
-                continue;
-            }
-            let its_extents = extents
-                .clone()
-                .take_while(|(extent, _)| extent.address < region.end)
-                .filter(|(extent, _)| content == Content::Image || !extent.same_as_file())
-                .filter(|_| content == Content::Image || region.backing() == Backing::PrivateFile);
-            let inside = Within {
-                extents: its_extents,
-                owners: iter::from_fn(|| owners.next_if(|word| word.address < region.end)),
-                guards: iter::from_fn(|| guards.next_if(|guard| guard.start < region.end)),
-                policies: iter::from_fn(|| policies.next_if(|policy| policy.start < region.end)),
-            };
-            self.region(&region, place, content, inside, &mut execute)?;
+        for part in parts() {
+            let end = part.region.end;
+            let owners = iter::from_fn(|| owners.next_if(|word| word.address < end));
+            let guards = iter::from_fn(|| guards.next_if(|guard| guard.start < end));
+            self.finish(&part, owners, guards, &mut execute)?;
         }
         for object in wholes {
             let span = Span::new(object.at, object.at + object.length);
@@ -234,114 +270,56 @@ impl Plan<'_> {
         Ok(())
     }
 
-    /// The steps of one region, which is mapped at `place`.
-    fn region<'a, E>(
+    /// All regions but those of a vdso that is the kernel's own.
+    fn parts<'a>(
         &self,
-        region: &Region<'a>,
-        place: u64,
-        content: Content,
-        within: Within<
-            impl Iterator<Item = (Extent, u64)> + Clone,
-            impl Iterator<Item = OwnerWord>,
-            impl Iterator<Item = Guard>,
-            impl Iterator<Item = MemoryPolicy>,
-        >,
-        execute: &mut impl FnMut(Step<'a>) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let Within {
-            extents,
-            owners,
-            mut guards,
-            mut policies,
-        } = within;
-        let span = Span::new(place, place + region.len());
-        let is_lazy = self.lazy && lazy::is_possible(region, place, content);
-        let has_content = extents.clone().next().is_some();
-        let pieces = Pieces::of(extents.clone().filter(move |_| is_lazy));
-        let mut extents = lazy::outside(extents, pieces.clone());
-        // Filling takes write permission; asking for it without need would make the kernel account for the memory.
-        let is_filled = extents.clone().next().is_some();
-        let last = region.protection;
-        let first = if is_filled {
-            last & !PROT_EXEC | PROT_READ | PROT_WRITE
-        } else {
-            last
-        };
-        let mapped = if is_lazy {
-            map_around(region, pieces, first, execute)?;
-            first
-        } else {
-            self.map(region, span, first, content, execute)?
-        };
-        advise(region, span, &EARLY_ADVICE, execute)?;
-        policies.try_for_each(|policy| {
-            let start = policy.start - region.start + place;
-            let end = policy.end - region.start + place;
-            execute(Step::Policy(MemoryPolicy {
-                start,
-                end,
-                ..policy
-            }))
-        })?;
-        if is_filled && can_be_enlarged(region, content) {
-            enlarge(region.start, place, extents.clone(), execute)?;
-        }
-        extents.try_for_each(|(extent, offset)| {
-            let to = extent.address - region.start + place;
-            execute(Step::Fill {
-                to: Span::new(to, to + extent.len()),
-                offset,
-                checksum: extent.checksum,
+        regions: impl Iterator<Item = Region<'a>>,
+        extents: impl Iterator<Item = (Extent, u64)> + Clone,
+    ) -> impl Iterator<Item = Part<'a, impl Iterator<Item = (Extent, u64)> + Clone>> {
+        let mut extents = extents.peekable();
+        let with_content = regions.zip(self.layout.places.iter().zip(self.contents));
+        with_content
+            .filter(|(region, _)| !self.situation.vdso_is_same || region.backing() != Backing::Vdso)
+            .map(move |(region, (&place, &content))| {
+                while extents
+                    .next_if(|(extent, _)| extent.address < region.start)
+                    .is_some()
+                {}
+                let is_private_file = region.backing() == Backing::PrivateFile;
+                Part {
+                    region,
+                    place,
+                    content,
+                    is_lazy: self.lazy && lazy::is_possible(&region, place, content),
+                    extents: extents
+                        .clone()
+                        .take_while(move |(extent, _)| extent.address < region.end)
+                        .filter(move |(extent, _)| {
+                            content == Content::Image || is_private_file && !extent.same_as_file()
+                        }),
+                }
             })
-        })?;
-        // The words lie in extents; where those are not used, the memory is a file's, and others may use it.
-        let is_ours = has_content || region.backing().is_unnamed_file();
-        owners.filter(|_| is_ours).try_for_each(|word| {
-            execute(Step::NoteOwner {
-                at: word.address - region.start + place,
-            })
-        })?;
-        if region.name == b"[vdso]" {
-            for redirection in self.redirections {
-                execute(Step::Write {
-                    at: place + redirection.offset,
-                    code: redirection.code,
-                })?;
-            }
-        }
-        if mapped != last {
-            execute(Step::Protect {
-                span,
-                protection: last,
-            })?;
-        }
-        advise(region, span, &LATE_ADVICE, execute)?;
-        // Memory that is locked takes none.
-        guards.try_for_each(|guard| {
-            let start = guard.start - region.start + place;
-            execute(Step::Guard(Span::new(start, start + guard.span().len())))
-        })?;
-        if region.flags & vm_flags::LOCKED != 0 {
-            let on_fault = region.flags & vm_flags::LOCKED_ON_FAULT != 0;
-            execute(Step::Lock { span, on_fault })?;
-        }
-        match given_name(region.name) {
-            Some(name) => execute(Step::Name(span, name)),
-            None => Ok(()),
-        }
     }
 
-    /// Maps a region at `span`, and returns the protection that it then has.
+    /// Maps a region.
     fn map<'a, E>(
         &self,
-        region: &Region<'a>,
-        span: Span,
-        protection: u32,
-        content: Content,
+        part: &Part<'a, impl Iterator<Item = (Extent, u64)> + Clone>,
         execute: &mut impl FnMut(Step<'a>) -> Result<(), E>,
-    ) -> Result<u32, E> {
+    ) -> Result<(), E> {
+        let (region, span) = (&part.region, part.span());
+        if part.is_lazy {
+            let protection = protection_until_filled(part);
+            return map_around(region, part.pieces(), protection, execute);
+        }
+        if let Some(start) = self.place_in_whole(region) {
+            return execute(Step::Duplicate {
+                from: Span::new(start, start + region.len()),
+                to: span.start,
+            });
+        }
         let anonymous = n::MAP_ANONYMOUS | reservation(region.flags);
-        let (flags, file) = match (region.backing(), content) {
+        let (flags, file) = match (region.backing(), part.content) {
             (Backing::PrivateFile, Content::File) => {
                 (n::MAP_PRIVATE | reservation(region.flags), true)
             }
@@ -352,18 +330,7 @@ impl Plan<'_> {
                 | Backing::SharedUnnamedFile,
                 Content::File,
             ) => (n::MAP_SHARED | reservation(region.flags), true),
-            (Backing::SharedAnonymous, _) => {
-                let object = self.layout.object(region);
-                if let Some(object) = object.filter(|object| object.whole) {
-                    let start = object.at + region.offset;
-                    execute(Step::Duplicate {
-                        from: Span::new(start, start + region.len()),
-                        to: span.start,
-                    })?;
-                    return Ok(PROT_READ | PROT_WRITE);
-                }
-                (n::MAP_SHARED | anonymous, false)
-            }
+            (Backing::SharedAnonymous, _) => (n::MAP_SHARED | anonymous, false),
             _ if region.flags & vm_flags::GROWS_DOWN != 0 => {
                 (n::MAP_PRIVATE | n::MAP_GROWSDOWN | anonymous, false)
             }
@@ -384,11 +351,139 @@ impl Plan<'_> {
         });
         execute(Step::Map {
             span,
-            protection,
+            protection: protection_until_filled(part),
             flags,
             file,
+        })
+    }
+
+    /// Where a region of shared memory lies in the mapping of all of that memory, if there is one.
+    fn place_in_whole(&self, region: &Region<'_>) -> Option<u64> {
+        let is_shared = region.backing() == Backing::SharedAnonymous;
+        let object = self.layout.object(region).filter(|_| is_shared)?;
+        object.whole.then_some(object.at + region.offset)
+    }
+
+    /// What comes after a region has its content.
+    fn finish<'a, E>(
+        &self,
+        part: &Part<'a, impl Iterator<Item = (Extent, u64)> + Clone>,
+        owners: impl Iterator<Item = OwnerWord>,
+        mut guards: impl Iterator<Item = Guard>,
+        execute: &mut impl FnMut(Step<'a>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let (region, span) = (&part.region, part.span());
+        // The words lie in extents; where those are not used, the memory is a file's, and others may use it.
+        let has_content = part.extents.clone().next().is_some();
+        let is_ours = has_content || region.backing().is_unnamed_file();
+        let mut owners = owners.filter(|_| is_ours);
+        owners.try_for_each(|word| {
+            execute(Step::NoteOwner {
+                at: part.moved(word.address),
+            })
         })?;
-        Ok(protection)
+        if region.name == b"[vdso]" {
+            for redirection in self.redirections {
+                execute(Step::Write {
+                    at: part.place + redirection.offset,
+                    code: redirection.code,
+                })?;
+            }
+        }
+        let protection = match self.place_in_whole(region) {
+            Some(_) => PROT_READ | PROT_WRITE,
+            None => protection_until_filled(part),
+        };
+        if protection != region.protection {
+            execute(Step::Protect {
+                span,
+                protection: region.protection,
+            })?;
+        }
+        advise(region, span, &LATE_ADVICE, execute)?;
+        // Memory that is locked takes none.
+        guards.try_for_each(|guard| {
+            let start = part.moved(guard.start);
+            execute(Step::Guard(Span::new(start, start + guard.span().len())))
+        })?;
+        if region.flags & vm_flags::LOCKED != 0 {
+            let on_fault = region.flags & vm_flags::LOCKED_ON_FAULT != 0;
+            execute(Step::Lock { span, on_fault })?;
+        }
+        match given_name(region.name) {
+            Some(name) => execute(Step::Name(span, name)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Filling takes write permission; asking for it without need would make the kernel account for the memory.
+fn protection_until_filled(part: &Part<'_, impl Iterator<Item = (Extent, u64)> + Clone>) -> u32 {
+    let last = part.region.protection;
+    if part.fills().next().is_some() {
+        last & !PROT_EXEC | PROT_READ | PROT_WRITE
+    } else {
+        last
+    }
+}
+
+/// Fills a region. What is filled without a gap is made huge pages before: only that, or the process would need more memory than
+/// before. The place of a region is congruent to its own address, so the one's huge pages are the other's.
+fn fill<'a, E>(
+    part: &Part<'a, impl Iterator<Item = (Extent, u64)> + Clone>,
+    execute: &mut impl FnMut(Step<'a>) -> Result<(), E>,
+) -> Result<(), E> {
+    let can_be_enlarged = can_be_enlarged(&part.region, part.content);
+    let mut rest = part.fills();
+    while let Some(batch) = Batch::first_of(rest.clone()) {
+        if can_be_enlarged && !batch.huge.is_empty() {
+            let Span { start, end } = batch.huge;
+            execute(Step::Enlarge(Span::new(part.moved(start), part.moved(end))))?;
+        }
+        for (extent, offset) in rest.by_ref().take(batch.extents) {
+            execute(Step::Fill {
+                to: Span::new(part.moved(extent.address), part.moved(extent.end())),
+                offset,
+                checksum: extent.checksum,
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// How much is made huge pages at one time, in bytes: what was made is still in the cache when it is filled.
+const BATCH: u64 = 8 << 20;
+
+/// Extents without a gap between them, about as many as [`BATCH`] holds.
+struct Batch {
+    extents: usize,
+    /// The huge pages that begin in them, and are filled completely by them and what follows.
+    huge: Span,
+}
+
+impl Batch {
+    /// The first of `extents`; `None` at their end.
+    fn first_of(extents: impl Iterator<Item = (Extent, u64)>) -> Option<Self> {
+        let mut extents = extents.map(|(extent, _)| extent).peekable();
+        let start = extents.peek()?.address;
+        let (mut count, mut end, mut filled_to) = (0, start, start);
+        while let Some(extent) = extents.next_if(|next| next.address == filled_to) {
+            filled_to = extent.end();
+            if end - start < BATCH {
+                (count, end) = (count + 1, filled_to);
+            } else if filled_to >= end.next_multiple_of(HUGE_PAGE) {
+                break;
+            }
+        }
+        let filled_to = filled_to - filled_to % HUGE_PAGE;
+        let huge = Span::new(
+            start.next_multiple_of(HUGE_PAGE),
+            end.next_multiple_of(HUGE_PAGE).min(filled_to),
+        );
+        Some(Self {
+            extents: count,
+            huge,
+        })
     }
 }
 
@@ -432,36 +527,6 @@ fn can_be_enlarged(region: &Region<'_>, content: Content) -> bool {
         _ => false,
     };
     is_private && region.flags & (vm_flags::NO_HUGE_PAGE | vm_flags::HUGETLB) == 0
-}
-
-/// Enlarges what the extents fill without a gap. Only that, or the process would need more memory than before. The
-/// place of a region is congruent to its own address, so the one's huge pages are the other's.
-fn enlarge<'a, E>(
-    start: u64,
-    place: u64,
-    extents: impl Iterator<Item = (Extent, u64)>,
-    execute: &mut impl FnMut(Step<'a>) -> Result<(), E>,
-) -> Result<(), E> {
-    let mut finish = |run: Span| {
-        let whole = Span::new(
-            run.start.next_multiple_of(HUGE_PAGE),
-            run.end - run.end % HUGE_PAGE,
-        );
-        if whole.is_empty() {
-            return Ok(());
-        }
-        let moved = Span::new(whole.start - start + place, whole.end - start + place);
-        execute(Step::Enlarge(moved))
-    };
-    let mut run = Span::new(start, start);
-    for (extent, _) in extents {
-        if extent.address != run.end {
-            finish(run)?;
-            run.start = extent.address;
-        }
-        run.end = extent.end();
-    }
-    finish(run)
 }
 
 fn advise<'a, E>(

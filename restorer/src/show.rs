@@ -113,6 +113,7 @@ impl fmt::Display for Step<'_> {
                 offset,
                 checksum,
             } => write!(f, "fill {} from {offset:#x} crc {checksum:08x}", Range(to)),
+            Self::Filled => write!(f, "wait until all is filled"),
             Self::Write { at, .. } => write!(f, "redirect {at:x}"),
             Self::NoteOwner { at } => write!(f, "note owner {at:x}"),
             Self::Protect { span, protection } => {

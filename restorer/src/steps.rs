@@ -1,20 +1,19 @@
 //! Carries out the steps of stage 1.
 
-use core::slice;
-
 use ckpt_image::memory_settings::MemoryPolicy;
 use ckpt_image::regions::{Backing, FileIdentity};
 use ckpt_image::segments::Span;
 use ckpt_sys::crc::crc32c;
-use ckpt_sys::{Errno, Fd, Line, calls, files, system_v};
+use ckpt_sys::{Errno, Fd, Line, calls, system_v};
 use linux_raw_sys::general as n;
 use linux_raw_sys::prctl as p;
 use restart::files::can_be_mapped;
 use restart::moves::Moves;
-use restart::plan::{HUGE_PAGE, MappedFile, Step};
+use restart::plan::{MappedFile, Step};
 use restart::report::{Cause, Error, Exit, Object};
 
 use crate::contents::open_mapped;
+use crate::filler::Filler;
 use crate::image_file::ImageFile;
 use crate::open_files::{Found, UnnamedFiles, open_again};
 use crate::owners::Owners;
@@ -31,12 +30,9 @@ pub struct Executor<'f> {
     mapped: Option<(&'static [u8], FileIdentity, Backing, Fd)>,
     /// The words that hold a thread id.
     owners: &'f mut Owners,
-    /// Whether the system's owner wants huge pages at all, and the kernel still has some.
-    huge_pages: bool,
+    /// What is to be filled.
+    filler: &'f mut Filler,
 }
-
-/// What stands in the file below where huge pages are forbidden.
-const NEVER: &[u8] = b"[never]";
 
 fn failed(span: Span, step: &'static str) -> impl Fn(Errno) -> Error<'static> {
     move |errno| {
@@ -49,7 +45,8 @@ fn failed(span: Span, step: &'static str) -> impl Fn(Errno) -> Error<'static> {
     }
 }
 
-fn no_huge_pages(span: Span, errno: Errno) -> Error<'static> {
+/// What there is to say when the huge pages that were set aside are used up.
+pub fn no_huge_pages(span: Span, errno: Errno) -> Error<'static> {
     Error::new(
         Exit::Host,
         Object::Memory(span),
@@ -63,22 +60,21 @@ fn parts(span: Span) -> (usize, usize) {
 }
 
 impl<'f> Executor<'f> {
-    /// One that reads from `image` and notes the words that hold a thread id in `owners`.
+    /// One that reads from `image` by `filler`, and notes the words that hold a thread id in `owners`.
     pub fn new(
         image: &'f ImageFile,
         unnamed: &'f UnnamedFiles,
         moves: Moves<'static>,
+        filler: &'f mut Filler,
         owners: &'f mut Owners,
     ) -> Self {
-        let setting = files::read_small::<64>(c"/sys/kernel/mm/transparent_hugepage/enabled");
-        let forbidden = |text: &[u8]| text.windows(NEVER.len()).any(|word| word == NEVER);
         Self {
             image,
             unnamed,
             moves,
             mapped: None,
             owners,
-            huge_pages: setting.is_ok_and(|text| !forbidden(text.as_bytes())),
+            filler,
         }
     }
 
@@ -137,7 +133,7 @@ impl<'f> Executor<'f> {
                         .map_err(failed(span, "cannot be mapped a second time"))
                 }
                 Step::Enlarge(span) => {
-                    self.huge_pages = self.huge_pages && enlarge(span);
+                    self.filler.enlarge(span);
                     Ok(())
                 }
                 Step::Fill {
@@ -145,14 +141,10 @@ impl<'f> Executor<'f> {
                     offset,
                     checksum,
                 } => {
-                    let bytes = slice::from_raw_parts_mut(to.start as *mut u8, parts(to).1);
-                    let count = files::read_at(&self.image.fd, bytes, offset);
-                    // Only huge pages that were not reserved when they were mapped can be missing.
-                    if count == Err(Errno::EFAULT) {
-                        return Err(no_huge_pages(to, Errno::EFAULT));
-                    }
-                    check_extent(self.image, count, bytes, checksum)
+                    self.filler.fill(to, offset, checksum);
+                    Ok(())
                 }
+                Step::Filled => self.filler.run(self.image),
                 Step::Write { at, code } => {
                     (at as *mut [u8; restart::vdso::CODE_SIZE]).write_unaligned(code);
                     Ok(())
@@ -279,24 +271,6 @@ impl<'f> Executor<'f> {
         self.mapped = Some((file.path, file.identity, file.backing, fd));
         Ok(number)
     }
-}
-
-/// Backs `span`, which is fresh, writable, private memory, by huge pages: filling it then takes a quarter of the time.
-/// `MADV_COLLAPSE` leaves no flag behind that the program could see, unlike `MADV_HUGEPAGE`. It wants one page of
-/// each huge one to be there.
-///
-/// # Safety
-/// The memory is mapped writable and nobody else's.
-unsafe fn enlarge(span: Span) -> bool {
-    (span.start..span.end)
-        .step_by(HUGE_PAGE as usize)
-        .all(|at| {
-            // SAFETY: the caller answers for the memory; writing a zero to fresh memory changes nothing.
-            unsafe {
-                (at as *mut u8).write_volatile(0);
-                calls::advise(at as usize, HUGE_PAGE as usize, n::MADV_COLLAPSE).is_ok()
-            }
-        })
 }
 
 /// Attaches the part of the System V shared memory `id` that `file` names at `span`, where nothing is mapped yet. The kernel

@@ -93,7 +93,35 @@ fn all_steps<'a>(
         Ok::<(), ()>(())
     })
     .unwrap();
+    check_phases(&all);
+    all.retain(|step| *step != Step::Filled);
     all
+}
+
+/// Everything is mapped, then everything is filled, then everything is finished.
+fn check_phases(steps: &[Step<'_>]) {
+    let filled = steps.iter().position(|step| *step == Step::Filled).unwrap();
+    let is_filling = |step: &Step<'_>| matches!(step, Step::Enlarge(_) | Step::Fill { .. });
+    let is_mapping = |step: &Step<'_>| {
+        matches!(
+            step,
+            Step::Map { .. } | Step::MapImage { .. } | Step::Duplicate { .. }
+        )
+    };
+    let (before, after) = steps.split_at(filled);
+    assert!(
+        before
+            .iter()
+            .skip_while(|step| !is_filling(step))
+            .all(is_filling),
+        "{steps:?}"
+    );
+    assert!(
+        !after
+            .iter()
+            .any(|step| is_filling(step) || is_mapping(step)),
+        "{steps:?}"
+    );
 }
 
 #[test]
@@ -202,7 +230,7 @@ fn extents_follow_a_staged_region() {
         panic!("{all:?}");
     };
     assert_ne!(staged.start, heap.start);
-    assert!(matches!(all[1], Step::Fill { to, .. } if to.start == staged.start + 0x3000));
+    assert!(matches!(all[2], Step::Fill { to, .. } if to.start == staged.start + 0x3000));
     assert!(matches!(all[3], Step::Fill { to, .. } if to.start == later.start));
     assert_eq!(all.len(), 4);
 }
@@ -404,6 +432,30 @@ fn only_what_is_filled_without_a_gap_is_enlarged() {
 }
 
 #[test]
+fn huge_pages_are_made_a_batch_at_a_time() {
+    // One mebibyte above a huge page, so that no batch ends where one does.
+    let start = 0x7f00_0010_0000;
+    let heap = region(start, start + (32 << 20), Backing::Anonymous, 3);
+    let extents: Vec<_> = (0..21)
+        .map(|index| extent(start + (index << 20), 256, 0))
+        .collect();
+    let all = steps(&[heap], &extents, &[Content::Image], &situation());
+    let (mut enlarged, mut filled) = (Vec::new(), 0);
+    for step in &all {
+        match *step {
+            Step::Enlarge(span) => {
+                let mebibytes = |address: u64| (address - start) >> 20;
+                enlarged.push((filled, mebibytes(span.start), mebibytes(span.end)));
+            }
+            Step::Fill { .. } => filled += 1,
+            _ => {}
+        }
+    }
+    assert_eq!(enlarged, [(0, 1, 9), (8, 9, 17), (16, 17, 21)]);
+    assert_eq!(filled, 21);
+}
+
+#[test]
 fn guards_come_when_nothing_is_written_any_more() {
     let mut memory = region(0x10_0000, 0x20_0000, Backing::Anonymous, 3);
     memory.flags = vm_flags::LOCKED;
@@ -420,7 +472,7 @@ fn guards_come_when_nothing_is_written_any_more() {
     let first = Span::new(0x10_1000, 0x10_3000);
     let whole = Span::new(0x10_0000, 0x20_0000);
     assert_eq!(
-        all[2..4],
+        all[4..6],
         [
             Step::Guard(first),
             Step::Lock {
@@ -429,7 +481,7 @@ fn guards_come_when_nothing_is_written_any_more() {
             }
         ]
     );
-    let Step::Map { span, .. } = all[4] else {
+    let Step::Map { span, .. } = all[1] else {
         panic!("{all:?}");
     };
     assert_ne!(span.start, staged.start, "staged");

@@ -1,0 +1,288 @@
+//! Fills memory from the image: reads, and checks what was read while it is still in the cache. On as many processors as there
+//! are, since that is what a restart spends its time with.
+//!
+//! Who helps is a process that shares our memory and is reaped at the end. A thread would do as well but for its end, of which
+//! the kernel does not tell when it is complete, and what follows wants no other thread to be there.
+
+use core::arch::global_asm;
+use core::ops::Range;
+use core::slice;
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use ckpt_image::reader::Image;
+use ckpt_image::segments::Span;
+use ckpt_sys::{Errno, MapVec, calls, files};
+use linux_raw_sys::general as n;
+use linux_raw_sys::prctl as p;
+use restart::plan::HUGE_PAGE;
+use restart::report::{Cause, Error, Exit, Object};
+
+use crate::Result;
+use crate::clone::create_thread;
+use crate::image_file::ImageFile;
+use crate::steps::{check_extent, no_huge_pages};
+
+global_asm!(include_str!("../../asm/helper.S"), help = sym help);
+
+unsafe extern "C" {
+    /// See `asm/helper.S`.
+    static helper_begin: u8;
+}
+
+/// Processes that help at most: with more, memory is what limits.
+const HELPERS: usize = 3;
+
+/// What is worth a process of its own, in bytes: filling that takes some fifty times as long as making and reaping one.
+const WORTH_IT: u64 = 2 << 20;
+
+/// How much one process takes at one time, in bytes, unless that is where huge pages begin.
+const SHARE: u64 = 8 << 20;
+
+/// Stack of a helper, in bytes.
+const STACK: usize = 64 << 10;
+
+/// One thing to do.
+#[derive(Clone, Copy)]
+enum Job {
+    Enlarge(Span),
+    Fill {
+        to: Span,
+        offset: u64,
+        checksum: u32,
+    },
+}
+
+impl Job {
+    fn length(self) -> u64 {
+        match self {
+            Self::Enlarge(_) => 0,
+            Self::Fill { to, .. } => to.len(),
+        }
+    }
+}
+
+/// What is to be done, and how far it is.
+pub struct Filler {
+    jobs: MapVec<Job>,
+    stacks: MapVec<u8>,
+    /// The first job that nobody has taken.
+    next: AtomicUsize,
+    /// The first job that failed; all ones if none has.
+    failed: AtomicUsize,
+    /// Whether the system's owner wants huge pages at all, and the kernel still has some.
+    huge_pages: AtomicBool,
+}
+
+/// What stands in the file below where huge pages are forbidden.
+const NEVER: &[u8] = b"[never]";
+
+const NONE: usize = usize::MAX;
+
+impl Filler {
+    /// Room for all that the image may have to fill.
+    pub fn with_room_for(image: &Image<'static>) -> Result<Self> {
+        let no_memory = |errno| {
+            Error::new(
+                Exit::Host,
+                Object::Thing("the list of what is to be read"),
+                Cause::Failed("no memory for it", errno),
+                "free memory or raise `ulimit -v`",
+            )
+        };
+        let setting = files::read_small::<64>(c"/sys/kernel/mm/transparent_hugepage/enabled");
+        let forbidden = |text: &[u8]| text.windows(NEVER.len()).any(|word| word == NEVER);
+        let allowed = setting.is_ok_and(|text| !forbidden(text.as_bytes()));
+        // No more are enlarged than filled.
+        let count = 2 * image.extents().count();
+        Ok(Self {
+            jobs: MapVec::with_capacity(count).map_err(no_memory)?,
+            stacks: MapVec::zeroed(HELPERS * STACK).map_err(no_memory)?,
+            next: AtomicUsize::new(0),
+            failed: AtomicUsize::new(NONE),
+            huge_pages: AtomicBool::new(allowed),
+        })
+    }
+
+    /// Remembers memory that is to be made huge pages before what follows is filled.
+    pub fn enlarge(&mut self, span: Span) {
+        // There is room for every extent of the image, so this does not fail.
+        let _ = self.jobs.push(Job::Enlarge(span));
+    }
+
+    /// Remembers memory that is to be filled.
+    pub fn fill(&mut self, to: Span, offset: u64, checksum: u32) {
+        // As above.
+        let _ = self.jobs.push(Job::Fill {
+            to,
+            offset,
+            checksum,
+        });
+    }
+
+    /// Does all that was remembered.
+    ///
+    /// # Safety
+    /// All of it is mapped, writable, and nobody uses it.
+    pub unsafe fn run(&mut self, file: &ImageFile) -> Result<()> {
+        let length: u64 = self.jobs.iter().map(|job| job.length()).sum();
+        let useful = calls::processors().min((length / WORTH_IT) as usize);
+        let work = Work { filler: self, file };
+        let mut helpers = [0; HELPERS];
+        for (index, helper) in helpers
+            .iter_mut()
+            .take(useful.saturating_sub(1))
+            .enumerate()
+        {
+            // SAFETY: the caller answers for the memory, and nothing that helps outlives this function.
+            match unsafe { work.helper(index) } {
+                Ok(pid) => *helper = pid,
+                // No more processes are permitted: then it takes longer.
+                Err(_) => break,
+            }
+        }
+        work.until_done();
+        let mut all_ended_well = true;
+        for &helper in helpers.iter().filter(|&&helper| helper != 0) {
+            all_ended_well &= calls::wait_for(helper) == Ok(0);
+        }
+        match self.failed.load(Ordering::Relaxed) {
+            NONE if all_ended_well => {
+                self.jobs.truncate(0);
+                Ok(())
+            }
+            NONE => Err(Error::new(
+                Exit::Host,
+                Object::Thing("a process that reads the image"),
+                Cause::Because("it was killed"),
+                "free memory, or try again",
+            )),
+            // Once more, to say what is wrong.
+            index => Work { filler: self, file }.fill(index).and_then(|()| {
+                Err(file.error(
+                    Cause::Because("it changes while it is read"),
+                    "leave it alone and try again",
+                ))
+            }),
+        }
+    }
+}
+
+/// What those who fill have in common.
+struct Work<'w> {
+    filler: &'w Filler,
+    file: &'w ImageFile,
+}
+
+impl Work<'_> {
+    /// Creates a process that helps; its id.
+    ///
+    /// # Safety
+    /// It is waited for before `self` goes away, and before anybody uses what is filled.
+    unsafe fn helper(&self, index: usize) -> core::result::Result<i32, Errno> {
+        let stack = self.filler.stacks.span();
+        let top = stack.start + ((index + 1) * STACK) as u64 - 16;
+        let flags = n::CLONE_VM | n::CLONE_FS | n::CLONE_FILES | n::CLONE_UNTRACED;
+        let arguments = [u64::from(flags), top, 0, 0, 0];
+        // SAFETY: (1) this part of the stacks is nobody else's, and the address is aligned; (2) the caller answers for the rest.
+        let created = unsafe {
+            (top as *mut *const Self).write(self);
+            create_thread(n::__NR_clone, &arguments, &raw const helper_begin as u64)
+        };
+        Errno::check(created).map(|pid| pid as i32)
+    }
+
+    /// Takes jobs as long as there are any and none has failed.
+    fn until_done(&self) {
+        while self.filler.failed.load(Ordering::Relaxed) == NONE {
+            let Some(share) = self.take() else {
+                return;
+            };
+            for index in share {
+                if self.fill(index).is_err() {
+                    self.filler.failed.fetch_min(index, Ordering::Relaxed);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Takes the next jobs.
+    fn take(&self) -> Option<Range<usize>> {
+        let take = |first| {
+            let end = self.end_of_share(first);
+            (end != first).then_some(end)
+        };
+        let next = &self.filler.next;
+        let first = next
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
+            .ok()?;
+        Some(first..self.end_of_share(first))
+    }
+
+    /// Where the share that begins with the job `first` ends.
+    fn end_of_share(&self, first: usize) -> usize {
+        let jobs = &self.filler.jobs[first..];
+        let mut length = 0;
+        let is_behind = |(index, job): &(usize, &Job)| {
+            let is_full = length >= SHARE;
+            length += job.length();
+            is_full || *index != 0 && matches!(job, Job::Enlarge(_))
+        };
+        let end = jobs.iter().enumerate().find(is_behind);
+        first + end.map_or(jobs.len(), |(index, _)| index)
+    }
+
+    /// Does one job.
+    fn fill(&self, index: usize) -> Result<()> {
+        match self.filler.jobs[index] {
+            Job::Enlarge(span) => {
+                let wanted = &self.filler.huge_pages;
+                // SAFETY: whoever has begun the work answers for the memory.
+                if wanted.load(Ordering::Relaxed) && !unsafe { enlarge(span) } {
+                    wanted.store(false, Ordering::Relaxed);
+                }
+                Ok(())
+            }
+            Job::Fill {
+                to,
+                offset,
+                checksum,
+            } => {
+                // SAFETY: whoever has begun the work answers for the memory; no two jobs have any in common.
+                let bytes =
+                    unsafe { slice::from_raw_parts_mut(to.start as *mut u8, to.len() as usize) };
+                let count = files::read_at(&self.file.fd, bytes, offset);
+                // Only huge pages that were not reserved when they were mapped can be missing.
+                if count == Err(Errno::EFAULT) {
+                    return Err(no_huge_pages(to, Errno::EFAULT));
+                }
+                check_extent(self.file, count, bytes, checksum)
+            }
+        }
+    }
+}
+
+/// Entered from asm/helper.S in a process that helps.
+extern "C" fn help(work: &Work<'_>) -> ! {
+    // What it does is of no use without the restorer.
+    // SAFETY: the option takes a number.
+    let _ = unsafe { calls::prctl(p::PR_SET_PDEATHSIG, [n::SIGKILL as usize, 0, 0, 0]) };
+    work.until_done();
+    calls::exit(0)
+}
+
+/// Backs `span`, which is private memory, by huge pages: filling it then takes half of the time. `MADV_COLLAPSE` leaves no
+/// flag behind that the program could see, unlike `MADV_HUGEPAGE`. It wants one page of each huge one to be there. One
+/// call for all of them, since each call begins with work on all processors (`madvise_collapse` in mm/khugepaged.c).
+///
+/// # Safety
+/// The memory is mapped writable; the first page of each huge one is empty, and nobody else's.
+unsafe fn enlarge(span: Span) -> bool {
+    for at in (span.start..span.end).step_by(HUGE_PAGE as usize) {
+        // SAFETY: the caller answers for the memory; writing a zero to empty memory changes nothing.
+        unsafe { (at as *mut u8).write_volatile(0) };
+    }
+    let (start, length) = (span.start as usize, span.len() as usize);
+    // SAFETY: this changes no content.
+    unsafe { calls::advise(start, length, n::MADV_COLLAPSE) }.is_ok()
+}
