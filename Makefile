@@ -12,7 +12,7 @@ test_packages := gcc g++ make gdb binutils elfutils lua5.4 gawk bc sqlite3 perl 
 	xz-utils zstd libsqlite3-dev python3-numpy libopenblas0-pthread nodejs default-jdk-headless \
 	redis-server memcached nginx-light gzip tar openssl vim less
 
-.PHONY: all debug test test-debug test-release check lint demo bench soak test-deps install clean
+.PHONY: all debug test test-debug test-release check lint demo bench bench-criu soak test-deps install clean
 
 # The two artefacts: $(target)/release/libckpt.so and $(target)/release/restorer.
 all:
@@ -49,6 +49,14 @@ demo: all
 # quicker.
 bench: all
 	$(CARGO) run --release --quiet --package ckpt-tests --bin bench -- $(BENCH)
+
+# The same beside CRIU, which comes with a Debian of its own (some 200 MB): the one that runs on present kernels. As root.
+criu_root := $(abspath $(target))/criu
+bench-criu: all $(criu_root)/usr/sbin/criu
+	CKPT_BENCH_CRIU=$(criu_root) $(CARGO) run --release --quiet --package ckpt-tests --bin bench -- criu $(BENCH)
+
+$(criu_root)/usr/sbin/criu:
+	debootstrap --variant=minbase --include=criu trixie $(criu_root)
 
 # Long: hundreds of rounds of random moments, with more to do than there are cores. `make soak ROUNDS=20 GENERATIONS=3` is
 # shorter.

@@ -1,6 +1,6 @@
 /* Fills as many MiB of memory as its argument says with random bytes, then watches the clock: each time for which it stood
  * still is a line on standard output, from when to when in nanoseconds of the monotonic clock. As many threads as its second
- * argument says wait meanwhile. */
+ * argument says wait meanwhile, and it has at least as many regions of memory as its third one says. */
 //# cflags: -pthread
 #include "../programs/thread.h"
 
@@ -22,6 +22,16 @@ static void start_threads(int count) {
     wait_until_counted(&waiting, count);
 }
 
+/* Pages with content and pages without, in turns. */
+static void make_regions(int count) {
+    char *memory = map((size_t)count * PAGE, PROT_NONE);
+    for (int i = 0; i < count; i += 2) {
+        char *page = memory + (size_t)i * PAGE;
+        CHECK(mprotect(page, PAGE, PROT_READ | PROT_WRITE) == 0);
+        fill(page, PAGE, i);
+    }
+}
+
 static long long nanoseconds(void) {
     struct timespec time;
     clock_gettime(CLOCK_MONOTONIC, &time);
@@ -29,13 +39,14 @@ static long long nanoseconds(void) {
 }
 
 int main(int argc, char **argv) {
-    CHECK(argc == 2 || argc == 3);
+    CHECK(argc >= 2 && argc <= 4);
     const size_t half = strtoul(argv[1], NULL, 10) << 19;
     char *on_heap = malloc(half);
     CHECK(on_heap != NULL);
     fill(on_heap, half, 1);
     fill(map(half, PROT_READ | PROT_WRITE), half, 2);
-    if (argc == 3) start_threads(atoi(argv[2]));
+    if (argc > 2) start_threads(atoi(argv[2]));
+    if (argc > 3) make_regions(atoi(argv[3]));
     say_ready();
     for (long long last = nanoseconds();;) {
         const long long next = nanoseconds();

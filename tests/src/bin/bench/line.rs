@@ -10,6 +10,8 @@ pub struct Line {
     pub writing: f64,
     /// Bringing it to the disk.
     pub sync: f64,
+    /// From the signal to the end of everything.
+    pub total: f64,
 }
 
 impl Line {
@@ -28,6 +30,7 @@ impl Line {
             pause: figure(", pause ")?,
             writing: figure(", writing ")?,
             sync: figure(", sync ")?,
+            total: figure(", total ")?,
         })
     }
 }

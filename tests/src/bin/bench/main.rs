@@ -6,10 +6,13 @@
 //! on a machine that does other things, too.
 
 mod beats;
+mod criu;
 mod figures;
 mod line;
 mod pause;
+mod plot;
 mod run_time;
+mod scale;
 mod size;
 mod speed;
 mod start_up;
@@ -25,7 +28,7 @@ use ckpt_tests::{Place, target_dir};
 type Measure = fn(&[u64]);
 
 /// What is measured, by name.
-const PARTS: [(&str, Measure); 7] = [
+const PARTS: [(&str, Measure); 9] = [
     ("start", |_| start_up::measure()),
     ("pause", pause::measure),
     ("writing", writing::measure),
@@ -33,6 +36,8 @@ const PARTS: [(&str, Measure); 7] = [
     ("threads", |_| threads::measure()),
     ("size", |_| size::measure()),
     ("run", |_| run_time::measure()),
+    ("criu", criu::measure),
+    ("scale", |_| scale::measure()),
 ];
 
 fn main() {

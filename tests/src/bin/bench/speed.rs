@@ -137,7 +137,8 @@ fn restart_time(place: &Place, how: Restart) -> f64 {
     until_often("the program to go on", || end_of_stop(place, start))
 }
 
-fn checkpoint(process: &Process, place: &Place) -> f64 {
+/// Milliseconds from the signal until the image has its name.
+pub fn checkpoint(process: &Process, place: &Place) -> f64 {
     let image = place.file("myckpt");
     let start = Instant::now();
     process.signal(CHECKPOINT_SIGNAL);
