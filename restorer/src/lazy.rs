@@ -17,9 +17,13 @@ const WORTH_IT: u64 = 64 << 10;
 const GAP: u64 = 1 << 20;
 
 /// Flags with which a region is not mapped from the image: the kernel grows or wipes only memory without a file, what is
-/// locked is read at once anyway, and what replaces a piece of a mapping (libckpt's `madvise`) would be inherited.
-const NEVER: u32 =
-    vm_flags::GROWS_DOWN | vm_flags::WIPE_ON_FORK | vm_flags::LOCKED | vm_flags::DONT_FORK;
+/// locked is read at once anyway, an image is not made of pages that the machine has set aside, and what replaces a piece of
+/// a mapping (libckpt's `madvise`) would be inherited.
+const NEVER: u32 = vm_flags::GROWS_DOWN
+    | vm_flags::WIPE_ON_FORK
+    | vm_flags::LOCKED
+    | vm_flags::DONT_FORK
+    | vm_flags::HUGETLB;
 
 /// Whether content of `region`, which is mapped at `place`, may be mapped from the image.
 #[must_use]
@@ -171,6 +175,11 @@ mod tests {
             ..ordinary
         };
         assert!(!is_possible(&stack, 0x10_0000, Content::Image));
+        let set_aside = Region {
+            flags: vm_flags::HUGETLB | 21 << vm_flags::HUGETLB_SHIFT,
+            ..ordinary
+        };
+        assert!(!is_possible(&set_aside, 0x10_0000, Content::Image));
         let shared = Region {
             backing_number: Backing::SharedAnonymous as u32,
             ..ordinary
