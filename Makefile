@@ -12,26 +12,34 @@ test_packages := gcc g++ make gdb binutils elfutils lua5.4 gawk bc sqlite3 perl 
 	xz-utils zstd libsqlite3-dev python3-numpy libopenblas0-pthread nodejs default-jdk-headless \
 	redis-server memcached nginx-light gzip tar openssl vim less
 
+artefacts := --package libckpt --package restorer
+unit_tested := --package ckpt-image --package ckpt-sys --package restorer
+
 .PHONY: all debug test test-debug test-release check lint demo bench bench-criu soak test-deps install clean
 
 # The two artefacts: $(target)/release/libckpt.so and $(target)/release/restorer.
 all:
-	$(CARGO) build --release --workspace
+	$(CARGO) build --release $(artefacts)
 
 debug:
-	$(CARGO) build --workspace
+	$(CARGO) build $(artefacts)
 
 # Everything is built before, since the tests run the artefacts of their own profile. The tests of whole programs come
 # last, and in a run of their own.
 test: test-debug test-release
 
+# What tests the artefacts need not be optimised as they are: that takes minutes.
+test_release := CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=1 $(CARGO) test --release --package ckpt-tests
+
 test-debug: debug
-	$(CARGO) test --workspace --exclude ckpt-tests
+	$(CARGO) build --package ckpt-rust-threads
+	$(CARGO) test $(unit_tested)
 	$(CARGO) test --package ckpt-tests
 
 test-release: all
-	$(CARGO) test --release --workspace --exclude ckpt-tests
-	$(CARGO) test --release --package ckpt-tests
+	$(CARGO) build --release --package ckpt-rust-threads
+	$(CARGO) test --release $(unit_tested)
+	$(test_release)
 
 lint:
 	$(CARGO) fmt --all --check
@@ -45,15 +53,17 @@ check:
 demo: all
 	tests/demo.sh
 
+run_bench := CARGO_PROFILE_RELEASE_LTO=off $(CARGO) run --release --quiet --package ckpt-tests --bin bench --
+
 # A few minutes and some 8 GiB of memory and disk; BENCH="16 256" (sizes in MiB) or BENCH="pause writing" (parts of it) is
 # quicker.
 bench: all
-	$(CARGO) run --release --quiet --package ckpt-tests --bin bench -- $(BENCH)
+	$(run_bench) $(BENCH)
 
 # The same beside CRIU, which comes with a Debian of its own (some 200 MB): the one that runs on present kernels. As root.
 criu_root := $(abspath $(target))/criu
 bench-criu: all $(criu_root)/usr/sbin/criu
-	CKPT_BENCH_CRIU=$(criu_root) $(CARGO) run --release --quiet --package ckpt-tests --bin bench -- criu $(BENCH)
+	CKPT_BENCH_CRIU=$(criu_root) $(run_bench) criu $(BENCH)
 
 $(criu_root)/usr/sbin/criu:
 	debootstrap --variant=minbase --include=criu trixie $(criu_root)
@@ -63,12 +73,12 @@ $(criu_root)/usr/sbin/criu:
 ROUNDS ?= 200
 GENERATIONS ?= 5
 soak_test = CKPT_TEST_ROUNDS=$(ROUNDS) CKPT_TEST_GENERATIONS=$(GENERATIONS) \
-	$(CARGO) test --release --package ckpt-tests --test
+	$(test_release) --test
 
 soak: all
 	busy=; trap 'kill $$busy' EXIT; \
 	for core in $$(seq $$(nproc)); do (while :; do :; done) & busy="$$busy $$!"; done; \
-	$(CARGO) test --release --package ckpt-tests --test generations -- --include-ignored && \
+	$(test_release) --test generations -- --include-ignored && \
 	$(soak_test) real_programs -- --exact python3 perl bash && \
 	$(soak_test) threaded_programs -- --exact python3_with_a_thread_pool numpy_on_openblas node xz zstd \
 	cpp_with_exceptions_in_flight openmp rust_on_rayon java_with_another_signal_for_checkpoints && \
