@@ -86,7 +86,7 @@ fn restore(mut file: ImageFile, options: Options<'static>) -> Result<Infallible>
     )?;
     let segments = files.finish()?;
 
-    process::restore(&image)?;
+    process::restore(&image, options.pid)?;
     open_files::complete(&image, options)?;
     rights.assume(&image)?;
     let pad = Pad::build(&image, &memory, &rights, options)?;

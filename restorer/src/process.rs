@@ -23,14 +23,17 @@ fn failed(step: &'static str) -> impl Fn(Errno) -> Error<'static> {
     }
 }
 
-/// Everything that must happen while the process still has the restorer's rights.
-pub fn restore(image: &Image<'static>) -> Result<()> {
+/// Everything that must happen while the process still has the restorer's rights. One that somebody `stands_in` for stays in the
+/// process group of that one, so that whoever signals, stops or kills the group reaches both.
+pub fn restore(image: &Image<'static>, stands_in: bool) -> Result<()> {
     let process = &image.process;
     let _ = calls::umask(process.umask);
     set_name(&process.name)?;
     set_attributes(image);
     set_oom_score_adj(process.oom_score_adj);
-    lead(process.leads);
+    if !stands_in {
+        lead(process.leads);
+    }
     memory_map::describe(&process.memory, process.auxv)
         .map_err(failed("cannot describe its memory to the kernel"))?;
     set_dispositions(image)?;
