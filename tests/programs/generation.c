@@ -26,8 +26,8 @@ int main(void) {
     CHECK(ckpt_checkpoint() == 0);
     sigprocmask(SIG_UNBLOCK, &all, NULL);
     ready_and_wait();
-    /* The test restores it three times, or not at all. */
-    CHECK(ckpt_generation() == (getpid() == before ? 0 : 3));
+    /* The test restores it four times, or not at all. */
+    CHECK(ckpt_generation() == (getpid() == before ? 0 : 4));
     pid_t child = fork();
     if (child == 0) _exit(ckpt_generation());
     int status;

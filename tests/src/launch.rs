@@ -285,6 +285,11 @@ fn prepare(
     if let Some(clocks) = clocks {
         clocks.enter()?;
     }
+    // Tests that run in the background of a shell, or under nohup, inherit that these are ignored.
+    for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT] {
+        // SAFETY: the call takes plain numbers.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
     // What the test inherited (cargo's job server, a terminal) is no business of the program. Closed by the exec, so
     // that the descriptor on which the library reports a failed exec still works.
     // SAFETY: the call takes plain numbers and touches no memory of ours.
