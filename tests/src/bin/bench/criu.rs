@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use ckpt_tests::{Launch, Place, Process, Program, until};
+use ckpt_tests::{Place, Process, Program, Restart, until};
 
 use crate::beats::{end_of_stop, longest_stop, now, until_often};
 use crate::figures::{Table, median, milliseconds, ms, size, with_range};
@@ -75,14 +75,10 @@ fn ours(program: &Program, mebibytes: u64) -> Times {
     let stood_still = until("the program to go on", || longest_stop(&place, signal));
     process.kill();
     speed::settle(&place);
-    let start = now();
-    let restored = Launch::restorer(["myckpt"]).start(&place);
-    let restart = until_often("the program to go on", || end_of_stop(&place, start));
-    drop(restored);
     Times {
         stood_still,
         checkpoint,
-        restart,
+        restart: speed::restart_time(&place, Restart::Eager),
     }
 }
 

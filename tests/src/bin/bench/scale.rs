@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use ckpt_tests::{CHECKPOINT_SIGNAL, Launch, Program, target_dir, until};
+use ckpt_tests::{CHECKPOINT_SIGNAL, Program, Restart, target_dir, until};
 
-use crate::beats::{end_of_stop, now, until_often};
 use crate::figures::{Table, median, ms};
 use crate::line::Line;
 use crate::{available, place, plot, speed};
@@ -87,9 +86,6 @@ fn round(program: &Program, arguments: [u32; 3]) -> Times {
     let line = until("the line of libckpt", || Line::of(&place));
     process.kill();
     speed::settle(&place);
-    let start = now();
-    let restored = Launch::restorer(["myckpt"]).start(&place);
-    let restart = until_often("the program to go on", || end_of_stop(&place, start));
-    drop(restored);
+    let restart = speed::restart_time(&place, Restart::Eager);
     [line.pause, line.total, restart]
 }

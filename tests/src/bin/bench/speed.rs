@@ -130,7 +130,7 @@ fn round(program: &Program, mebibytes: u64) -> Round {
 }
 
 /// Milliseconds from before the fork that becomes the restorer until the program goes on.
-fn restart_time(place: &Place, how: Restart) -> f64 {
+pub fn restart_time(place: &Place, how: Restart) -> f64 {
     let start = now();
     let launch = Launch::restorer(how.options()).arg("myckpt");
     let _restored = launch.start(place);
