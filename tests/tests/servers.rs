@@ -331,7 +331,7 @@ fn memcached() {
         .run();
 }
 
-/// What nginx answers to a request for its file.
+/// What a web server answers to a request for its file.
 fn fetch(port: u16) -> io::Result<Vec<u8>> {
     let mut stream = connect(port)?;
     stream.get_mut().write_all(b"GET /file HTTP/1.0\r\n\r\n")?;
@@ -340,26 +340,20 @@ fn fetch(port: u16) -> io::Result<Vec<u8>> {
     Ok(answer)
 }
 
-/// It serves the same file before and after, also while somebody reads another one too slowly.
-#[test]
-fn nginx() {
-    let Some(program) = tool("nginx", "nginx") else {
+/// A web server serves the same file before and after, also while somebody reads another one too slowly. Given its directory
+/// and its port, `configuration` is what stands in the file `conf`.
+fn web_server(test: &str, arguments: &[&str], configuration: fn(&Path, u16) -> String) {
+    let Some(program) = tool(test, test) else {
         return;
     };
     let content: Vec<u8> = (0..3_000_000u32).map(|at| (at / 7) as u8).collect();
-    let mut random = Random::new("nginx");
+    let mut random = Random::new(test);
     for _ in 0..rounds() {
-        let (place, port) = (Place::new("nginx"), free_port());
+        let (place, port) = (Place::new(test), free_port());
         place.write("file", &content);
-        let configuration = format!(
-            "daemon off; master_process off; pid nginx.pid; error_log stderr; events {{}} \
-             http {{ access_log off; client_body_temp_path body; proxy_temp_path proxy; \
-             fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi; \
-             server {{ listen 127.0.0.1:{port}; root .; }} }}"
-        );
-        place.write("nginx.conf", configuration.as_bytes());
+        place.write("conf", configuration(place.path(), port).as_bytes());
         let mut process = Launch::under_libckpt(&program)
-            .args(["-p", ".", "-c", "nginx.conf", "-e", "stderr"])
+            .args(arguments)
             .start(&place);
         for _ in 0..generations() {
             serves(&mut process, port, &content);
@@ -374,6 +368,30 @@ fn nginx() {
         }
         serves(&mut process, port, &content);
     }
+}
+
+#[test]
+fn nginx() {
+    let arguments = ["-p", ".", "-c", "conf", "-e", "stderr"];
+    web_server("nginx", &arguments, |_, port| {
+        format!(
+            "daemon off; master_process off; pid nginx.pid; error_log stderr; events {{}} \
+             http {{ access_log off; client_body_temp_path body; proxy_temp_path proxy; \
+             fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi; \
+             server {{ listen 127.0.0.1:{port}; root .; }} }}"
+        )
+    });
+}
+
+#[test]
+fn lighttpd() {
+    web_server("lighttpd", &["-D", "-f", "conf"], |root, port| {
+        let root = root.display();
+        format!(
+            "server.document-root = \"{root}\"\nserver.bind = \"127.0.0.1\"\nserver.port = {port}\n\
+             server.errorlog = \"{root}/errors\"\n"
+        )
+    });
 }
 
 fn serves(process: &mut Process, port: u16, content: &[u8]) {
