@@ -1,5 +1,5 @@
 /* Deleted files that are mapped shared, on a disk and in /dev/shm, with a descriptor left and with none: one memory. */
-//# max-image: 4M
+//# max-image: 16M
 #include "survive.h"
 
 enum { SIZE = 16 * PAGE };

@@ -1,5 +1,5 @@
 /* A reservation of 16 TiB with a few pages in use: they survive, and the image is small. */
-//# max-image: 4M
+//# max-image: 8M
 #include "survive.h"
 
 int main(void) {
