@@ -1,5 +1,6 @@
 /* Condition variables that threads wait at, with and without a time limit, one of them across processes. */
 //# cflags: -pthread
+//# memory: changes
 #include "thread.h"
 
 enum { COUNT = 6, SHORT = 1 };

@@ -1,5 +1,6 @@
 /* Threads in calls on sockets, epoll sets, eventfds, timerfds and inotify. */
 //# cflags: -pthread
+//# memory: changes
 #include "thread.h"
 #include <sys/epoll.h>
 #include <sys/eventfd.h>

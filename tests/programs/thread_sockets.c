@@ -1,5 +1,6 @@
 /* Threads in calls on sockets: they go on, with what arrives after the release. */
 //# cflags: -pthread
+//# memory: changes
 #include "thread.h"
 #include "socket.h"
 

@@ -1,5 +1,6 @@
 /* Threads in the calls of System V: semop, semtimedop, msgrcv, and msgsnd to a full queue. */
 //# cflags: -pthread
+//# memory: changes
 #include "thread.h"
 #include <sys/msg.h>
 #include <sys/sem.h>
