@@ -31,10 +31,11 @@ test: test-debug test-release
 # What tests the artefacts need not be optimised as they are: that takes minutes.
 test_release := CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=1 $(CARGO) test --release --package ckpt-tests
 
+# One round of each real program in debug, where everything takes longer; three in release.
 test-debug: debug
 	$(CARGO) build --package ckpt-rust-threads
 	$(CARGO) test $(unit_tested)
-	$(CARGO) test --package ckpt-tests
+	CKPT_TEST_ROUNDS=$(or $(CKPT_TEST_ROUNDS),1) $(CARGO) test --package ckpt-tests
 
 test-release: all
 	$(CARGO) build --release --package ckpt-rust-threads
