@@ -63,7 +63,7 @@ pad_code:
 pad_thread:
     lea r15, [rip + pad_code + {PAGE}]          # the same data for all threads
     cmp dword ptr [r15 + {DROPS_CAPABILITIES}], 0
-    je .Lpad_ids
+    je .Lpad_signals
     mov eax, {CAPSET}
     lea rdi, [r15 + {CAPABILITIES}]             # the header, which says that it is about this thread
     lea rsi, [r15 + {CAPABILITIES_DATA}]
@@ -71,28 +71,30 @@ pad_thread:
     mov [rsp + {SLOT_ERROR}], eax               # the main thread looks at it, and gives up if it is not 0
     test eax, eax
     jnz .Lpad_arrived
-.Lpad_ids:
+.Lpad_signals:
+    mov rbx, [rsp + {SIGNALS}]                  # the first one
+    mov rbp, [rsp + {SIGNALS_END}]              # one past the last one
+    cmp rbx, rbp                                # none, as mostly?
+    je .Lpad_arrived
     mov eax, {GETPID}                           # both ids are arguments of the call below
     syscall
     mov r12, rax                                # the process
     mov eax, {GETTID}                           # and this thread, which does not know its new id
     syscall
     mov r13, rax
-    mov rbx, [rsp + {SIGNALS}]                  # the first one
-    mov rbp, [rsp + {SIGNALS_END}]              # one past the last one
 .Lpad_signal:
-    cmp rbx, rbp                                # all sent?
-    je .Lpad_arrived
     mov eax, {RT_TGSIGQUEUEINFO}                # with all that was in it
     mov edi, r12d
     mov esi, r13d
     mov edx, [rbx]                              # si_signo is the first field
     mov r10, rbx
     syscall
+    mov [rsp + {SLOT_ERROR}], eax               # 0, or a negative error number: the main thread looks at it, and gives up
+    test eax, eax
+    jnz .Lpad_arrived
     add rbx, {SIGNAL_SIZE}                      # the next one
-    test eax, eax                               # 0 or a negative error number
-    jz .Lpad_signal
-    mov [rsp + {SLOT_ERROR}], eax               # the main thread looks at it, and gives up
+    cmp rbx, rbp                                # all sent?
+    jne .Lpad_signal
 
 # The last one to arrive wakes the main thread, which waits in restorer/src/clone.rs.
 

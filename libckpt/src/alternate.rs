@@ -107,7 +107,7 @@ pub struct Reserved {
 impl Reserved {
     /// A slot for a thread that begins with `start`; `None` if there is no memory for its stack.
     pub fn new(start: Start, blocked: bool) -> Option<Self> {
-        adopt_tid();
+        adopt_tid(calls::tid());
         let reserved = take()?.with_stack()?;
         let slot = reserved.slot();
         // SAFETY: the slot is reserved.
@@ -319,11 +319,11 @@ extern "C" fn begin(slot: &'static Slot) -> Start {
     }
 }
 
-/// Puts the calling thread's id into its slot. It may have changed: in the child of a fork, and in a restored process,
-/// where every thread does this before any of them can create another.
-pub fn adopt_tid() {
+/// Puts the calling thread's id, which is `tid`, into its slot. It may have changed: in the child of a fork, and in a
+/// restored process, where every thread does this before any of them can create another.
+pub fn adopt_tid(tid: i32) {
     // SAFETY: (1) the callers are threads of libc's; (2) slots stay.
     if let Some(slot) = unsafe { (*thread_local::current()).slot.as_ref() } {
-        slot.tid.store(calls::tid(), Ordering::Release);
+        slot.tid.store(tid, Ordering::Release);
     }
 }

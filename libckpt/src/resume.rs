@@ -5,6 +5,7 @@
 
 use core::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 
+use ckpt_image::context::Registers;
 use ckpt_image::owners;
 use ckpt_sys::handover::Handover;
 use ckpt_sys::syscall::call;
@@ -170,13 +171,13 @@ impl Registered {
         Ok(new)
     }
 
-    /// Registers it for the caller, and gives libc its new id.
-    fn restore(&self) {
+    /// Registers it for the caller, and gives libc the id that it has now.
+    fn restore(&self, tid: i32) {
         // SAFETY: each address was registered by libc before the checkpoint, and its memory is back.
         unsafe {
             let _ = call(n::__NR_set_tid_address, [self.tid_address as usize]);
             if self.tid_address != 0 {
-                *(self.tid_address as *mut i32) = calls::tid();
+                *(self.tid_address as *mut i32) = tid;
             }
             let [head, size] = self.robust_list;
             let _ = call(n::__NR_set_robust_list, [head as usize, size as usize]);
@@ -211,14 +212,14 @@ impl Thread {
     fn become_again(&mut self) {
         let old = core::mem::replace(&mut self.tid, calls::tid());
         self.rename_in_lock(old);
-        self.registered.restore();
+        self.registered.restore(self.tid);
         // SAFETY: the base was the thread's own; our code does not use GS.
         let _ = unsafe { call(n::__NR_arch_prctl, [ARCH_SET_GS, self.gs_base as usize]) };
         if !self.attributes.restore() {
             NOT_PERMITTED.fetch_add(1, Ordering::Relaxed);
         }
         if self.has_thread_pointer() {
-            alternate::adopt_tid();
+            alternate::adopt_tid(self.tid);
         }
     }
 }
@@ -232,7 +233,7 @@ impl Thread {
         const FRAME: u64 = 256;
         // SAFETY: the frame is the thread's own.
         let registers = unsafe { &mut (*self.frame).registers };
-        if !self.call.is_futex(registers) || !waits_for_owned_mutex(registers.rdi) {
+        if !self.call.is_futex(registers) || !waits_for_owned_mutex(registers) {
             return;
         }
         let new = self.tid;
@@ -264,12 +265,21 @@ impl Thread {
     }
 }
 
-/// Whether the futex word at `address` is that of a mutex in which the owner's id stands.
-fn waits_for_owned_mutex(address: u64) -> bool {
+/// Whether the futex call with these arguments waits for a mutex in which the owner's id stands.
+fn waits_for_owned_mutex(registers: &Registers) -> bool {
     /// `__kind` in `struct __pthread_mutex_s` (sysdeps/x86/nptl/bits/struct_mutex.h).
     const KIND_AT: u64 = 16;
+    // What is not such a mutex is mostly known without a system call: by the word that the call expects to find.
+    let Registers { rdi, rsi, rdx, .. } = *registers;
+    let locks = matches!(
+        rsi as u32 & !(n::FUTEX_PRIVATE_FLAG | n::FUTEX_CLOCK_REALTIME),
+        n::FUTEX_LOCK_PI | n::FUTEX_LOCK_PI2
+    );
+    if !locks && rdx as u32 & n::FUTEX_WAITERS == 0 {
+        return false;
+    }
     let mut kind = [0; 4];
-    calls::copy_memory(address + KIND_AT, &mut kind) == Ok(kind.len())
+    calls::copy_memory(rdi + KIND_AT, &mut kind) == Ok(kind.len())
         && owners::names_owner(u32::from_le_bytes(kind))
 }
 

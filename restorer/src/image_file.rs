@@ -3,6 +3,7 @@
 use ckpt_image::reader::{self, BadImage, Image, Segments};
 use ckpt_image::wire::Malformed;
 use ckpt_image::{PAGE, elf, page_up};
+use ckpt_sys::crc::crc32c;
 use ckpt_sys::line::Path;
 use ckpt_sys::{Errno, Fd, MapVec, calls, files};
 use linux_raw_sys::general as n;
@@ -184,5 +185,5 @@ fn read(fd: &Fd, path: &'static [u8], size: u64) -> Result<Image<'static>> {
         .and_then(|segments| segments.notes(size))
         .map_err(|why| bad(why.into()))?;
     let notes = part(notes.offset, notes.file_size)?;
-    Image::read(head, count, notes, size).map_err(bad)
+    Image::read(head, count, notes, size, crc32c).map_err(bad)
 }

@@ -117,14 +117,13 @@ pub enum Step<'a> {
     Unmap(Span),
 }
 
-/// Advice that is given before there is content, so that it is laid out accordingly: the flag of the region, the advice,
-/// and whether the program's meaning depends on it.
-const EARLY_ADVICE: [(u32, u32, bool); 2] = [
-    (vm_flags::HUGE_PAGE, n::MADV_HUGEPAGE, false),
-    (vm_flags::NO_HUGE_PAGE, n::MADV_NOHUGEPAGE, false),
+/// Advice that is given before there is content, so that it is laid out accordingly: the flag of the region, and the advice.
+const EARLY_ADVICE: [(u32, u32); 2] = [
+    (vm_flags::HUGE_PAGE, n::MADV_HUGEPAGE),
+    (vm_flags::NO_HUGE_PAGE, n::MADV_NOHUGEPAGE),
 ];
 
-/// Other advice.
+/// Other advice: the flag of the region, the advice, and whether the program's meaning depends on it.
 const LATE_ADVICE: [(u32, u32, bool); 6] = [
     (vm_flags::SEQUENTIAL, n::MADV_SEQUENTIAL, false),
     (vm_flags::RANDOM, n::MADV_RANDOM, false),
@@ -239,10 +238,13 @@ impl Plan<'_> {
             })?;
         }
         let mut policies = within.policies.peekable();
+        let mut early = EARLY_ADVICE.map(EarlyAdvice::new);
         for part in parts() {
             let end = part.region.end;
             self.map(&part, &mut execute)?;
-            advise(&part.region, part.span(), &EARLY_ADVICE, &mut execute)?;
+            for advice in &mut early {
+                advice.note(&part.region, part.span(), &mut execute)?;
+            }
             while let Some(policy) = policies.next_if(|policy| policy.start < end) {
                 execute(Step::Policy(MemoryPolicy {
                     start: part.moved(policy.start),
@@ -250,6 +252,9 @@ impl Plan<'_> {
                     ..policy
                 }))?;
             }
+        }
+        for advice in &mut early {
+            advice.give(&mut execute)?;
         }
         for part in parts() {
             fill(&part, &mut execute)?;
@@ -400,7 +405,7 @@ impl Plan<'_> {
                 protection: region.protection,
             })?;
         }
-        advise(region, span, &LATE_ADVICE, execute)?;
+        advise(region, span, execute)?;
         // Memory that is locked takes none.
         guards.try_for_each(|guard| {
             let start = part.moved(guard.start);
@@ -529,13 +534,64 @@ fn can_be_enlarged(region: &Region<'_>, content: Content) -> bool {
     is_private && region.flags & (vm_flags::NO_HUGE_PAGE | vm_flags::HUGETLB) == 0
 }
 
+/// One of [`EARLY_ADVICE`]. Regions that follow each other get it by one step: since Linux 6.7 every stack of a thread has
+/// it, and its guard page.
+struct EarlyAdvice {
+    flag: u32,
+    advice: u32,
+    span: Span,
+}
+
+impl EarlyAdvice {
+    fn new((flag, advice): (u32, u32)) -> Self {
+        Self {
+            flag,
+            advice,
+            span: Span::new(0, 0),
+        }
+    }
+
+    /// Remembers it for `region`, which is mapped at `span`, if the region had it.
+    fn note<'a, E>(
+        &mut self,
+        region: &Region<'_>,
+        span: Span,
+        execute: &mut impl FnMut(Step<'a>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if region.flags & self.flag == 0 {
+            return Ok(());
+        }
+        if self.span.end == span.start {
+            self.span.end = span.end;
+            return Ok(());
+        }
+        self.give(execute)?;
+        self.span = span;
+        Ok(())
+    }
+
+    /// Gives it to what is remembered.
+    fn give<'a, E>(
+        &mut self,
+        execute: &mut impl FnMut(Step<'a>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if self.span.is_empty() {
+            return Ok(());
+        }
+        execute(Step::Advise {
+            span: self.span,
+            advice: self.advice,
+            needed: false,
+        })
+    }
+}
+
 fn advise<'a, E>(
     region: &Region<'_>,
     span: Span,
-    table: &[(u32, u32, bool)],
     execute: &mut impl FnMut(Step<'a>) -> Result<(), E>,
 ) -> Result<(), E> {
-    table
+    LATE_ADVICE
         .iter()
         .filter(|(flag, ..)| region.flags & flag != 0)
         .try_for_each(|&(_, advice, needed)| {

@@ -1,7 +1,7 @@
 //! CRC32C (Castagnoli), the checksum of everything in an image (RFC 3720, appendix B.4).
 //!
-//! This is the portable form, used for headers and notes; `ckpt-sys` has the same function on the processor's `crc32`
-//! instruction for the data, and a test holds the two against each other.
+//! This is the portable form; `ckpt-sys` has the same function on the processor's `crc32` instruction, and a test holds the
+//! two against each other.
 
 /// Reflected form of the Castagnoli polynomial 0x1EDC6F41.
 const POLYNOMIAL: u32 = 0x82F6_3B78;

@@ -2,7 +2,6 @@
 
 use core::fmt;
 
-use crate::checksum::crc32c;
 use crate::clocks::Clocks;
 use crate::context::{Context, Contexts};
 use crate::cpu::Cpu;
@@ -286,7 +285,7 @@ const NOTES_CHECKSUM_SIZE: usize = 4;
 
 impl<'a> Image<'a> {
     /// Reads an image from `head`, its bytes up to the first page of data, and `notes`, its note segment; the file has
-    /// `segment_count` segments and `file_size` bytes.
+    /// `segment_count` segments and `file_size` bytes. `crc32c` is [`crate::checksum::crc32c`], or a faster form of it.
     ///
     /// # Errors
     /// [`BadImage`] says what is wrong with it.
@@ -295,6 +294,7 @@ impl<'a> Image<'a> {
         segment_count: usize,
         notes: &'a [u8],
         file_size: u64,
+        crc32c: fn(&[u8]) -> u32,
     ) -> Result<Self, BadImage> {
         let segments = Segments::new(head, segment_count)?;
         check_origin(notes)?;

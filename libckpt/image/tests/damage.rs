@@ -352,7 +352,7 @@ fn read(file: &[u8]) -> Result<(), BadImage> {
     let segments = ckpt_image::reader::Segments::new(head, count)?;
     let notes = segments.notes(file.len() as u64)?;
     let notes = &file[notes.offset as usize..(notes.offset + notes.file_size) as usize];
-    Image::read(head, count, notes, file.len() as u64).map(drop)
+    Image::read(head, count, notes, file.len() as u64, crc32c).map(drop)
 }
 
 #[test]

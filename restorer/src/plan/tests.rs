@@ -323,6 +323,27 @@ fn flags_and_names_come_back() {
 }
 
 #[test]
+fn what_all_of_several_regions_had_is_advised_by_one_step() {
+    let mut regions = [0x10_0000, 0x10_1000, 0x10_2000, 0x10_4000].map(|start| {
+        let mut stack = region(start, start + 0x1000, Backing::Anonymous, 3);
+        stack.flags = vm_flags::NO_HUGE_PAGE;
+        stack
+    });
+    regions[2].flags = 0;
+    let all = steps(&regions, &[], &[Content::Image; 4], &situation());
+    let advised: Vec<_> = all
+        .iter()
+        .filter_map(|step| match step {
+            Step::Advise { span, advice, .. } => Some((*span, *advice)),
+            _ => None,
+        })
+        .collect();
+    let expected = [(0x10_0000, 0x10_2000), (0x10_4000, 0x10_5000)]
+        .map(|(start, end)| (Span::new(start, end), n::MADV_NOHUGEPAGE));
+    assert_eq!(advised, expected);
+}
+
+#[test]
 fn much_content_is_mapped_from_the_image_and_little_is_read() {
     let memory = region(
         0x10_0000,
