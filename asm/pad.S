@@ -29,7 +29,7 @@ pad_code:
 
 .Lpad_next:
     cmp rbx, rbp                                # all done?
-    je .Lpad_open
+    je .Lpad_resume
     mov eax, [rbx + {NUMBER}]                   # which call
     mov rdi, [rbx + {ARGUMENTS}]                # its six arguments, where the kernel looks for them
     mov rsi, [rbx + {ARGUMENTS} + 8]            # second
@@ -109,6 +109,8 @@ pad_thread:
     mov edx, 1
     mov eax, {FUTEX}
     syscall
+# The restored process lets it go on, when all of the program's memory is there and libckpt has found its bearings.
+
 .Lpad_wait:
     cmp dword ptr [r15 + {GATE}], 0             # x86 loads are acquires
     jne .Lpad_resume
@@ -119,16 +121,6 @@ pad_thread:
     mov eax, {FUTEX}
     syscall
     jmp .Lpad_wait                              # whatever woke us, the word decides
-
-# The address space is complete: the main thread lets all others go.
-
-.Lpad_open:
-    mov dword ptr [r15 + {GATE}], 1             # x86 stores are releases
-    lea rdi, [r15 + {GATE}]
-    mov esi, {FUTEX_WAKE_PRIVATE}
-    mov edx, 0x7fffffff                         # all of them
-    mov eax, {FUTEX}
-    syscall                                     # how many did wait says nothing: some may be on their way
 
 # All registers of the program, in the order in which struct Registers has them; rsp points to the first. Each thread begins
 # as if a function had returned to it, so that r11 is free.

@@ -7,7 +7,8 @@
 //! creating a thread takes constant time on average, and the pool has at most twice the slots that were ever used at once.
 //!
 //! In a forked child the only thread is the one that called fork(2), so it is the first to create another one, and
-//! puts its new id into its own slot before it looks for a free one ([`adopt_tid`]); the slots of the others are free there.
+//! puts its new id into its own slot before it looks for a free one; the slots of the others are free there. In a
+//! restored process each slot has its thread's new id from the beginning ([`Slot::id_word`]).
 
 use core::arch::global_asm;
 use core::cell::UnsafeCell;
@@ -107,7 +108,7 @@ pub struct Reserved {
 impl Reserved {
     /// A slot for a thread that begins with `start`; `None` if there is no memory for its stack.
     pub fn new(start: Start, blocked: bool) -> Option<Self> {
-        adopt_tid(calls::tid());
+        adopt_tid();
         let reserved = take()?.with_stack()?;
         let slot = reserved.slot();
         // SAFETY: the slot is reserved.
@@ -159,6 +160,13 @@ impl Reserved {
             *address = stack as u64;
         }
         Some(self)
+    }
+}
+
+impl Slot {
+    /// The address at which the id of its thread stands.
+    pub fn id_word(&self) -> u64 {
+        self.tid.as_ptr() as u64
     }
 }
 
@@ -319,11 +327,10 @@ extern "C" fn begin(slot: &'static Slot) -> Start {
     }
 }
 
-/// Puts the calling thread's id, which is `tid`, into its slot. It may have changed: in the child of a fork, and in a
-/// restored process, where every thread does this before any of them can create another.
-pub fn adopt_tid(tid: i32) {
+/// Puts the calling thread's id into its slot. It has changed in the child of a fork.
+fn adopt_tid() {
     // SAFETY: (1) the callers are threads of libc's; (2) slots stay.
     if let Some(slot) = unsafe { (*thread_local::current()).slot.as_ref() } {
-        slot.tid.store(tid, Ordering::Release);
+        slot.tid.store(calls::tid(), Ordering::Release);
     }
 }

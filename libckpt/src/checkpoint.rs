@@ -3,11 +3,11 @@
 //! Async-signal-safe: see `signal`.
 
 use core::panic::PanicInfo;
-use core::sync::atomic::Ordering;
 
 use ckpt_image::context::Context;
 use ckpt_image::core_notes::{self, Ids};
 use ckpt_image::header::{FORMAT, Header};
+use ckpt_image::owners::OwnerWord;
 use ckpt_sys::kernel::{UserContext, XSAVE_MAGIC, XSAVE_NOTE_AT, XsaveNote};
 use ckpt_sys::{Line, MapVec, calls, cpuid, files, proc};
 use linux_raw_sys::general as n;
@@ -23,7 +23,7 @@ use crate::collect::thread::Processors;
 use crate::collect::{credentials, process, relatives};
 use crate::failure::{Doing, Failure};
 use crate::report::{self, Milliseconds, Size};
-use crate::resume::{self, OTHERS, RESUME};
+use crate::resume::{self, RESUME};
 use crate::settings::{After, EXIT_STATUS, Mode};
 use crate::signal::{self, Interrupted, Owned};
 use crate::snapshot::{self, Kept, Pause};
@@ -228,6 +228,7 @@ fn attempt(
     let signals = Signals::collect(interrupted.signal, initiator, &stopped, &mut timers)?;
     timers.write(descriptors.objects_mut())?;
     let contexts = prepare_restart(pid, initiator, &mut stopped)?;
+    let id_words = id_words(initiator, &stopped)?;
 
     let arguments: Line<256> = files::read_small(c"/proc/thread-self/cmdline").unwrap_or_default();
     let kernel = proc::kernel_release();
@@ -262,6 +263,7 @@ fn attempt(
         process,
         credentials,
         contexts: &contexts,
+        id_words: &id_words,
         descriptors: &descriptors,
         actions: &signals.actions,
         pending: &signals.pending,
@@ -415,9 +417,20 @@ fn prepare_restart(
     let resume = unsafe { RESUME.get() };
     resume.reports = report::stderr_is_ours();
     resume.main = main;
+    resume.initiator = initiator;
     resume.group = calls::getpgid(0).unwrap_or(0) as i32;
-    OTHERS.store(contexts.len() as u32 - 1, Ordering::Relaxed);
     Ok(contexts)
+}
+
+/// Where the ids of the threads stand in libc's memory and in ours.
+fn id_words(initiator: &Thread, stopped: &Stopped) -> Result<MapVec<OwnerWord>, Failure> {
+    let mut words = MapVec::new();
+    core::iter::once(initiator)
+        .chain(stopped.threads())
+        .flat_map(Thread::id_words)
+        .try_for_each(|address| words.push(OwnerWord { address }))
+        .doing(format_args!("memory for the threads"))?;
+    Ok(words)
 }
 
 /// The threads as debuggers want to see them, the one that took the signal first.

@@ -14,9 +14,10 @@ use linux_raw_sys::general as n;
 use linux_raw_sys::prctl::PR_GET_TID_ADDRESS;
 
 use crate::collect::credentials;
+use crate::collect::thread::Attributes;
 use crate::signal::Owned;
 use crate::threads::{ForeignRseq, Thread, park, role, unblock};
-use crate::{alternate, clocks, environment, interpose, lazy, report, signal, snapshot, vdso};
+use crate::{clocks, environment, interpose, lazy, report, signal, snapshot, vdso};
 
 /// What a restored process has to know. It is filled in at a checkpoint and reaches the restored process as part of its
 /// memory.
@@ -26,6 +27,8 @@ pub struct Resume {
     pub reports: bool,
     /// The record of the main thread; null if it had ended.
     pub main: *mut Thread,
+    /// The record of the thread that took the checkpoint.
+    pub initiator: *mut Thread,
     /// The process group at the checkpoint.
     pub group: i32,
 }
@@ -34,6 +37,7 @@ pub struct Resume {
 pub static RESUME: Owned<Resume> = Owned::new(Resume {
     reports: false,
     main: core::ptr::null_mut(),
+    initiator: core::ptr::null_mut(),
     group: 0,
 });
 
@@ -45,11 +49,12 @@ pub fn generation() -> u32 {
     GENERATION.load(Ordering::Relaxed)
 }
 
-/// Number of the threads beside the main one, filled in likewise. Each of them reads it.
-pub static OTHERS: AtomicU32 = AtomicU32::new(0);
+/// Threads beside the main one that are still in the pad or about to leave it, in a restored process. The last one wakes the
+/// main thread.
+static LEAVING: AtomicU32 = AtomicU32::new(0);
 
-/// How many of the other threads are ready to go on, in a restored process. Only the last of them wakes the main thread.
-static READY: AtomicU32 = AtomicU32::new(0);
+/// Threads that have yet to be given their attributes. No thread goes on before: it might change those of another one.
+static LACKING: AtomicU32 = AtomicU32::new(0);
 
 /// How many threads could not be given all of their attributes.
 static NOT_PERMITTED: AtomicU32 = AtomicU32::new(0);
@@ -171,14 +176,16 @@ impl Registered {
         Ok(new)
     }
 
-    /// Registers it for the caller, and gives libc the id that it has now.
-    fn restore(&self, tid: i32) {
+    /// Where libc keeps the thread's id.
+    pub fn tid_address(&self) -> Option<u64> {
+        Some(self.tid_address).filter(|&address| address != 0)
+    }
+
+    /// Registers it for the caller.
+    fn restore(&self) {
         // SAFETY: each address was registered by libc before the checkpoint, and its memory is back.
         unsafe {
             let _ = call(n::__NR_set_tid_address, [self.tid_address as usize]);
-            if self.tid_address != 0 {
-                *(self.tid_address as *mut i32) = tid;
-            }
             let [head, size] = self.robust_list;
             let _ = call(n::__NR_set_robust_list, [head as usize, size as usize]);
         }
@@ -208,27 +215,27 @@ fn find_tid(fs_base: u64) -> u64 {
 const ARCH_SET_GS: usize = 0x1001;
 
 impl Thread {
-    /// Makes the caller, a new kernel thread, the thread that it was.
-    fn become_again(&mut self) {
-        let old = core::mem::replace(&mut self.tid, calls::tid());
-        self.rename_in_lock(old);
-        self.registered.restore(self.tid);
-        // SAFETY: the base was the thread's own; our code does not use GS.
-        let _ = unsafe { call(n::__NR_arch_prctl, [ARCH_SET_GS, self.gs_base as usize]) };
+    /// Makes the caller, a new kernel thread, the thread that it was, but for its attributes.
+    fn become_again(&self) {
+        self.registered.restore();
+        // A new thread has 0.
+        if self.gs_base != 0 {
+            // SAFETY: the base was the thread's own; our code does not use GS.
+            let _ = unsafe { call(n::__NR_arch_prctl, [ARCH_SET_GS, self.gs_base as usize]) };
+        }
+    }
+
+    /// Gives its attributes to the caller.
+    fn restore_attributes(&self) {
         if !self.attributes.restore() {
             NOT_PERMITTED.fetch_add(1, Ordering::Relaxed);
         }
-        if self.has_thread_pointer() {
-            alternate::adopt_tid(self.tid);
-        }
     }
-}
 
-impl Thread {
     /// A thread that waits for a robust or priority-inheriting mutex has read its id before, and stores it into the mutex when
     /// it gets it (`__pthread_mutex_lock_full`, nptl/pthread_mutex_lock.c). Gives it the new id there: in the registers
     /// that a function keeps, or in the innermost frame. What else equals the id there is the id, too.
-    fn rename_in_lock(&mut self, old: i32) {
+    fn rename_in_lock(&mut self) {
         /// What the frame of that function takes, in bytes, with room to spare.
         const FRAME: u64 = 256;
         // SAFETY: the frame is the thread's own.
@@ -236,7 +243,7 @@ impl Thread {
         if !self.call.is_futex(registers) || !waits_for_owned_mutex(registers) {
             return;
         }
-        let new = self.tid;
+        let (old, new) = (self.former_tid, self.tid);
         for register in [
             &mut registers.rbx,
             &mut registers.rbp,
@@ -303,26 +310,27 @@ pub extern "C" fn restored(handover: &Handover) -> ! {
     snapshot::forget_writers();
     interpose::note_former_group(resume.group);
     interpose::watch_screen();
-    // SAFETY: the record is on the main thread's signal stack, or in a static, and nobody else uses it.
-    let mut main = unsafe { resume.main.as_mut() };
-    if let Some(main) = &mut main {
-        main.become_again();
-    }
-    loop {
-        let ready = READY.load(Ordering::Acquire);
-        if ready == OTHERS.load(Ordering::Relaxed) {
-            break;
-        }
-        calls::wait_while(&READY, ready, None);
-    }
-    READY.store(0, Ordering::Relaxed);
     // SAFETY: the restorer has put it there.
     let variables = unsafe {
         let (start, length) = (handover.environment, handover.environment_length);
         core::slice::from_raw_parts(start as *const u8, length as usize)
     };
     let changed = environment::change(variables);
-    // All others have left the pad, too.
+    // SAFETY: (1) the record is on the main thread's signal stack, or in a static; (2) the other threads wait at the gate.
+    let main = unsafe {
+        prepare_threads(resume);
+        resume.main.as_mut()
+    };
+    if let Some(main) = &main {
+        main.become_again();
+        main.restore_attributes();
+    }
+    let turn = park::close_list();
+    // SAFETY: the pad is still there.
+    let gate = unsafe { AtomicU32::from_ptr(handover.gate as *mut u32) };
+    gate.store(1, Ordering::Release);
+    calls::wake_all(gate);
+    wait_for_none(&LEAVING);
     // SAFETY: nothing is in the pad that is still needed.
     let _ = unsafe { calls::unmap(pad as usize, pad_length as usize) };
     if resume.reports {
@@ -341,26 +349,73 @@ pub extern "C" fn restored(handover: &Handover) -> ! {
     }
     match main {
         Some(main) => {
-            park::close();
             main.go_on_restored();
             signal::finish_and_leave(main.frame)
         }
         // It ends again, as the last thing that happens on this stack.
-        None => signal::release_and_end(park::turn_word(), park::close_list().unwrap_or(0)),
+        None => signal::release_and_end(park::turn_word(), turn.unwrap_or(0)),
+    }
+}
+
+/// Does for the threads what has to be done before any of them goes on.
+///
+/// # Safety
+/// The caller is the main thread, and all others wait at the gate.
+unsafe fn prepare_threads(resume: &Resume) {
+    // The main thread has created the others, and still has the attributes that it had then.
+    let creators = Attributes::of_caller();
+    let (mut others, mut lacking) = (0, 0);
+    // SAFETY: the records are where they were at the checkpoint, and their threads wait.
+    unsafe {
+        for record in park::parked().chain([resume.initiator]) {
+            let thread = &mut *record;
+            thread.rename_in_lock();
+            if record != resume.main {
+                thread.lacks_attributes = thread
+                    .attributes
+                    .differ_from_those_of_a_new_thread(&creators);
+                others += 1;
+                lacking += u32::from(thread.lacks_attributes);
+            }
+        }
+    }
+    LEAVING.store(others, Ordering::Relaxed);
+    LACKING.store(lacking, Ordering::Relaxed);
+}
+
+/// Counts the caller out of `threads`; the last one wakes those who wait for that.
+fn count_out(threads: &AtomicU32) {
+    if threads.fetch_sub(1, Ordering::AcqRel) == 1 {
+        calls::wake_all(threads);
+    }
+}
+
+/// Waits until all have counted themselves out of `threads`.
+fn wait_for_none(threads: &AtomicU32) {
+    loop {
+        let count = threads.load(Ordering::Acquire);
+        if count == 0 {
+            return;
+        }
+        calls::wait_while(threads, count, None);
     }
 }
 
 /// Entered from asm/handler.S in every other thread of the restored process, on its own signal stack, with all signals
 /// blocked.
 pub extern "C" fn thread_restored(record: &Thread) -> ! {
-    // The initiator's record may serve the next checkpoint as soon as the threads go on.
+    // The initiator's record may serve the next checkpoint as soon as the main thread goes on.
     let mut thread = *record;
     thread.become_again();
-    if READY.fetch_add(1, Ordering::AcqRel) + 1 == OTHERS.load(Ordering::Relaxed) {
-        calls::wake_all(&READY);
+    if thread.lacks_attributes {
+        thread.restore_attributes();
+        count_out(&LACKING);
     }
-    park::stay(&thread);
+    wait_for_none(&LACKING);
+    count_out(&LEAVING);
     if thread.finishes {
+        // The main thread ends on libckpt's stack before.
+        park::stay(&thread);
         role::finish();
     }
     thread.leave_restored()

@@ -48,7 +48,7 @@ pub struct Header {
     pub siblings: u32,
     /// How many of them have come into the pad and sent their signals. The last one wakes whoever waits for it.
     pub arrived: u32,
-    /// 0 while the siblings have to wait in the pad, then 1. They wait for it.
+    /// 0 while the siblings have to wait in the pad, then 1, which the restored process stores. They wait for it.
     pub gate: u32,
     /// Whether each thread has to drop to [`Self::capabilities`].
     pub drops_capabilities: u32,

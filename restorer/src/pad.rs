@@ -156,6 +156,7 @@ impl Pad {
                 handover: Handover {
                     pad: span.start,
                     pad_length: span.len(),
+                    gate: &raw const (*header_at).gate as u64,
                     clock_gettime,
                     vdso: memory.vdso(image),
                     image: memory.image,

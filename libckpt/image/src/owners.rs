@@ -1,4 +1,4 @@
-//! Words in the program's memory that hold a thread id because a lock is held.
+//! Words in the program's memory that hold a thread id, and how to find those that do because a lock is held.
 //!
 //! glibc keeps the owner of a recursive, error-checking, robust or priority-inheriting mutex in it, and the writer that
 //! holds a read-write lock. A restored thread has a new id, so a lock that was held across the restart would never be

@@ -616,6 +616,6 @@ fn files_of_other_kinds_are_called_by_their_name() {
     parts.format = 7;
     assert_eq!(
         parts.read().unwrap_err().to_string(),
-        "written in format 7, and this restorer reads format 1"
+        "written in format 7, and this restorer reads format 2"
     );
 }

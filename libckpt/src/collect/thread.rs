@@ -109,6 +109,23 @@ impl Attributes {
         }
     }
 
+    /// Whether [`Self::restore`] would change anything of a thread that has just been created by one whose attributes are
+    /// `creators`. All but the parent-death signal are inherited (`copy_process` in kernel/fork.c), unless the scheduling says
+    /// otherwise (`SCHED_FLAG_RESET_ON_FORK`).
+    pub fn differ_from_those_of_a_new_thread(&self, creators: &Self) -> bool {
+        /// include/uapi/linux/sched.h
+        const RESET_ON_FORK: u64 = 1;
+        self.name != creators.name
+            || ![0, creators.timer_slack].contains(&self.timer_slack)
+            || self.parent_death_signal != 0
+            || self.personality != creators.personality
+            || ![[0; SET], creators.processors].contains(&self.processors)
+            || self.memory_policy != 0
+            || self.io_priority != creators.io_priority
+            || self.scheduling.size != 0 && self.scheduling != creators.scheduling
+            || creators.scheduling.flags & RESET_ON_FORK != 0
+    }
+
     /// Gives them to the caller; whether everything was permitted. What the machine does not have, such as processors, is no
     /// failure.
     pub fn restore(&self) -> bool {

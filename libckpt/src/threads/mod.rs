@@ -18,6 +18,7 @@ use ckpt_sys::kernel::{SignalSet, UserContext};
 use ckpt_sys::syscall::call;
 use linux_raw_sys::general as n;
 
+use crate::alternate::Slot;
 use crate::collect::thread::{Attributes, Rights};
 use crate::resume::Registered;
 use crate::signal::{self, checkpoint_signal};
@@ -43,8 +44,10 @@ pub struct Thread {
     next: *mut Thread,
     /// The epoch in which it parked.
     epoch: u16,
-    /// Thread id.
+    /// Thread id. In the image this is one of the words that a restart puts new ids into.
     pub tid: i32,
+    /// Its id at the checkpoint.
+    pub former_tid: i32,
     /// Whether it gives libckpt's stack back in the restored process, for a main thread that had ended.
     pub finishes: bool,
     /// The signal frame through which it goes back.
@@ -65,6 +68,10 @@ pub struct Thread {
     pub call: InProgress,
     /// Whether it has an rseq area that is not libc's.
     pub foreign_rseq: bool,
+    /// What its alternate signal stack is from, if from us.
+    slot: *const Slot,
+    /// Whether a restored thread has to be given its attributes: a new one has others.
+    pub lacks_attributes: bool,
 }
 
 impl Thread {
@@ -73,6 +80,7 @@ impl Thread {
         next: ptr::null_mut(),
         epoch: 0,
         tid: 0,
+        former_tid: 0,
         finishes: false,
         frame: ptr::null_mut(),
         fs_base: 0,
@@ -83,6 +91,8 @@ impl Thread {
         rights: Rights::NONE,
         call: InProgress::NOTHING,
         foreign_rseq: false,
+        slot: ptr::null(),
+        lacks_attributes: false,
     };
 
     /// The calling thread, which the signal has stopped and given `frame`.
@@ -101,8 +111,13 @@ impl Thread {
             let number = interpose::number_of_call(&frame.registers);
             InProgress::at_arrival(frame, number, note.as_ref(), now())
         };
+        let tid = calls::tid();
+        // SAFETY: the caller has a thread pointer.
+        let slot = (fs_base != 0).then(|| unsafe { (*thread_local::current()).slot });
         Self {
-            tid: calls::tid(),
+            tid,
+            former_tid: tid,
+            slot: slot.unwrap_or(ptr::null()),
             frame,
             fs_base,
             gs_base,
@@ -119,6 +134,16 @@ impl Thread {
     pub fn mask(&self) -> SignalSet {
         // SAFETY: the thread is in its handler, and the frame its own.
         unsafe { (*self.frame).mask }
+    }
+
+    /// Addresses of the words in which its id stands: here, where libc keeps it, and in the slot of its alternate stack.
+    pub fn id_words(&self) -> impl Iterator<Item = u64> {
+        // SAFETY: slots stay.
+        let slot = unsafe { self.slot.as_ref() }.map(Slot::id_word);
+        let libcs = self.registered.tid_address();
+        [Some((&raw const self.tid) as u64), libcs, slot]
+            .into_iter()
+            .flatten()
     }
 
     /// Makes a restored thread wait like those that have parked now.

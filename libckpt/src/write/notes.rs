@@ -34,6 +34,8 @@ pub struct State<'s> {
     pub credentials: Credentials<'s>,
     /// Where the threads of the restored process begin, the main thread first.
     pub contexts: &'s [Context],
+    /// Where the ids of the threads stand in libc's memory and in ours.
+    pub id_words: &'s [OwnerWord],
     /// Descriptors and locks.
     pub descriptors: &'s Descriptors,
     /// Dispositions.
@@ -159,15 +161,15 @@ impl Notes {
 pub struct Found {
     /// Where memory was stored.
     pub extents: MapVec<Extent>,
-    /// Words that name the owner of a held lock.
+    /// Words that hold the id of a thread.
     pub owners: MapVec<OwnerWord>,
     /// Where files without a name were stored.
     pub file_extents: MapVec<FileExtent>,
 }
 
 impl Found {
-    /// Puts the words in order, and leaves out those that only guard pages show, since they cannot be written there. Others see
-    /// the same memory at another address.
+    /// Puts the words in order, once each, and leaves out those that only guard pages show, since they cannot be written
+    /// there. Others see the same memory at another address.
     pub fn sort_owners(&mut self, guards: &[Guard]) {
         self.owners.sort_unstable_by_key(|word| word.address);
         let mut guards = guards.iter().peekable();
@@ -178,7 +180,8 @@ impl Found {
             let hidden = guards
                 .peek()
                 .is_some_and(|guard| guard.start <= word.address);
-            if !hidden {
+            let is_there = kept != 0 && self.owners[kept - 1] == word;
+            if !hidden && !is_there {
                 self.owners[kept] = word;
                 kept += 1;
             }

@@ -10,6 +10,8 @@ pub struct Handover {
     pub pad: u64,
     /// Length of the pad in bytes.
     pub pad_length: u64,
+    /// Address of the word on which the other threads wait in the pad, a futex: the restored process lets them go by storing 1.
+    pub gate: u64,
     /// Address of the `clock_gettime` of the kernel's vdso, if the program's leads to libckpt's from now on; otherwise 0.
     pub clock_gettime: u64,
     /// Address of the kernel's vdso, 0 if there is none.

@@ -7,7 +7,7 @@ use ckpt_tests::Place;
 
 use crate::figures::milliseconds;
 
-/// Like `until`, for what is measured.
+/// Like `until`, for what is measured. The program writes down itself when it goes on, so looking seldom only disturbs less.
 pub fn until_often<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
@@ -18,7 +18,7 @@ pub fn until_often<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
             start.elapsed() < Duration::from_secs(120),
             "no sign of {what}"
         );
-        sleep(Duration::from_micros(100));
+        sleep(Duration::from_millis(2));
     }
 }
 
