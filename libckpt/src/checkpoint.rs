@@ -211,6 +211,9 @@ fn attempt(
     // Regions come first, and descriptors before the target, so that no memory and no descriptor of ours is taken for
     // the program's: from the regions on, memory may be mapped, and from the descriptors on, files may be opened.
     let mut regions = Regions::collect(stopped.span())?;
+    if start.settings.thin {
+        regions.leave_out_what_files_hold();
+    }
     let mut descriptors = Descriptors::collect(start.settings.deleted, &mut regions)?;
     let strings = process::Strings::read()?;
     let mut groups = MapVec::new();

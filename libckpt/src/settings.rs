@@ -58,6 +58,8 @@ pub struct Settings {
     pub timeout: u64,
     /// How many bytes of deleted files an image takes at most (`CKPT_DELETED`).
     pub deleted: u64,
+    /// Whether what mapped files still hold is left out of the image (`CKPT_THIN`).
+    pub thin: bool,
 }
 
 /// `CKPT_DELETED` where it is not set: enough for what programs keep in temporary files, and too little to fill a disk.
@@ -127,6 +129,7 @@ impl Settings {
             children: Children::Refuse,
             timeout: TIMEOUT * SECOND,
             deleted: DELETED,
+            thin: false,
         }
     }
 
@@ -139,16 +142,7 @@ impl Settings {
         new.file.push(b"myckpt");
         take(environment, c"CKPT_FILE", &mut new.file, check_file)?;
         take(environment, c"CKPT_SIGNAL", &mut new.signal, check_signal)?;
-        take(
-            environment,
-            c"CKPT_QUIET",
-            &mut new.quiet,
-            |value| match value {
-                b"" | b"0" => Ok(false),
-                b"1" => Ok(true),
-                _ => Err("it is 0 or 1"),
-            },
-        )?;
+        take(environment, c"CKPT_QUIET", &mut new.quiet, yes_or_no)?;
         take(
             environment,
             c"CKPT_AFTER",
@@ -189,6 +183,7 @@ impl Settings {
             size(value)
                 .ok_or("it is a number of bytes, or of KiB, MiB, or GiB with K, M, or G behind it")
         })?;
+        take(environment, c"CKPT_THIN", &mut new.thin, yes_or_no)?;
         Ok(new)
     }
 
@@ -209,6 +204,14 @@ fn take<'e, T>(
         *setting = read(value).map_err(|why| Invalid { name, value, why })?;
     }
     Ok(())
+}
+
+fn yes_or_no(value: &[u8]) -> Result<bool, &'static str> {
+    match value {
+        b"" | b"0" => Ok(false),
+        b"1" => Ok(true),
+        _ => Err("it is 0 or 1"),
+    }
 }
 
 /// `template` with `%p` replaced by `pid` and `%%` by a percent sign.

@@ -77,7 +77,10 @@ pub fn decide(file: &ImageFile, options: Options<'static>) -> Result<MapVec<Cont
             (Backing::SharedReadOnlyUnnamedFile | Backing::SharedUnnamedFile, _) => Content::File,
             (_, Some((_, content))) => content,
             (Backing::PrivateFile | Backing::SharedReadOnlyFile, None) => {
-                of_read_only(&region, options.moves)
+                match of_read_only(&region, options.moves) {
+                    Content::Image if region.is_thin() => return Err(changing(region.name)),
+                    content => content,
+                }
             }
             (Backing::SharedFile, None) => {
                 check_in_place(&region, place, options)?;
@@ -90,28 +93,49 @@ pub fn decide(file: &ImageFile, options: Options<'static>) -> Result<MapVec<Cont
     Ok(contents)
 }
 
-/// Adds to `problems` the files that cannot be shared with again because they are not there.
+/// Adds to `problems` the files that cannot be shared with again because they are not there, and those that hold what a thin
+/// image does not.
 pub fn name_missing(image: &Image<'_>, moves: Moves<'_>, problems: &mut Composer) {
     let mut last = b"".as_slice();
-    let shared = image
+    let is_shared = |region: &Region<'_>| region.backing() == Backing::SharedFile;
+    let needed = image
         .regions()
-        .filter(|region| region.backing() == Backing::SharedFile);
-    for Region { name, .. } in shared {
+        .filter(|region| is_shared(region) || region.is_thin());
+    for region in needed {
         // The parts of one file follow each other.
-        if core::mem::replace(&mut last, name) == name {
+        if core::mem::replace(&mut last, region.name) == region.name {
             continue;
         }
-        if let Err(errno) = open_mapped(name, true, moves) {
-            problems.separate();
-            let name = Text(name);
-            let _ = write!(problems, "{name} (shared memory) cannot be opened: {errno}");
-        }
+        let use_of_it = if is_shared(&region) {
+            "shared memory"
+        } else {
+            "left out of the image by CKPT_THIN"
+        };
+        let problem = match open_mapped(region.name, is_shared(&region), moves) {
+            Err(errno) => Cause::Failed("cannot be opened", errno),
+            Ok((_, now)) if region.is_thin() && !can_be_mapped(&region.file, &now, true) => {
+                Cause::Because("has changed since")
+            }
+            Ok(_) => continue,
+        };
+        problems.separate();
+        let _ = write!(problems, "{} ({use_of_it}) {problem}", Text(region.name));
     }
+}
+
+/// What there is to say when the file at `path` is not what it was a moment ago.
+pub fn changing(path: &'static [u8]) -> Error<'static> {
+    Error::new(
+        Exit::Resource,
+        Object::Path(path),
+        Cause::Because("changes while the restorer is at work"),
+        "leave the file alone and try again",
+    )
 }
 
 fn of_read_only(region: &Region<'_>, moves: Moves<'_>) -> Content {
     match open_mapped(region.name, false, moves) {
-        Ok((_, now)) if can_be_mapped(&region.file, &now) => Content::File,
+        Ok((_, now)) if can_be_mapped(&region.file, &now, region.is_thin()) => Content::File,
         _ => Content::Image,
     }
 }

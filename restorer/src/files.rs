@@ -103,10 +103,11 @@ pub fn judge(saved: &FileIdentity, now: &FileIdentity, access: Access, place: Pl
     }
 }
 
-/// Whether a mapping of the file holds what it held at the checkpoint.
+/// Whether a mapping of the file holds what it held at the checkpoint. Where the image does not hold it (`is_thin`), a copy of the
+/// file, on another machine, too, is as good: there is nothing else.
 #[must_use]
-pub fn can_be_mapped(saved: &FileIdentity, now: &FileIdentity) -> bool {
-    !saved.is_unknown() && saved == now
+pub fn can_be_mapped(saved: &FileIdentity, now: &FileIdentity, is_thin: bool) -> bool {
+    !saved.is_unknown() && (saved == now || is_thin && saved.same_content(now))
 }
 
 #[cfg(test)]
@@ -197,12 +198,18 @@ mod tests {
     }
 
     #[test]
-    fn only_the_very_same_file_is_mapped() {
-        assert!(can_be_mapped(&SAVED, &SAVED));
-        assert!(!can_be_mapped(&SAVED, &with(|now| now.changed = 6)));
-        assert!(!can_be_mapped(
-            &FileIdentity::default(),
-            &FileIdentity::default()
-        ));
+    fn only_the_very_same_file_is_mapped_or_a_copy_where_nothing_else_is_there() {
+        let copy = with(|now| now.changed = 6);
+        for is_thin in [false, true] {
+            assert!(can_be_mapped(&SAVED, &SAVED, is_thin));
+            assert_eq!(can_be_mapped(&SAVED, &copy, is_thin), is_thin);
+            assert!(!can_be_mapped(
+                &SAVED,
+                &with(|now| now.modified = 6),
+                is_thin
+            ));
+            let unknown = FileIdentity::default();
+            assert!(!can_be_mapped(&unknown, &unknown, is_thin));
+        }
     }
 }

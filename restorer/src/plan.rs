@@ -27,6 +27,8 @@ pub struct MappedFile<'a> {
     pub identity: FileIdentity,
     /// How the program uses it.
     pub backing: Backing,
+    /// Whether the image does not hold what the file holds.
+    pub is_thin: bool,
 }
 
 /// One step.
@@ -353,6 +355,7 @@ impl Plan<'_> {
             offset: region.offset,
             identity: region.file,
             backing: region.backing(),
+            is_thin: region.is_thin(),
         });
         execute(Step::Map {
             span,

@@ -179,6 +179,7 @@ mod tests {
                 offset: 0x2000,
                 identity: FileIdentity::default(),
                 backing: Backing::PrivateFile,
+                is_thin: false,
             }),
         };
         assert_eq!(

@@ -12,7 +12,7 @@ use restart::moves::Moves;
 use restart::plan::{MappedFile, Step};
 use restart::report::{Cause, Error, Exit, Object};
 
-use crate::contents::open_mapped;
+use crate::contents::{changing, open_mapped};
 use crate::filler::Filler;
 use crate::image_file::ImageFile;
 use crate::open_files::{Found, UnnamedFiles, open_again};
@@ -236,15 +236,14 @@ impl<'f> Executor<'f> {
         {
             return Ok(fd.number());
         }
-        let error = |cause| {
+        let not_opened = |errno| {
             Error::new(
                 Exit::Resource,
                 Object::Path(file.path),
-                cause,
+                Cause::Failed("cannot be opened", errno),
                 "leave the file alone and try again",
             )
         };
-        let not_opened = |errno| error(Cause::Failed("cannot be opened", errno));
         let fd = if file.backing.is_unnamed_file() {
             // What cannot be written through the mapping was opened for reading, or sealed, which it will be.
             let access = if file.backing == Backing::SharedUnnamedFile {
@@ -260,10 +259,8 @@ impl<'f> Executor<'f> {
         } else {
             let in_place = file.backing == Backing::SharedFile;
             let (fd, now) = open_mapped(file.path, in_place, self.moves).map_err(not_opened)?;
-            if !in_place && !can_be_mapped(&file.identity, &now) {
-                return Err(error(Cause::Because(
-                    "changes while the restorer is at work",
-                )));
+            if !in_place && !can_be_mapped(&file.identity, &now, file.is_thin) {
+                return Err(changing(file.path));
             }
             fd
         };

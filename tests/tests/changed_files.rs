@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 
 use ckpt_tests::{Launch, Place, Program, is_root, not_run};
 
@@ -131,6 +131,65 @@ fn a_program_is_restored_without_its_executable() {
     place.release();
     let (code, said) = restore(&place, &[]);
     assert_eq!(code, SURVIVED, "{said}{}", place.text("err"));
+}
+
+/// A place with a program of its own that was checkpointed and killed with `CKPT_THIN`.
+fn killed_thin() -> Place {
+    let place = Place::new("thin");
+    let program = place.file("program");
+    fs::copy(Program::compile("malloc.c").path(), &program).expect("a place is writable");
+    let mut process = Launch::under_libckpt(&program)
+        .env("CKPT_THIN", "1")
+        .start(&place);
+    process.wait_until_ready();
+    process.checkpoint();
+    process.kill();
+    place.release();
+    place
+}
+
+#[test]
+fn a_thin_image_takes_its_files_and_is_smaller() {
+    let place = killed_thin();
+    let blocks = |place: &Place| fs::metadata(place.file("myckpt")).map(|file| file.blocks());
+    let (thin, whole) = (blocks(&place), blocks(&killed("malloc.c")));
+    let (thin, whole) = (thin.expect("it exists"), whole.expect("it exists"));
+    // libc alone has more than a megabyte of code.
+    assert!(thin + (1 << 20) / 512 < whole, "{thin} and {whole} blocks");
+    for options in [[].as_slice(), &["--lazy"]] {
+        let (code, said) = restore(&place, options);
+        assert_eq!(code, SURVIVED, "{said}{}", place.text("err"));
+    }
+}
+
+#[test]
+fn a_thin_image_is_refused_without_one_of_its_files() {
+    let place = killed_thin();
+    let (program, elsewhere) = (place.file("program"), place.file("elsewhere"));
+    fs::rename(&program, &elsewhere).expect("it exists");
+    let (code, said) = restore(&place, &[]);
+    assert_eq!((code, said.lines().count()), (RESOURCE, 1), "{said}");
+    for part in [
+        "/program (left out of the image by CKPT_THIN)",
+        "--file OLD=NEW",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+    let [option, value] = moved(&place, "program", "elsewhere");
+    assert_eq!(restore(&place, &[&option, &value]).0, SURVIVED);
+
+    // A copy with the same times is as good, as on another machine; one without them may be anything.
+    fs::copy(&elsewhere, &program).expect("a place is writable");
+    let (code, said) = restore(&place, &[]);
+    assert_eq!((code, said.lines().count()), (RESOURCE, 1), "{said}");
+    assert!(said.contains("CKPT_THIN) has changed since"), "{said}");
+    let modified = fs::metadata(&elsewhere).and_then(|file| file.modified());
+    File::options()
+        .write(true)
+        .open(&program)
+        .and_then(|file| file.set_modified(modified.expect("it has a time")))
+        .expect("it is ours");
+    assert_eq!(restore(&place, &[]).0, SURVIVED);
 }
 
 #[test]

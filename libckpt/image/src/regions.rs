@@ -79,6 +79,13 @@ impl Backing {
         .find(|&known| known as u32 == number)
     }
 
+    /// Whether what is as in its file need not be in the image: the file has a name, and the program does not change it through
+    /// the mapping.
+    #[must_use]
+    pub fn can_be_thin(self) -> bool {
+        matches!(self, Self::PrivateFile | Self::SharedReadOnlyFile)
+    }
+
     /// Whether a file that has no name is behind it, which the image has.
     #[must_use]
     pub fn is_unnamed_file(self) -> bool {
@@ -134,6 +141,9 @@ pub mod vm_flags {
     pub const HUGETLB_SIZE: u32 = 63 << HUGETLB_SHIFT;
     /// See [`HUGETLB_SIZE`].
     pub const HUGETLB_SHIFT: u32 = 26;
+
+    /// Not one of the kernel's: the image does not hold the pages that are as in the file (`CKPT_THIN`).
+    pub const THIN: u32 = 1 << 25;
 
     /// The flags that a restart puts back, with their names in `VmFlags`.
     pub const NAMES: [(&[u8; 2], u32); 15] = [
@@ -212,6 +222,12 @@ impl Region<'_> {
         )
     }
 
+    /// Whether the image does not hold what is as in the region's file.
+    #[must_use]
+    pub fn is_thin(&self) -> bool {
+        self.flags & vm_flags::THIN != 0
+    }
+
     /// Whether `address` lies in the region.
     #[must_use]
     pub fn contains(&self, address: u64) -> bool {
@@ -249,7 +265,8 @@ impl Region<'_> {
             return Err(Malformed::Field("the offset of a region"));
         }
         if self.protection & !(PROT_READ | PROT_WRITE | PROT_EXEC) != 0
-            || self.flags & !(vm_flags::ALL | vm_flags::HUGETLB_SIZE) != 0
+            || self.flags & !(vm_flags::ALL | vm_flags::HUGETLB_SIZE | vm_flags::THIN) != 0
+            || self.is_thin() && !self.backing().can_be_thin()
             || (self.flags & vm_flags::HUGETLB == 0) != (self.flags & vm_flags::HUGETLB_SIZE == 0)
         {
             return Err(Malformed::Field("the flags of a region"));

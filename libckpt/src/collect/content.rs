@@ -106,6 +106,13 @@ impl<'r> PageTables<'r> {
         let region = &mapped.region;
         let whole = Span::new(region.start, region.end);
         let mut list = RunList::new(&mut pages.runs);
+        let add_from_file = |list: &mut RunList<'_>, span| {
+            if region.is_thin() {
+                Ok(())
+            } else {
+                list.add(span, true)
+            }
+        };
         let guards = &mut pages.guards;
         let found = match region.backing() {
             Backing::Anonymous if whole == signal::stack() => Ok(()),
@@ -120,19 +127,19 @@ impl<'r> PageTables<'r> {
                 let (mut from, end) = (whole.start, end_of_file(region));
                 let own = self.for_each_own(whole, mapped.swapped, |own| {
                     let (Own::Content(span) | Own::Guard(span)) = own;
-                    list.add(Span::new(from, span.start.min(end)), true)?;
+                    add_from_file(&mut list, Span::new(from, span.start.min(end)))?;
                     from = span.end;
                     match own {
                         Own::Content(span) => list.add(span, false),
                         Own::Guard(span) => add_guard(guards, span),
                     }
                 });
-                own.and_then(|()| list.add(Span::new(from, end), true))
+                own.and_then(|()| add_from_file(&mut list, Span::new(from, end)))
             }
             // What is behind a guard page is the file's, or whoever's shares the memory.
-            Backing::SharedReadOnlyFile => self
-                .find_guards(whole, guards)
-                .and_then(|()| list.add(Span::new(whole.start, end_of_file(region)), true)),
+            Backing::SharedReadOnlyFile => self.find_guards(whole, guards).and_then(|()| {
+                add_from_file(&mut list, Span::new(whole.start, end_of_file(region)))
+            }),
             Backing::SharedFile
             | Backing::SharedReadOnlyUnnamedFile
             | Backing::SharedUnnamedFile => self.find_guards(whole, guards),

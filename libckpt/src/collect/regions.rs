@@ -208,6 +208,15 @@ impl Regions {
         }
     }
 
+    /// Has what mapped files still hold left out of the image, where the files have names.
+    pub fn leave_out_what_files_hold(&mut self) {
+        self.for_each_mut(|region| {
+            if region.backing().can_be_thin() {
+                region.flags |= vm_flags::THIN;
+            }
+        });
+    }
+
     /// The parts of them that are mapped from the image since a lazy restart, in ascending order. All of their pages have
     /// content, wherever it is at the moment.
     pub fn of_image(&self) -> &[Span] {
