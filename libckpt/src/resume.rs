@@ -181,6 +181,29 @@ impl Registered {
         Some(self.tid_address).filter(|&address| address != 0)
     }
 
+    /// The word of a robust lock that thread `tid` was taking or giving back and that holds its id, while the lock's other
+    /// fields do not say so.
+    pub fn pending_lock(&self, tid: i32) -> Option<u64> {
+        // struct robust_list_head (include/uapi/linux/futex.h): the list, the offset from an entry to its lock's word, and the
+        // entry at hand, whose lowest bit is not part of the address.
+        let mut head = [0; 24];
+        let [address, _] = self.robust_list;
+        if calls::copy_memory(address, &mut head) != Ok(head.len()) {
+            return None;
+        }
+        let [_, offset, entry] = [0, 8, 16].map(|at| {
+            let mut field = [0; 8];
+            field.copy_from_slice(&head[at..at + 8]);
+            u64::from_le_bytes(field)
+        });
+        let word = (entry & !1).wrapping_add(offset);
+        let mut value = [0; 4];
+        let is_there = entry != 0
+            && word.is_multiple_of(4)
+            && calls::copy_memory(word, &mut value) == Ok(value.len());
+        (is_there && u32::from_le_bytes(value) & owners::TID_MASK == tid as u32).then_some(word)
+    }
+
     /// Registers it for the caller.
     fn restore(&self) {
         // SAFETY: each address was registered by libc before the checkpoint, and its memory is back.

@@ -11,7 +11,7 @@ use ckpt_image::elf::{
     FileHeader, PF_R, PT_LOAD, PT_NOTE, ProgramHeader, SectionHeader, head_size,
 };
 use ckpt_image::reader::segment_flags;
-use ckpt_image::regions::{PROT_WRITE, Region};
+use ckpt_image::regions::{Backing, PROT_WRITE, Region};
 use ckpt_image::segments::{Piece, Span, choose_gap, cut};
 use ckpt_image::wire::{Encoder, NoSpace};
 use ckpt_image::{PAGE, context::Context, page_up};
@@ -114,13 +114,11 @@ pub fn image(
         layout.data_end,
         &mut output,
     )?;
-    // Where the program has made libc's memory read-only, a restart leaves it alone.
-    let mut can_be_written = state
+    let mut ours = state
         .id_words
         .iter()
-        .filter(|word| is_writable(regions.list(), word.address));
-    can_be_written
-        .try_for_each(|&word| found.owners.push(word))
+        .filter(|word| is_ours_to_change(regions.list(), word.address));
+    ours.try_for_each(|&word| found.owners.push(word))
         .doing(format_args!("memory for the threads"))?;
     found.sort_owners(&layout.pages.guards);
     notes.add_found(state, &layout.pages.guards, &found)?;
@@ -128,11 +126,14 @@ pub fn image(
     Ok(output.written)
 }
 
-/// Whether `address` can be written in one of `regions`, which ascend.
-fn is_writable(regions: &[Mapped<'_>], address: u64) -> bool {
+/// Whether a restart may change what is at `address` in one of `regions`, which ascend: not where the program has made it
+/// read-only, nor in a file that others see.
+fn is_ours_to_change(regions: &[Mapped<'_>], address: u64) -> bool {
     let index = regions.partition_point(|mapped| mapped.region.end <= address);
     regions.get(index).is_some_and(|Mapped { region, .. }| {
-        region.contains(address) && region.protection & PROT_WRITE != 0
+        region.contains(address)
+            && region.protection & PROT_WRITE != 0
+            && region.backing() != Backing::SharedFile
     })
 }
 

@@ -6,6 +6,7 @@ mod forge;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use ckpt_image::header::FORMAT;
 use ckpt_image::note::Kind;
 use ckpt_tests::{Launch, Place, Program};
 
@@ -42,9 +43,10 @@ fn assert_refused(place: &Place, forged: &[u8], code: i32, words: &[&str]) {
 fn another_version_of_the_format() {
     let (place, image) = image("forged_version", "plain.c");
     let forged = forge(&image, Kind::Header, |header| {
-        header[4..8].copy_from_slice(&2u32.to_le_bytes())
+        header[4..8].copy_from_slice(&(FORMAT + 1).to_le_bytes())
     });
-    assert_refused(&place, &forged, 121, &["format 2"]);
+    let named = format!("format {}", FORMAT + 1);
+    assert_refused(&place, &forged, 121, &[&named]);
 }
 
 #[test]

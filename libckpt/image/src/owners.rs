@@ -41,9 +41,16 @@ const ROBUST: u32 = 16;
 const PRIORITY_INHERITING: u32 = 32;
 const PRIORITY_PROTECTING: u32 = 64;
 const PROCESS_SHARED: u32 = 128;
-/// Those, and the two about lock elision.
-const KNOWN_KIND: u32 =
-    TYPE | ROBUST | PRIORITY_INHERITING | PRIORITY_PROTECTING | PROCESS_SHARED | 256 | 512;
+const ELISION: u32 = 256;
+const NO_ELISION: u32 = 512;
+/// All of them.
+const KNOWN_KIND: u32 = TYPE
+    | ROBUST
+    | PRIORITY_INHERITING
+    | PRIORITY_PROTECTING
+    | PROCESS_SHARED
+    | ELISION
+    | NO_ELISION;
 
 /// The bits of the lock word of a priority-protecting mutex that hold its ceiling, which is never 0
 /// (`PTHREAD_MUTEX_PRIO_CEILING_MASK`).
@@ -197,7 +204,17 @@ fn is_mutex(field: impl Fn(isize) -> Option<u32>, tid: u32, threads: usize) -> O
         return None;
     }
     if kind & (ROBUST | PRIORITY_INHERITING) != 0 {
-        return (lock & TID_MASK == tid).then_some(true);
+        // No elision, no ceiling, and a count of 1 that only recursion raises (`__pthread_mutex_lock_full`). Whatever is less
+        // strict takes the bins of malloc for mutexes: pairs of pointers to themselves, whose lower halves can be thread ids.
+        let is_counted = count == 1 || recursive && count > 1;
+        let has_links = field(16) != Some(0) || field(20) != Some(0);
+        let fits = if kind & ROBUST == 0 {
+            are_zero(field, &ZEROS_OF_MUTEX)
+        } else {
+            kind & PROCESS_SHARED != 0 && are_zero(field, &ZEROS_OF_MUTEX[..1]) && has_links
+        };
+        let is_held = lock & TID_MASK == tid && is_counted;
+        return (is_held && fits && kind & (ELISION | PRIORITY_PROTECTING) == 0).then_some(true);
     }
     let (state, ceiling) = (lock & !CEILING, lock & CEILING);
     let is_protecting = kind & PRIORITY_PROTECTING != 0;
@@ -241,7 +258,7 @@ mod tests {
 
     const TID: u32 = 4711;
 
-    fn offsets(fields: [u32; 5]) -> Vec<usize> {
+    fn offsets<const N: usize>(fields: [u32; N]) -> Vec<usize> {
         let mut memory = [0u8; 64];
         for (at, field) in fields.iter().enumerate() {
             memory[24 + 4 * at..28 + 4 * at].copy_from_slice(&field.to_le_bytes());
@@ -255,10 +272,13 @@ mod tests {
     fn held_mutexes_are_found() {
         assert_eq!(offsets([1, 3, TID, 1, RECURSIVE]), [32]);
         assert_eq!(offsets([2, 0, TID, 1, ERROR_CHECKING]), [32]);
+        let robust = ERROR_CHECKING | ROBUST | PROCESS_SHARED;
+        let link = 0x7f00_0000;
         assert_eq!(
-            offsets([TID | 1 << 31, 1, TID, 1, ERROR_CHECKING | ROBUST]),
+            offsets([TID | 1 << 31, 1, TID, 1, robust, 0, link, 1, link, 1]),
             [24, 32]
         );
+        assert_eq!(offsets([TID, 1, TID, 1, robust]), [0; 0], "in no list");
         assert_eq!(offsets([TID, 1, TID, 1, PRIORITY_INHERITING]), [24, 32]);
         let protecting = RECURSIVE | PRIORITY_PROTECTING;
         assert_eq!(offsets([1 << 19 | 1, 1, TID, 1, protecting]), [32]);
@@ -283,6 +303,22 @@ mod tests {
         assert_eq!(object([1, u32::from(b'B'), 0, 0]), [0; 0], "a string");
         assert_eq!(object([1, 2, 0, 0]), [0; 0], "an array of one number");
         assert_eq!(object([20, 2, 0, 0]), [0; 0], "an array of twenty numbers");
+    }
+
+    /// Each bin is a pair of pointers to itself. Where an arena begins at a multiple of 4 GiB, their lower halves are as small as
+    /// the ids of threads in a container.
+    #[test]
+    fn the_bins_of_malloc_are_no_mutexes() {
+        let bins: Vec<u32> = (0x70..0x870)
+            .step_by(0x10)
+            .flat_map(|bin| [bin, 0x7fb9, bin, 0x7fb9])
+            .collect();
+        let memory = bins.into_iter().flat_map(u32::to_le_bytes);
+        let memory: Vec<u8> = memory.collect();
+        let tids: Vec<u32> = (1..0x1000).collect();
+        find(&memory, &tids, may_name_owner, |at| {
+            panic!("a mutex at {at}")
+        });
     }
 
     #[test]
@@ -331,7 +367,7 @@ mod tests {
         assert_eq!(offsets([1, 3, TID, 0, RECURSIVE]), [0; 0], "no user");
         assert_eq!(offsets([1, 3, TID, 1, 4]), [0; 0], "no kind of mutex");
         assert_eq!(
-            offsets([TID + 1, 1, TID, 1, ROBUST]),
+            offsets([TID + 1, 1, TID, 1, PRIORITY_INHERITING]),
             [0; 0],
             "contradicting itself"
         );

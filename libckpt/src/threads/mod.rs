@@ -136,14 +136,15 @@ impl Thread {
         unsafe { (*self.frame).mask }
     }
 
-    /// Addresses of the words in which its id stands: here, where libc keeps it, and in the slot of its alternate stack.
+    /// Addresses of the words in which its id stands: here, where libc keeps it, in the slot of its alternate stack, and in a
+    /// lock that it is just taking.
     pub fn id_words(&self) -> impl Iterator<Item = u64> {
         // SAFETY: slots stay.
         let slot = unsafe { self.slot.as_ref() }.map(Slot::id_word);
         let libcs = self.registered.tid_address();
-        [Some((&raw const self.tid) as u64), libcs, slot]
-            .into_iter()
-            .flatten()
+        let pending = self.registered.pending_lock(self.tid);
+        let ours = Some((&raw const self.tid) as u64);
+        [ours, libcs, slot, pending].into_iter().flatten()
     }
 
     /// Makes a restored thread wait like those that have parked now.
