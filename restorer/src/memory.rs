@@ -477,12 +477,7 @@ fn saved_areas<'i>(image: &'i Image<'static>) -> impl Iterator<Item = Area<'i>> 
 
 /// The saved copy of the vdso's code; empty if the program had none.
 fn read_saved_vdso(file: &ImageFile) -> Result<MapVec<u8>> {
-    let is_vdso = |name: &[u8], backing| name == b"[vdso]" && backing == Backing::Vdso;
-    let Some(region) = file
-        .image
-        .regions()
-        .find(|region| is_vdso(region.name, region.backing()))
-    else {
+    let Some(region) = file.image.regions().find(Region::is_vdso_code) else {
         return Ok(MapVec::new());
     };
     let mut bytes = MapVec::zeroed(region.len() as usize).map_err(no_memory)?;
