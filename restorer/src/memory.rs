@@ -368,7 +368,7 @@ impl Memory {
     pub fn print_plan(&self, file: &ImageFile, options: Options<'static>) -> Result<()> {
         let image = &file.image;
         let mut out = Printer::new();
-        // Nothing can be done about standard output that cannot be written.
+        // What cannot be written is remembered.
         let _ = writeln!(
             out,
             "{}: program {}, generation {}",
@@ -422,8 +422,7 @@ impl Memory {
             let Registers { rip, rsp, .. } = thread.registers;
             let _ = writeln!(out, "thread {} jump {rip:x} stack {rsp:x}", thread.tid);
         }
-        out.flush();
-        Ok(())
+        out.finish()
     }
 
     /// What stage 2 has to do in any case.
