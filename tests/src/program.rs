@@ -249,6 +249,7 @@ fn call_of(need: &str) -> Option<(libc::c_long, [usize; 5])> {
     /// `union bpf_attr`: an array of one value of 4 bytes.
     static MAP: [u32; 4] = [2, 4, 4, 1];
     const USER_MODE_ONLY: usize = 1;
+    const HUGE_PAGES: usize = 4;
     const REPORT_FID: usize = 0x200;
     const NO_PROCESSOR: usize = usize::MAX;
     let performance = PERFORMANCE.as_ptr().addr();
@@ -261,6 +262,10 @@ fn call_of(need: &str) -> Option<(libc::c_long, [usize; 5])> {
         ),
         "fanotify" => (libc::SYS_fanotify_init, [REPORT_FID, 0, 0, 0, 0]),
         "bpf" => (libc::SYS_bpf, [0, map, 16, 0, 0]),
+        "memfd_hugetlb" => (
+            libc::SYS_memfd_create,
+            [c"".as_ptr().addr(), HUGE_PAGES, 0, 0, 0],
+        ),
         "memfd_secret" => (libc::SYS_memfd_secret, [0; 5]),
         _ => return None,
     })
