@@ -3,7 +3,7 @@
 //! | directive | meaning |
 //! |---|---|
 //! | `//# cflags: ...`, `//# ldflags: ...` | more arguments for the compiler |
-//! | `//# needs: avx512f` | a flag of `/proc/cpuinfo`, `root`, `io_uring`, `guard_pages`, `mseal`, `droppable`, `numa`, `aio`, `hugetlb`, or a descriptor that `call_of` knows; otherwise the program is not run |
+//! | `//# needs: avx512f` | a flag of `/proc/cpuinfo`, `root`, `io_uring`, `guard_pages`, `mseal`, `droppable`, `numa`, `aio`, `hugetlb`, a path, or a descriptor that `call_of` knows; otherwise the program is not run |
 //! | `//# env: NAME=VALUE` | a variable of its environment |
 //! | `//# aslr: off` | addresses are not random |
 //! | `//# refused: TEXT` | the checkpoint is refused with this text, and the program goes on |
@@ -156,6 +156,9 @@ impl Program {
             }
             "hugetlb" => (!has_huge_pages())
                 .then(|| "no huge pages are set aside (vm.nr_hugepages)".to_owned()),
+            path if path.starts_with('/') => {
+                (!Path::new(path).exists()).then(|| format!("there is no {path}"))
+            }
             "aio" => (!has_aio()).then(|| "this kernel has no io_setup".to_owned()),
             "mseal" => (!has_mseal()).then(|| "this kernel does not seal memory".to_owned()),
             "numa" => (!has_policies()).then(|| "this kernel has no memory policies".to_owned()),
