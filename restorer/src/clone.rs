@@ -112,8 +112,7 @@ impl Threads {
     }
 
     fn note(&mut self, thread: &Context, new: i32) {
-        // There is room for every thread of the image, so this does not fail.
-        let _ = self.ids.push(Renamed {
+        self.ids.push_into_room(Renamed {
             old: thread.tid as u32,
             new: new as u32,
         });

@@ -4,7 +4,8 @@ use core::fmt::Write;
 
 use ckpt_image::reader::Image;
 use ckpt_image::regions::{Backing, FileIdentity, Region};
-use ckpt_sys::line::{Path, Text};
+use ckpt_sys::line::Text;
+use ckpt_sys::maps::path_of;
 use ckpt_sys::{Errno, Fd, MapVec, calls, files, proc};
 use linux_raw_sys::general as n;
 use restart::arguments::Options;
@@ -13,7 +14,7 @@ use restart::moves::Moves;
 use restart::plan::Content;
 use restart::report::{Cause, Composer, Error, Exit, Object};
 
-use crate::image_file::{ImageFile, kernel_path};
+use crate::image_file::ImageFile;
 use crate::{Result, output};
 
 /// Opens a file that is to be mapped.
@@ -23,32 +24,11 @@ pub fn open_mapped(
     moves: Moves<'_>,
 ) -> core::result::Result<(Fd, FileIdentity), Errno> {
     let access = if in_place { n::O_RDWR } else { n::O_RDONLY };
-    let path = unescaped(name)?;
+    let path = path_of(name)?;
     let path = moves.of(path.as_bytes()).unwrap_or(Ok(path))?;
     let fd = calls::open(path.as_c_str(), access | n::O_NONBLOCK | n::O_NOCTTY)?;
     let identity = files::identity(&calls::fstat(fd.number())?);
     Ok((fd, identity))
-}
-
-/// The path that a line of maps names: it has `\012` for a newline.
-fn unescaped(name: &[u8]) -> core::result::Result<Path, Errno> {
-    const NEWLINE: &[u8] = b"\\012";
-    let mut path = kernel_path(b"")?;
-    let mut rest = name;
-    while let Some(at) = rest
-        .windows(NEWLINE.len())
-        .position(|window| window == NEWLINE)
-    {
-        path.push(&rest[..at]);
-        path.push(b"\n");
-        rest = &rest[at + NEWLINE.len()..];
-    }
-    path.push(rest);
-    if path.is_cut() {
-        Err(Errno::ENAMETOOLONG)
-    } else {
-        Ok(path)
-    }
 }
 
 /// Decides for every region.
@@ -150,8 +130,12 @@ fn check_in_place(region: &Region<'static>, place: Place, options: Options<'stat
             remedy,
         ))
     };
-    let now = match open_mapped(region.name, true, options.moves) {
-        Ok((_, now)) => now,
+    let opened = path_of(region.name).and_then(|path| {
+        let (_, now) = open_mapped(region.name, true, options.moves)?;
+        Ok((path, now))
+    });
+    let (path, now) = match opened {
+        Ok(opened) => opened,
         Err(errno) => {
             return refuse(
                 Cause::Failed(
@@ -162,7 +146,7 @@ fn check_in_place(region: &Region<'static>, place: Place, options: Options<'stat
             );
         }
     };
-    let place = place.unless_moved(options.moves, region.name);
+    let place = place.unless_moved(options.moves, path.as_bytes());
     match judge(&region.file, &now, Access::InPlace, place) {
         Verdict::Refuse(why) if !options.allow_changed => refuse(
             Cause::Because(why),

@@ -105,14 +105,12 @@ impl Filler {
 
     /// Remembers memory that is to be made huge pages before what follows is filled.
     pub fn enlarge(&mut self, span: Span) {
-        // There is room for every extent of the image, so this does not fail.
-        let _ = self.jobs.push(Job::Enlarge(span));
+        self.jobs.push_into_room(Job::Enlarge(span));
     }
 
     /// Remembers memory that is to be filled.
     pub fn fill(&mut self, to: Span, offset: u64, checksum: u32) {
-        // As above.
-        let _ = self.jobs.push(Job::Fill {
+        self.jobs.push_into_room(Job::Fill {
             to,
             offset,
             checksum,

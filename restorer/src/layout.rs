@@ -171,15 +171,15 @@ impl Layout {
         // First as though the hole began at 0: what counts is congruence modulo `TABLE`, and the hole begins at a multiple.
         let mut cursor = Cursor(0);
         let pad_length = pad_length(self.room);
-        let pad = cursor.take(pad_length, None);
-        let vdso = cursor.take(situation.vdso.len(), None);
+        let pad = cursor.take(pad_length, None)?;
+        let vdso = cursor.take(situation.vdso.len(), None)?;
         for (region, place) in regions.clone().zip(self.places.iter_mut()) {
             if *place == STAGED {
-                *place = STAGED + cursor.take(region.len(), Some(region.start));
+                *place = STAGED + cursor.take(region.len(), Some(region.start))?;
             }
         }
         for object in self.objects.iter_mut().filter(|object| object.whole) {
-            object.at = cursor.take(object.length, None);
+            object.at = cursor.take(object.length, None)?;
         }
 
         let length = cursor.0;
@@ -265,12 +265,16 @@ const STAGED: u64 = 1 << 63;
 struct Cursor(u64);
 
 impl Cursor {
-    /// Takes `length` bytes, at the next address that is congruent to `like` if there is one.
-    fn take(&mut self, length: u64, like: Option<u64>) -> u64 {
+    /// Takes `length` bytes, at the next address that is congruent to `like` if there is one. Memory that is shown many times
+    /// may take more than all there is.
+    fn take(&mut self, length: u64, like: Option<u64>) -> Result<u64, NoLayout> {
         let skipped = like.map_or(0, |like| like.wrapping_sub(self.0) % TABLE);
         let at = self.0 + skipped;
-        self.0 = at + page_up(length);
-        at
+        self.0 = at
+            .checked_add(page_up(length))
+            .filter(|&end| end <= TASK_SIZE)
+            .ok_or(NoLayout::NoHole)?;
+        Ok(at)
     }
 }
 
@@ -400,6 +404,14 @@ mod tests {
     fn without_room_there_is_no_layout() {
         let all = region(0x1_0000, TASK_SIZE, Backing::Anonymous, 0);
         assert_eq!(arranged(&[all], &situation()).err(), Some(NoLayout::NoHole));
+    }
+
+    #[test]
+    fn no_more_is_dealt_out_than_there_are_addresses() {
+        let mut cursor = Cursor(0);
+        assert_eq!(cursor.take(TASK_SIZE, None), Ok(0));
+        assert_eq!(cursor.take(1, None), Err(NoLayout::NoHole));
+        assert_eq!(Cursor(0).take(1 << 63, None), Err(NoLayout::NoHole));
     }
 
     #[test]

@@ -368,7 +368,7 @@ impl Memory {
     pub fn print_plan(&self, file: &ImageFile, options: Options<'static>) -> Result<()> {
         let image = &file.image;
         let mut out = Printer::new();
-        // Nothing can be done about standard output that cannot be written.
+        // What cannot be written is remembered.
         let _ = writeln!(
             out,
             "{}: program {}, generation {}",
@@ -422,8 +422,7 @@ impl Memory {
             let Registers { rip, rsp, .. } = thread.registers;
             let _ = writeln!(out, "thread {} jump {rip:x} stack {rsp:x}", thread.tid);
         }
-        out.flush();
-        Ok(())
+        out.finish()
     }
 
     /// What stage 2 has to do in any case.
@@ -477,12 +476,7 @@ fn saved_areas<'i>(image: &'i Image<'static>) -> impl Iterator<Item = Area<'i>> 
 
 /// The saved copy of the vdso's code; empty if the program had none.
 fn read_saved_vdso(file: &ImageFile) -> Result<MapVec<u8>> {
-    let is_vdso = |name: &[u8], backing| name == b"[vdso]" && backing == Backing::Vdso;
-    let Some(region) = file
-        .image
-        .regions()
-        .find(|region| is_vdso(region.name, region.backing()))
-    else {
+    let Some(region) = file.image.regions().find(Region::is_vdso_code) else {
         return Ok(MapVec::new());
     };
     let mut bytes = MapVec::zeroed(region.len() as usize).map_err(no_memory)?;

@@ -25,6 +25,12 @@ impl<'a> Move<'a> {
         })
     }
 
+    /// Whether `path` is the old path or leads through it.
+    #[must_use]
+    pub fn is_of(&self, path: &[u8]) -> bool {
+        self.rest(path).is_some()
+    }
+
     /// What stands behind the old path in `path`, which is that or leads through it.
     fn rest<'p>(&self, path: &'p [u8]) -> Option<&'p [u8]> {
         path.strip_prefix(self.old)
@@ -66,9 +72,8 @@ impl<'a> Moves<'a> {
         })
     }
 
-    /// An old path that none of `paths` is or leads through: a mistake, most likely.
-    pub fn unused<'p>(&self, paths: impl Iterator<Item = &'p [u8]> + Clone) -> Option<&'a [u8]> {
-        let is_used = |moved: &Move<'_>| paths.clone().any(|path| moved.rest(path).is_some());
+    /// The old path of one that is not used: a mistake, most likely.
+    pub fn unused(&self, is_used: impl Fn(&Move<'_>) -> bool) -> Option<&'a [u8]> {
         let mut all = self.0.iter();
         all.find(|moved| !is_used(moved)).map(|moved| moved.old)
     }
@@ -113,9 +118,10 @@ mod tests {
     fn paths_that_nothing_has_are_found() {
         let list = list(["/a=/b", "/c=/d"]);
         let moves = Moves::new(&list);
-        let paths = ["/a/file", "/cc"].map(str::as_bytes);
-        assert_eq!(moves.unused(paths.into_iter()), Some(&b"/c"[..]));
-        let paths = ["/a/file", "/c"].map(str::as_bytes);
-        assert_eq!(moves.unused(paths.into_iter()), None);
+        let unused = |paths: [&str; 2]| {
+            moves.unused(|moved| paths.iter().any(|path| moved.is_of(path.as_bytes())))
+        };
+        assert_eq!(unused(["/a/file", "/cc"]), Some(&b"/c"[..]));
+        assert_eq!(unused(["/a/file", "/c"]), None);
     }
 }

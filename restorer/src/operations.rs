@@ -74,7 +74,8 @@ pub struct Slot {
     pub signals_end: u64,
     /// Its id at the checkpoint.
     pub tid: i32,
-    /// What the kernel answered when a signal could not be sent: a negative error number.
+    /// What the kernel answered when capabilities could not be dropped or a signal could not be sent: a negative error number;
+    /// otherwise 0.
     pub error: i32,
 }
 

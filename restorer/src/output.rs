@@ -6,6 +6,7 @@ use core::sync::atomic::{AtomicI32, Ordering};
 use ckpt_sys::kernel::signal_bit;
 use ckpt_sys::{Errno, Line, calls};
 use linux_raw_sys::general as n;
+use restart::report::{Cause, Error, Exit, Object};
 
 use crate::Result;
 
@@ -27,7 +28,8 @@ pub fn complain(text: fmt::Arguments<'_>) {
     let mut line = Line::<8192>::format(format_args!("restorer: {text}"));
     line.truncate(8190);
     line.push(b"\n");
-    write_all(error_fd(), line.as_bytes());
+    // Nothing can be said of what cannot be said.
+    let _ = write_all(error_fd(), line.as_bytes());
 }
 
 /// Writes one line that does not mean the end.
@@ -35,37 +37,55 @@ pub fn warn(text: fmt::Arguments<'_>) {
     complain(format_args!("warning: {text}"));
 }
 
-fn write_all(fd: i32, mut bytes: &[u8]) -> bool {
+fn write_all(fd: i32, mut bytes: &[u8]) -> core::result::Result<(), Errno> {
     while !bytes.is_empty() {
         match calls::write(fd, bytes) {
             Ok(count) => bytes = &bytes[count..],
             Err(Errno::EINTR) => {}
-            Err(_) => {
+            Err(errno) => {
                 // The signals that a broken pipe or a size limit brings are blocked: take them out of the way of the
                 // program, which would get them otherwise.
                 let ours = signal_bit(n::SIGPIPE as i32) | signal_bit(n::SIGXFSZ as i32);
                 let _ = calls::take_pending(ours);
-                return false;
+                return Err(errno);
             }
         }
     }
-    true
+    Ok(())
 }
 
 /// Collects text for standard output.
 pub struct Printer {
     line: Line<4096>,
+    /// What came of the text so far; behind what could not be written comes nothing more.
+    written: core::result::Result<(), Errno>,
 }
 
 impl Printer {
     /// An empty one.
     pub fn new() -> Self {
-        Self { line: Line::new() }
+        Self {
+            line: Line::new(),
+            written: Ok(()),
+        }
     }
 
-    /// Writes what was collected.
-    pub fn flush(&mut self) {
-        write_all(1, self.line.as_bytes());
+    /// Writes what was collected. Says whether all of the text could be written.
+    pub fn finish(mut self) -> Result<()> {
+        self.flush();
+        self.written.map_err(|errno| {
+            Error::new(
+                Exit::Host,
+                Object::Thing("standard output"),
+                Cause::Failed("cannot be written", errno),
+                "send it elsewhere",
+            )
+        })
+    }
+
+    fn flush(&mut self) {
+        let line = &self.line;
+        self.written = self.written.and_then(|()| write_all(1, line.as_bytes()));
         self.line.truncate(0);
     }
 }
@@ -76,18 +96,18 @@ impl fmt::Write for Printer {
             self.flush();
         }
         if text.len() > 4000 {
-            write_all(1, text.as_bytes());
+            self.written = self.written.and_then(|()| write_all(1, text.as_bytes()));
         } else {
             self.line.push(text.as_bytes());
         }
-        Ok(())
+        self.written.map_err(|_| fmt::Error)
     }
 }
 
 /// Writes text to standard output.
 pub fn print(text: fmt::Arguments<'_>) -> Result<()> {
     let mut printer = Printer::new();
+    // The printer remembers what went wrong.
     let _ = fmt::write(&mut printer, text);
-    printer.flush();
-    Ok(())
+    printer.finish()
 }

@@ -32,12 +32,10 @@ impl Owners {
     ///
     /// # Safety
     /// The word is mapped there, readable, and filled.
-    pub unsafe fn note(&mut self, at: u64) -> Result<()> {
+    pub unsafe fn note(&mut self, at: u64) {
         // SAFETY: the caller answers for the word.
         let word = unsafe { (at as *const u32).read() };
-        // There is room for every word of the image, so this does not fail.
-        let _ = self.words.push((at, word));
-        Ok(())
+        self.words.push_into_room((at, word));
     }
 
     /// Gives all words their new ids. `threads` ascend by their old ids.

@@ -390,7 +390,7 @@ impl Plan<'_> {
                 at: part.moved(word.address),
             })
         })?;
-        if region.name == b"[vdso]" {
+        if region.is_vdso_code() {
             for redirection in self.redirections {
                 execute(Step::Write {
                     at: part.place + redirection.offset,

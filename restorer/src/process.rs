@@ -3,7 +3,6 @@
 use ckpt_image::memory_settings::FutureLocks;
 use ckpt_image::process::{HAS_TERMINAL, LEADS_GROUP, LEADS_SESSION};
 use ckpt_image::reader::Image;
-use ckpt_image::signals::Pending;
 use ckpt_sys::{Errno, Line, calls, files, memory_map, proc};
 use linux_raw_sys::general as n;
 use linux_raw_sys::prctl as p;
@@ -140,15 +139,13 @@ fn set_dispositions(image: &Image<'static>) -> Result<()> {
 /// dispositions: setting one to be ignored would throw the signal away.
 fn queue_pending(image: &Image<'static>) -> Result<()> {
     let pid = calls::pid();
-    for Pending { tid, info } in image.pending() {
-        if ![0, image.context.tid].contains(&tid) {
+    for pending in image.pending() {
+        if ![0, image.context.tid].contains(&pending.tid) {
             continue;
         }
-        let info = with_new_sender(info, image.header.pid, pid);
-        let [a, b, c, d, ..] = info;
-        let signal = i32::from_le_bytes([a, b, c, d]);
-        let receiver = if tid == 0 { 0 } else { calls::tid() };
-        calls::queue_signal(receiver, signal, &info)
+        let info = with_new_sender(pending.info, image.header.pid, pid);
+        let receiver = if pending.tid == 0 { 0 } else { calls::tid() };
+        calls::queue_signal(receiver, pending.signal(), &info)
             .map_err(failed("cannot send its pending signals again"))?;
     }
     Ok(())

@@ -149,7 +149,10 @@ impl<'f> Executor<'f> {
                     (at as *mut [u8; restart::vdso::CODE_SIZE]).write_unaligned(code);
                     Ok(())
                 }
-                Step::NoteOwner { at } => self.owners.note(at),
+                Step::NoteOwner { at } => {
+                    self.owners.note(at);
+                    Ok(())
+                }
                 Step::Protect { span, protection } => {
                     let (start, length) = parts(span);
                     calls::protect(start, length, protection)

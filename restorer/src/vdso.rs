@@ -90,15 +90,15 @@ impl Tables {
                 .map(|value| value as usize)
         };
         let (symbols, names) = (value(DT_SYMTAB)?, value(DT_STRTAB)?);
-        // A hash table in the old style says how many symbols there are; where there is only the GNU one, every linker
-        // puts the names right behind the symbols.
+        // Every linker puts the names right behind the symbols. A hash table in the old style says how many symbols there are.
+        let room = vdso.get(symbols..names)?.len() / SYMBOL_SIZE;
         let count = match value(DT_HASH) {
             Some(hash) => u32_at(vdso, hash.checked_add(4)?)? as usize,
-            None => names.checked_sub(symbols)? / SYMBOL_SIZE,
+            None => room,
         };
         Some(Self {
             symbols,
-            count: count.min(vdso.len() / SYMBOL_SIZE),
+            count: count.min(room),
             names,
         })
     }

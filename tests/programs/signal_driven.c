@@ -1,4 +1,5 @@
-/* Signal-driven input: the signal, and who gets it: the process, a thread, the process group. */
+/* Signal-driven input: the signal, and who gets it: the process, a thread, the process group; another process not any more. */
+#include "../../libckpt/ckpt.h"
 #include "survive.h"
 #include <signal.h>
 #include <sys/socket.h>
@@ -52,7 +53,11 @@ int main(void) {
     set_owner(thread, F_OWNER_TID, syscall(SYS_gettid));
     int group = dup(open("/dev/null", O_RDONLY));
     CHECK(fcntl(group, F_SETOWN, -getpgid(0)) == 0);
+    int another = open("/dev/null", O_RDONLY);
+    pid_t parent = getppid();
+    CHECK(fcntl(another, F_SETOWN, parent) == 0 && fcntl(another, F_GETOWN) == parent && ckpt_generation);
     ready_and_wait();
+    CHECK(fcntl(another, F_GETOWN) == (ckpt_generation() == 0 ? parent : 0));
     CHECK(is_owner(process, F_OWNER_PID, getpid()));
     CHECK(is_owner(thread, F_OWNER_TID, syscall(SYS_gettid)));
     check_signal(process);

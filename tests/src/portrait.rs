@@ -55,7 +55,7 @@ impl Portrait {
             .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
             .collect();
         let mut files = BTreeMap::new();
-        for name in ["cmdline", "environ", "auxv", "comm"] {
+        for name in ["cmdline", "environ", "auxv", "comm", "limits"] {
             files.insert(name, fs::read(path(name)).ok()?);
         }
         Some(Self {

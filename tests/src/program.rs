@@ -3,7 +3,7 @@
 //! | directive | meaning |
 //! |---|---|
 //! | `//# cflags: ...`, `//# ldflags: ...` | more arguments for the compiler |
-//! | `//# needs: avx512f` | a flag of `/proc/cpuinfo`, `root`, `io_uring`, `guard_pages`, `mseal`, `droppable`, `numa`, `aio`, `hugetlb`, or a descriptor that `call_of` knows; otherwise the program is not run |
+//! | `//# needs: avx512f` | a flag of `/proc/cpuinfo`, `root`, `io_uring`, `guard_pages`, `mseal`, `droppable`, `numa`, `aio`, `hugetlb`, a path, or a descriptor that `call_of` knows; otherwise the program is not run |
 //! | `//# env: NAME=VALUE` | a variable of its environment |
 //! | `//# aslr: off` | addresses are not random |
 //! | `//# refused: TEXT` | the checkpoint is refused with this text, and the program goes on |
@@ -156,6 +156,9 @@ impl Program {
             }
             "hugetlb" => (!has_huge_pages())
                 .then(|| "no huge pages are set aside (vm.nr_hugepages)".to_owned()),
+            path if path.starts_with('/') => {
+                (!Path::new(path).exists()).then(|| format!("there is no {path}"))
+            }
             "aio" => (!has_aio()).then(|| "this kernel has no io_setup".to_owned()),
             "mseal" => (!has_mseal()).then(|| "this kernel does not seal memory".to_owned()),
             "numa" => (!has_policies()).then(|| "this kernel has no memory policies".to_owned()),
@@ -249,6 +252,7 @@ fn call_of(need: &str) -> Option<(libc::c_long, [usize; 5])> {
     /// `union bpf_attr`: an array of one value of 4 bytes.
     static MAP: [u32; 4] = [2, 4, 4, 1];
     const USER_MODE_ONLY: usize = 1;
+    const HUGE_PAGES: usize = 4;
     const REPORT_FID: usize = 0x200;
     const NO_PROCESSOR: usize = usize::MAX;
     let performance = PERFORMANCE.as_ptr().addr();
@@ -261,6 +265,10 @@ fn call_of(need: &str) -> Option<(libc::c_long, [usize; 5])> {
         ),
         "fanotify" => (libc::SYS_fanotify_init, [REPORT_FID, 0, 0, 0, 0]),
         "bpf" => (libc::SYS_bpf, [0, map, 16, 0, 0]),
+        "memfd_hugetlb" => (
+            libc::SYS_memfd_create,
+            [c"".as_ptr().addr(), HUGE_PAGES, 0, 0, 0],
+        ),
         "memfd_secret" => (libc::SYS_memfd_secret, [0; 5]),
         _ => return None,
     })

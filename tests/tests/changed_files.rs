@@ -241,6 +241,30 @@ fn a_mapped_file_that_has_moved_is_found_where_the_user_says() {
     assert!(written != &vec![0; 4096][..]);
 }
 
+/// The kernel shows the names of mapped files in another way than those of open ones.
+#[test]
+fn a_mapped_file_of_an_odd_name_that_has_moved_is_found_where_the_user_says() {
+    let name = "line\nbreak\\slash";
+    let place = killed("shared_file_odd_name.c");
+    fs::copy(place.file(name), place.file("elsewhere")).expect("it exists");
+    fs::remove_file(place.file(name)).expect("it exists");
+    let modified = || {
+        let file = File::open(place.file("elsewhere")).expect("it exists");
+        file.metadata()
+            .and_then(|metadata| metadata.modified())
+            .expect("every file has one")
+    };
+    let copied = modified();
+    let [option, value] = moved(&place, name, "elsewhere");
+    // What was copied has changed, but is not another file.
+    let (code, said) = restore(&place, &[&option, &value]);
+    assert_eq!(code, RESOURCE, "{said}");
+    assert!(said.contains("has changed"), "{said}");
+    let restored = restore(&place, &[&option, &value, "--allow-changed"]);
+    assert_eq!(restored.0, SURVIVED, "{}{}", restored.1, place.text("err"));
+    assert!(modified() > copied);
+}
+
 #[test]
 fn a_file_that_is_said_to_have_moved_and_was_not_used_is_a_mistake() {
     let place = killed("file_read.c");

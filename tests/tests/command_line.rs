@@ -1,8 +1,9 @@
 //! The restorer's command line, and what its caller gets to know.
 
+use std::fs;
 use std::os::unix::process::ExitStatusExt;
 
-use ckpt_tests::{Launch, Place, Portrait, Program, restorer, until};
+use ckpt_tests::{Launch, Output, Place, Portrait, Program, restorer, until};
 
 /// Runs the restorer: exit code, standard output, standard error.
 fn run(place: &Place, args: &[&str]) -> (Option<i32>, String, String) {
@@ -47,6 +48,29 @@ fn help_and_version() {
     let (code, out, err) = run(&place, &["--version"]);
     assert_eq!((code, err.as_str()), (Some(0), ""));
     assert!(out.contains(env!("CARGO_PKG_VERSION")), "{out}");
+}
+
+#[test]
+fn standard_output_that_cannot_be_written_is_named() {
+    let (place, _) = image("full_output");
+    for options in [
+        &["--help"][..],
+        &["--verify", "myckpt"],
+        &["--plan", "myckpt"],
+    ] {
+        let _ = fs::remove_file(place.file("restorer.err"));
+        let status = Launch::restorer(options)
+            .stdout(Output::File("/dev/full"))
+            .start(&place)
+            .wait();
+        let said = place.text("restorer.err");
+        assert_eq!(status.code(), Some(122), "{options:?}: {said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+        assert!(
+            said.contains("standard output") && said.contains("ENOSPC"),
+            "{said}"
+        );
+    }
 }
 
 #[test]

@@ -173,6 +173,63 @@ fn a_pending_signal_of_an_unknown_thread() {
 }
 
 #[test]
+fn a_pending_signal_that_cannot_be() {
+    let (place, image) = image("forged_signal", "plain.c");
+    let with = |signal: i32| {
+        forge(&image, Kind::Signals, |note| {
+            let pending = 4 + 2048;
+            note[pending] += 1;
+            note.extend(0i32.to_le_bytes());
+            note.extend(signal.to_le_bytes());
+            note.extend([0; 124]);
+        })
+    };
+    for signal in [i32::MIN, 0, libc::SIGKILL, libc::SIGSTOP, 65] {
+        assert_refused(&place, &with(signal), 121, &["number of a pending signal"]);
+    }
+    let missing = forge(&image, Kind::Signals, |note| note[4 + 2048] += 1);
+    assert_refused(&place, &missing, 121, &["number of pending signals"]);
+}
+
+#[test]
+fn a_process_that_cannot_be() {
+    let (place, image) = image("forged_process", "plain.c");
+    let refused = |at: usize, bytes: &[u8], words: &str| {
+        let forged = forge(&image, Kind::Process, |note| {
+            note[4 + at..4 + at + bytes.len()].copy_from_slice(bytes);
+        });
+        assert_refused(&place, &forged, 121, &["damaged", words]);
+    };
+    let (brk, arguments) = (5 * 8, 7 * 8);
+    refused(brk, &[0xff; 8], "parts of the memory");
+    refused(arguments, &[0; 8], "parts of the memory");
+    // Behind the 11 addresses and the auxiliary vector, whose length is a multiple of 16.
+    let mut auxv = 0;
+    forge(&image, Kind::Process, |note| auxv = number(note, 4 + 88, 4));
+    let parent_death_signal = 88 + 4 + auxv + 16 + 4 + 4 + 8;
+    refused(parent_death_signal, &[65], "parent's end");
+    let directory = parent_death_signal + 5 * 4 + 4;
+    refused(directory, &[0], "path of the process");
+}
+
+#[test]
+fn a_vdso_where_there_is_none() {
+    let (place, image) = image("forged_vdso", "plain.c");
+    // The first region gets the vdso's name and backing.
+    let forged = forge(&image, Kind::Regions, |note| {
+        const FIXED: usize = 76;
+        let name = note.windows(6).position(|window| window == b"[vdso]");
+        let vdso = name.expect("every program has one") - FIXED - 4;
+        let first = 4;
+        let length = number(note, first + FIXED, 4);
+        let name = note[vdso + FIXED..vdso + FIXED + 10].to_vec();
+        note.splice(first + FIXED..first + FIXED + 4 + length, name);
+        note[first + 20] = 5;
+    });
+    assert_refused(&place, &forged, 121, &["a second vdso"]);
+}
+
+#[test]
 fn a_lock_in_memory_that_cannot_be_written() {
     let (place, image) = image("forged_owner", "plain.c");
     let mut code = None;

@@ -68,14 +68,12 @@ fn a_pipe_that_is_not_there() {
 #[test]
 fn a_descriptor_that_epoll_cannot_watch() {
     let target = FIRST + 8;
-    let edit = |note: &mut Vec<u8>| note[target..target + 4].copy_from_slice(&99u32.to_le_bytes());
-    assert_refused(
-        "epoll.c",
-        Kind::EpollEntries,
-        edit,
-        CANNOT_BE_MADE,
-        "cannot watch",
-    );
+    let nowhere = |note: &mut Vec<u8>| note[target] = 99;
+    let words = "the target of an epoll entry";
+    assert_refused("epoll.c", Kind::EpollEntries, nowhere, DAMAGED, words);
+    let itself = |note: &mut Vec<u8>| note[target] = note[FIRST];
+    let words = "cannot watch";
+    assert_refused("epoll.c", Kind::EpollEntries, itself, CANNOT_BE_MADE, words);
 }
 
 #[test]
@@ -83,6 +81,18 @@ fn a_number_that_no_descriptor_has() {
     let number = FIRST + 4;
     let edit = |note: &mut Vec<u8>| note[number..number + 4].fill(0xff);
     assert_refused("epoll.c", Kind::EpollEntries, edit, DAMAGED, "epoll entry");
+}
+
+#[test]
+fn what_is_no_epoll_instance_no_timer_or_no_descriptor_with_watches() {
+    // Standard input in the place of the first record's descriptor.
+    let edit = |note: &mut Vec<u8>| note[FIRST..FIRST + 4].fill(0);
+    let words = "the instance of an epoll entry";
+    assert_refused("epoll.c", Kind::EpollEntries, edit, DAMAGED, words);
+    let words = "the descriptor of a timer";
+    assert_refused("timerfd.c", Kind::TimerDescriptors, edit, DAMAGED, words);
+    let words = "the descriptor of watches";
+    assert_refused("inotify.c", Kind::Watchers, edit, DAMAGED, words);
 }
 
 #[test]
@@ -201,6 +211,9 @@ fn locks_that_are_not_there() {
     let edit = |note: &mut Vec<u8>| note[FIRST] = 9;
     let words = "what is locked in memory";
     assert_refused("memory_locked.c", Kind::FutureLocks, edit, DAMAGED, words);
+    let twice = |note: &mut Vec<u8>| note.extend_from_within(FIRST..);
+    let words = "the length of a note";
+    assert_refused("memory_locked.c", Kind::FutureLocks, twice, DAMAGED, words);
 }
 
 #[test]
@@ -225,12 +238,12 @@ fn an_owner_of_a_descriptor_that_cannot_be() {
         words,
     );
     let nowhere = |note: &mut Vec<u8>| note[FIRST] = 99;
-    let words = "EBADF";
+    let words = "the descriptor of an owner";
     assert_refused(
         "signal_driven.c",
         Kind::SignalOwners,
         nowhere,
-        CANNOT_BE_MADE,
+        DAMAGED,
         words,
     );
 }

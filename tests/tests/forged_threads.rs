@@ -11,13 +11,17 @@ use ckpt_image::note::Kind;
 use ckpt_image::wire::Encoder;
 use ckpt_tests::{Launch, Output, Place, Program, is_root, not_run, tool};
 
-use forge::forge;
+use forge::{forge, number};
 
 /// As in `begin.c`.
 const SIBLINGS: usize = 1000;
 const STACK: u64 = 4096;
 const BLOCK: u64 = 128;
 const SIGNAL: i32 = 40;
+
+/// Where the note of signals has the number of those that are pending, and the size of a record of one.
+const COUNT: usize = 4 + 2048;
+const PENDING: usize = 4 + 128;
 
 /// The program's exit status: all is well; and all threads have their old ids.
 const SURVIVED: i32 = 42;
@@ -89,6 +93,7 @@ fn image(place: &Place, launch: Launch, ids: Ids) {
         }
     });
     image = forge(&image, Kind::Signals, |note| {
+        let of_the_program = note.len();
         // The kinds of signals alternate between the threads, as they do in a queue that is read.
         for (round, (signal, code)) in [(SIGNAL, -1), (SIGNAL, -1), (SIGNAL + 1, -6)]
             .into_iter()
@@ -104,6 +109,9 @@ fn image(place: &Place, launch: Launch, ids: Ids) {
                 note.extend(info);
             }
         }
+        let added = u32::try_from((note.len() - of_the_program) / PENDING).unwrap();
+        assert_eq!(number(note, COUNT, 4), 0, "no signal was pending");
+        note[COUNT..COUNT + 4].copy_from_slice(&added.to_le_bytes());
     });
     image = forge(&image, Kind::Owners, |note| {
         note.truncate(4);

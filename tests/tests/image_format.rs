@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ckpt_image::header::FORMAT;
 use ckpt_tests::terminal::Terminal;
 use ckpt_tests::{Place, Program, not_run, tool};
 
@@ -202,7 +203,7 @@ fn walk(file: &[u8], tables: &BTreeMap<u32, Table>, pid: u32, place: &Place) -> 
         }
         match kind {
             0x434B_0000 => {
-                assert_eq!(number(values["format"]), 1);
+                assert_eq!(number(values["format"]), u64::from(FORMAT));
                 assert_eq!(number(values["pid"]), u64::from(pid));
             }
             0x434B_0002 => {

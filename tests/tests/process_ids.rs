@@ -131,6 +131,18 @@ fn the_ids_come_back_in_generation_after_generation() {
 }
 
 #[test]
+fn the_program_is_its_own_executable() {
+    for way in ways("the_program_is_its_own_executable") {
+        let (place, _) = way.image("own_executable", "executable.c");
+        let mut process = restored(way, &place);
+        place.release();
+        let status = process.wait();
+        let said = place.text("restorer.err") + &place.text("err");
+        assert_eq!(status.code(), Some(42), "{way:?}: {said}");
+    }
+}
+
+#[test]
 fn an_image_from_a_namespace_is_restored_without_one() {
     if !has_namespaces() {
         return not_run(

@@ -1,6 +1,7 @@
 //! System V shared memory that is not there any more, or not as it was, when a program is restored.
 
 use std::fs;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ckpt_tests::{Place, Process, Program, Restart};
 
@@ -9,6 +10,12 @@ use ckpt_tests::{Place, Process, Program, Restart};
 struct Segment {
     id: i32,
     key: i32,
+}
+
+/// Until this is dropped, no other test here makes a segment: the kernel is told the id of the next one before it is made.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The segment that `process` has made.
@@ -48,6 +55,7 @@ fn assert_survives(program: &Program, place: &Place) {
 
 #[test]
 fn a_segment_that_is_gone_is_made_again() {
+    let _others_wait = alone();
     let (place, program) = (
         Place::new("segment_gone"),
         Program::compile("sysv_memory_key.c"),
@@ -58,6 +66,7 @@ fn a_segment_that_is_gone_is_made_again() {
 
 #[test]
 fn a_segment_that_nobody_has_gets_its_content_back() {
+    let _others_wait = alone();
     let (place, program) = (
         Place::new("segment_changed"),
         Program::compile("sysv_memory_key.c"),
@@ -75,6 +84,7 @@ fn a_segment_that_nobody_has_gets_its_content_back() {
 
 #[test]
 fn a_key_that_is_another_segments_now_is_named() {
+    let _others_wait = alone();
     let (place, program) = (
         Place::new("segment_key"),
         Program::compile("sysv_memory_key.c"),
@@ -95,6 +105,7 @@ fn a_key_that_is_another_segments_now_is_named() {
 
 #[test]
 fn a_segment_that_was_made_goes_again_if_the_restart_fails() {
+    let _others_wait = alone();
     let (place, program) = (
         Place::new("segment_failed"),
         Program::compile("sysv_memory_key.c"),

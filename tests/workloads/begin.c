@@ -1,6 +1,7 @@
 /* Begins in two other functions than it was left in: tests/forged_threads.rs gives its image more threads. What they find
  * is what the restorer alone is responsible for: libckpt has no part in it. */
 #include "../programs/survive.h"
+#include <linux/futex.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sys/syscall.h>
@@ -88,6 +89,10 @@ __attribute__((used)) static void sibling(const struct registers *r) {
 
 __attribute__((used)) static void begun(const struct registers *r) {
     check_state(r, 0);
+    /* The third word of the handover is where the gate is, at which the others wait. */
+    volatile uint32_t *gate = (volatile uint32_t *)((const uint64_t *)r->rax)[2];
+    *gate = 1;
+    call(SYS_futex, (long)gate, FUTEX_WAKE_PRIVATE, SIBLINGS, 0);
     while (arrived < SIBLINGS) call(SYS_sched_yield, 0, 0, 0, 0);
     tids[0] = call(SYS_gettid, 0, 0, 0, 0);
     int old = 0;

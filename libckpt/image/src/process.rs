@@ -1,6 +1,9 @@
 //! What the kernel keeps of a process as a whole.
 
 use crate::record;
+use crate::signals::SIGNALS;
+use crate::wire::Malformed;
+use crate::{PAGE, TASK_SIZE};
 
 /// Number of resource limits (`RLIM_NLIMITS`, include/uapi/asm-generic/resource.h).
 pub const LIMITS: usize = 16;
@@ -33,6 +36,29 @@ record! {
         pub env_end: u64,
     }
 }
+
+impl MemoryMap {
+    /// The kernel takes addresses of user space only, in this order (`validate_prctl_map_addr` in kernel/sys.c).
+    fn is_possible(&self) -> bool {
+        let spans = [
+            (self.start_data, self.end_data),
+            (self.start_brk, self.brk),
+            (self.arg_start, self.arg_end),
+            (self.env_start, self.env_end),
+        ];
+        let in_user_space = |address| (PAGE..TASK_SIZE).contains(&address);
+        [self.start_code, self.end_code, self.start_stack]
+            .into_iter()
+            .chain(spans.into_iter().flat_map(|(start, end)| [start, end]))
+            .all(in_user_space)
+            && self.start_code < self.end_code
+            && spans.iter().all(|(start, end)| start <= end)
+    }
+}
+
+/// Size of an entry of the auxiliary vector, in bytes, and how many of them there are at most: twice as many as any kernel has.
+const AUXV_ENTRY: usize = 16;
+const AUXV_ENTRIES: usize = 64;
 
 /// [`Process::leads`]: a process group, a session, a session that has a terminal.
 pub const LEADS_GROUP: u32 = 1;
@@ -77,5 +103,29 @@ record! {
         pub interval_timers: [[u64; 2]; 3],
         /// The path of the program (`/proc/PID/exe`), for messages and debuggers.
         pub program: &'a [u8],
+    }
+}
+
+impl Process<'_> {
+    /// Checks what can be wrong with the attributes by themselves.
+    ///
+    /// # Errors
+    /// [`Malformed`] names the field.
+    pub fn check(&self) -> Result<(), Malformed> {
+        if !self.memory.is_possible() {
+            return Err(Malformed::Field("the parts of the memory"));
+        }
+        if !self.auxv.len().is_multiple_of(AUXV_ENTRY)
+            || self.auxv.len() > AUXV_ENTRY * AUXV_ENTRIES
+        {
+            return Err(Malformed::Field("the auxiliary vector"));
+        }
+        if self.parent_death_signal > SIGNALS as u32 {
+            return Err(Malformed::Field("the signal for the parent's end"));
+        }
+        if self.directory.contains(&0) || self.program.contains(&0) {
+            return Err(Malformed::Field("a path of the process"));
+        }
+        Ok(())
     }
 }

@@ -6,7 +6,7 @@ use crate::clocks::Clocks;
 use crate::context::{Context, Contexts};
 use crate::cpu::Cpu;
 use crate::credentials::Credentials;
-use crate::descriptors::{Descriptor, Lock};
+use crate::descriptors::{Descriptor, Kind as DescriptorKind, Lock};
 use crate::elf::{
     self, FILE_HEADER_SIZE, NotAnImage, PF_R, PF_W, PF_X, PROGRAM_HEADER_SIZE, PT_LOAD, PT_NOTE,
     ProgramHeader, head_size,
@@ -28,7 +28,7 @@ use crate::objects::pseudo_terminals::PseudoTerminal;
 use crate::objects::signal_descriptors::SignalDescriptor;
 use crate::objects::signal_owners::SignalOwner;
 use crate::objects::sockets::{InFlight, Message, Socket};
-use crate::objects::system_v::Segment;
+use crate::objects::system_v::{self, Segment};
 use crate::objects::terminal::Terminal;
 use crate::objects::timer_descriptors::TimerDescriptor;
 use crate::objects::watchers::Watcher;
@@ -226,6 +226,9 @@ impl<'a> Found<'a> {
         let mut contents = [None; Kind::ALL.len()];
         let mut rest = Decoder::new(notes);
         while !rest.is_empty() {
+            if contents[Kind::Checksums.index()].is_some() {
+                return Err(Malformed::Field("a note behind the last one").into());
+            }
             if let Meaning::Ours(kind, content) = Note::take(&mut rest)?.meaning()?
                 && contents[kind.index()].replace(content).is_some()
             {
@@ -248,6 +251,14 @@ impl<'a> Found<'a> {
 
     fn check_objects<T: Object<'a>>(&self) -> Result<(), Malformed> {
         List::checked(self.objects::<T>().content, |object: T| object.check()).map(drop)
+    }
+
+    /// Checks an object of which there is at most one.
+    fn check_object<T: Object<'a>>(&self) -> Result<(), BadImage> {
+        if self.contents[T::NOTE.index()].is_some() {
+            self.whole::<T>(T::NOTE)?.check()?;
+        }
+        Ok(())
     }
 
     fn whole<T: Wire<'a>>(&self, kind: Kind) -> Result<T, BadImage> {
@@ -343,7 +354,7 @@ impl<'a> Image<'a> {
             })?,
             pending: List::checked(signals, |pending: Pending| {
                 if pending.tid == 0 || threads.has(pending.tid) {
-                    Ok(())
+                    pending.check()
                 } else {
                     Err(Malformed::Field("the thread of a pending signal"))
                 }
@@ -365,13 +376,17 @@ impl<'a> Image<'a> {
         found.check_objects::<SignalOwner>()?;
         found.check_objects::<Guard>()?;
         found.check_objects::<MemoryPolicy>()?;
-        found.check_objects::<FutureLocks>()?;
+        found.check_object::<FutureLocks>()?;
         found.check_objects::<Segment>()?;
         found.check_objects::<MessageQueue<'_>>()?;
         found.check_objects::<PosixTimer>()?;
-        found.check_objects::<Terminal>()?;
+        found.check_object::<Terminal>()?;
         found.check_objects::<PseudoTerminal<'_>>()?;
         found.check_objects::<FileExtent>()?;
+        image.process.check()?;
+        if image.pending().count() != image.actions.pending as usize {
+            return Err(Malformed::Field("the number of pending signals").into());
+        }
         image.check_file_extents(file_size)?;
         image.check_unnamed_files()?;
         image.check_memory(file_size)?;
@@ -383,6 +398,7 @@ impl<'a> Image<'a> {
         let spans = policies.map(|policy| (policy.start, policy.end));
         image.check_stretches(spans, "the address of a memory policy")?;
         image.check_descriptors()?;
+        image.check_users_of_descriptors()?;
         image.check_sockets()?;
         image.check_posix_timers()?;
         Ok(image)
@@ -462,38 +478,32 @@ impl<'a> Image<'a> {
         Ok(())
     }
 
-    /// What a region without a file's name shows is in the image.
+    /// What a region without a file's name shows is in the image. What shows a part of System V shared memory shows nothing
+    /// behind its end.
     fn check_unnamed_files(&self) -> Result<(), Malformed> {
-        let mut last = None;
+        let mut sizes = UnnamedSizes::of(self);
         for region in self
             .regions()
             .filter(|region| region.backing().is_unnamed_file())
         {
-            let identity = (region.file.device, region.file.inode);
-            // The parts of one file follow each other.
-            if last.replace(identity) == Some(identity) {
-                continue;
-            }
-            let deleted = self
-                .objects::<DeletedFile>()
-                .filter(|file| !file.is_directory());
-            let in_memory = self.objects::<MemoryFile<'_>>();
-            let segments = self.objects::<Segment>();
-            let mut files = deleted
-                .map(|file| (file.device, file.inode))
-                .chain(in_memory.map(|file| (file.device, file.inode)))
-                .chain(segments.map(|segment| (segment.device, segment.inode)));
-            if !files.any(|file| file == identity) {
+            let fits = sizes.get(&region).is_some_and(|size| {
+                region.file.device != system_v::DEVICE || region.offset + region.len() <= size
+            });
+            if !fits {
                 return Err(Malformed::Field("the file of a region"));
             }
         }
         Ok(())
     }
 
-    /// Regions ascend without overlap, the segments cover exactly them, and every extent lies within one segment.
+    /// Regions ascend without overlap, one of them at most is the vdso's code, the segments cover exactly them, and every extent
+    /// lies within one segment, none of them in memory whose content is that of a file without a name.
     fn check_memory(&self, file_size: u64) -> Result<(), Malformed> {
         let mut segments = self.segments.loads();
         let mut last_end = 0;
+        if self.regions().filter(Region::is_vdso_code).nth(1).is_some() {
+            return Err(Malformed::Field("a second vdso"));
+        }
         for region in self.regions() {
             if region.start < last_end {
                 return Err(Malformed::Field("the order of the regions"));
@@ -534,15 +544,21 @@ impl<'a> Image<'a> {
             .loads()
             .filter(|segment| segment.file_size != 0);
         let mut segment = segments.next();
+        let mut regions = self.regions().peekable();
         let mut last_end = 0;
         for extent in self.extents() {
+            let ends_before = |region: &Region<'_>| region.end <= extent.address;
+            while regions.next_if(ends_before).is_some() {}
+            let is_elsewhere = regions
+                .peek()
+                .is_some_and(|region| region.backing().is_unnamed_file());
             while segment.is_some_and(|segment| segment.end() <= extent.address) {
                 segment = segments.next();
             }
             let inside = segment.is_some_and(|segment| {
                 segment.address <= extent.address && extent.end() <= segment.end()
             });
-            if !inside || extent.address < last_end {
+            if !inside || is_elsewhere || extent.address < last_end {
                 return Err(Malformed::Field("the place of an extent"));
             }
             last_end = extent.end();
@@ -577,11 +593,12 @@ impl<'a> Image<'a> {
         needs.check(self.regions())
     }
 
-    /// Every word lies in memory that can be written and is filled from the image: in an extent, or in a file without a name;
-    /// words ascend.
+    /// Every word lies in memory that can be written and is filled from the image: in an extent, or in a file without a name,
+    /// before its end; words ascend.
     fn check_owners(&self) -> Result<(), Malformed> {
         let mut extents = self.extents().peekable();
         let mut regions = self.regions().peekable();
+        let mut sizes = UnnamedSizes::of(self);
         let mut last = None;
         for OwnerWord { address } in self.owners() {
             while extents.next_if(|extent| extent.end() <= address).is_some() {}
@@ -592,7 +609,12 @@ impl<'a> Image<'a> {
             let region = regions
                 .peek()
                 .filter(|region| region.contains(address) && region.protection & PROT_WRITE != 0);
-            let filled = region.is_some_and(|region| inside || region.backing().is_unnamed_file());
+            let filled = region.is_some_and(|region| {
+                let offset = region.offset + (address - region.start);
+                inside
+                    || region.backing().is_unnamed_file()
+                        && sizes.get(region).is_some_and(|size| offset < size)
+            });
             let ascends = last.is_none_or(|last| last < address);
             if !filled || !address.is_multiple_of(4) || !ascends {
                 return Err(Malformed::Field("the address of a mutex"));
@@ -671,6 +693,67 @@ impl<'a> Image<'a> {
         }
     }
 
+    /// What is done to a descriptor by its number is done to one that is there, and can be.
+    fn check_users_of_descriptors(&self) -> Result<(), Malformed> {
+        let entries = self.objects::<EpollEntry>();
+        let instances = entries.clone().map(|entry| entry.instance);
+        self.check_numbers(
+            instances,
+            Some(DescriptorKind::Epoll),
+            "the instance of an epoll entry",
+        )?;
+        let targets = entries.map(|entry| entry.target);
+        self.check_numbers(targets, None, "the target of an epoll entry")?;
+        let timers = self.objects::<TimerDescriptor>();
+        let timers = timers.map(|timer| timer.description);
+        self.check_numbers(
+            timers,
+            Some(DescriptorKind::Timer),
+            "the descriptor of a timer",
+        )?;
+        let watchers = self.objects::<Watcher<'_>>();
+        let watchers = watchers.map(|watcher| watcher.description);
+        self.check_numbers(
+            watchers,
+            Some(DescriptorKind::Watcher),
+            "the descriptor of watches",
+        )?;
+        let owners = self.objects::<SignalOwner>().map(|owner| owner.description);
+        self.check_numbers(owners, None, "the descriptor of an owner")
+    }
+
+    /// All of `numbers` are descriptors, of that kind if one is given. They are taken together, so that not every one of them
+    /// costs a walk over all descriptors.
+    fn check_numbers(
+        &self,
+        mut numbers: impl Iterator<Item = u32>,
+        kind: Option<DescriptorKind>,
+        what: &'static str,
+    ) -> Result<(), Malformed> {
+        let mut together = [0; 1024];
+        loop {
+            let mut count = 0;
+            for (place, number) in together.iter_mut().zip(numbers.by_ref()) {
+                *place = number;
+                count += 1;
+            }
+            if count == 0 {
+                return Ok(());
+            }
+            together[..count].sort_unstable();
+            let mut descriptors = self.descriptors().peekable();
+            for &number in &together[..count] {
+                while descriptors.next_if(|one| one.number < number).is_some() {}
+                let is_there = descriptors.peek().is_some_and(|one| {
+                    one.number == number && kind.is_none_or(|kind| one.kind() == kind)
+                });
+                if !is_there {
+                    return Err(Malformed::Field(what));
+                }
+            }
+        }
+    }
+
     /// Sockets ascend.
     fn check_sockets(&self) -> Result<(), Malformed> {
         let descriptions = self.objects::<Socket<'_>>();
@@ -699,6 +782,37 @@ impl<'a> Image<'a> {
         } else {
             Ok(())
         }
+    }
+}
+
+/// The sizes of the files without a name that regions show. The parts of one file follow each other, so that one is remembered.
+struct UnnamedSizes<'i, 'a> {
+    image: &'i Image<'a>,
+    last: Option<((u64, u64), u64)>,
+}
+
+impl<'i, 'a> UnnamedSizes<'i, 'a> {
+    fn of(image: &'i Image<'a>) -> Self {
+        Self { image, last: None }
+    }
+
+    /// What of its file `region`, whose file has no name, can show, in bytes: whole pages; `None` if the image does not have it.
+    fn get(&mut self, region: &Region<'_>) -> Option<u64> {
+        let wanted = (region.file.device, region.file.inode);
+        if let Some((_, size)) = self.last.filter(|(identity, _)| *identity == wanted) {
+            return Some(size);
+        }
+        let deleted = self.image.objects::<DeletedFile>();
+        let deleted = deleted.filter(|file| !file.is_directory());
+        let in_memory = self.image.objects::<MemoryFile<'_>>();
+        let segments = self.image.objects::<Segment>();
+        self.last = deleted
+            .map(|file| ((file.device, file.inode), file.size))
+            .chain(in_memory.map(|file| ((file.device, file.inode), file.size)))
+            .chain(segments.map(|segment| ((segment.device, segment.inode), segment.size)))
+            .find(|(identity, _)| *identity == wanted)
+            .map(|(identity, size)| (identity, page_up(size)));
+        self.last.map(|(_, size)| size)
     }
 }
 

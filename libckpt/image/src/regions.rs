@@ -190,6 +190,9 @@ record! {
     }
 }
 
+/// The vdso's code is never longer than this, in bytes: it has a few pages.
+const MAX_VDSO: u64 = 1 << 20;
+
 impl Region<'_> {
     /// Length in bytes.
     #[must_use]
@@ -226,6 +229,12 @@ impl Region<'_> {
     #[must_use]
     pub fn is_thin(&self) -> bool {
         self.flags & vm_flags::THIN != 0
+    }
+
+    /// Whether this is the vdso's code.
+    #[must_use]
+    pub fn is_vdso_code(&self) -> bool {
+        self.backing() == Backing::Vdso && self.name == b"[vdso]"
     }
 
     /// Whether `address` lies in the region.
@@ -271,8 +280,18 @@ impl Region<'_> {
         {
             return Err(Malformed::Field("the flags of a region"));
         }
-        if Backing::from_number(self.backing_number).is_none() {
+        let Some(backing) = Backing::from_number(self.backing_number) else {
             return Err(Malformed::Field("the backing of a region"));
+        };
+        // It was mapped as a whole once, and is again.
+        if backing == Backing::SharedAnonymous && self.offset + self.len() > TASK_SIZE {
+            return Err(Malformed::Field("the offset of a region"));
+        }
+        if self.is_vdso_code() && self.len() > MAX_VDSO {
+            return Err(Malformed::Field("the size of the vdso"));
+        }
+        if self.name.contains(&0) {
+            return Err(Malformed::Field("the name of a region"));
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Signal dispositions and pending signals.
 
 use crate::record;
+use crate::wire::Malformed;
 
 /// Number of signals (`_NSIG`, arch/x86/include/asm/signal.h); signal `n` has index `n - 1`.
 pub const SIGNALS: usize = 64;
@@ -41,5 +42,30 @@ record! {
         pub tid: i32,
         /// Its `siginfo_t`.
         pub info: [u8; SIGINFO_SIZE],
+    }
+}
+
+/// `SIGKILL` and `SIGSTOP`, which are never pending for a program that goes on (signal(7)).
+const NEVER_BLOCKED: [i32; 2] = [9, 19];
+
+impl Pending {
+    /// Its number, with which a `siginfo_t` begins.
+    #[must_use]
+    pub fn signal(&self) -> i32 {
+        let [a, b, c, d, ..] = self.info;
+        i32::from_le_bytes([a, b, c, d])
+    }
+
+    /// Checks what can be wrong with the signal by itself.
+    ///
+    /// # Errors
+    /// [`Malformed`] names the field.
+    pub fn check(&self) -> Result<(), Malformed> {
+        let signal = self.signal();
+        if (1..=SIGNALS as i32).contains(&signal) && !NEVER_BLOCKED.contains(&signal) {
+            Ok(())
+        } else {
+            Err(Malformed::Field("the number of a pending signal"))
+        }
     }
 }

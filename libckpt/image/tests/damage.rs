@@ -10,16 +10,21 @@ use ckpt_image::elf::{FileHeader, PF_R, PF_W, PF_X, PT_LOAD, PT_NOTE, ProgramHea
 use ckpt_image::extents::Extent;
 use ckpt_image::guards::Guard;
 use ckpt_image::header::{Checksums, FORMAT, Header};
-use ckpt_image::memory_settings::{MemoryPolicy, NODE_WORDS};
+use ckpt_image::memory_settings::{FutureLocks, MemoryPolicy, NODE_WORDS};
 use ckpt_image::note::{Kind, append_own};
+use ckpt_image::objects::Object;
 use ckpt_image::objects::deleted_files::{DeletedFile, FileExtent};
+use ckpt_image::objects::epoll_entries::EpollEntry;
+use ckpt_image::objects::signal_owners::SignalOwner;
+use ckpt_image::objects::system_v::{self, Segment};
+use ckpt_image::objects::timer_descriptors::TimerDescriptor;
 use ckpt_image::owners::OwnerWord;
 use ckpt_image::process::{LIMITS, MemoryMap, Process};
-use ckpt_image::reader::{BadImage, Image, segment_count};
+use ckpt_image::reader::{BadImage, Image, segment_count, segment_flags};
 use ckpt_image::regions::{Backing, FileIdentity, Region};
 use ckpt_image::signals::{Action, Actions, Pending, SIGINFO_SIZE, SIGNALS};
 use ckpt_image::wire::Encoder;
-use ckpt_image::{PAGE, page_up};
+use ckpt_image::{PAGE, TASK_SIZE, page_up};
 
 const CODE: u64 = 0x10000;
 const STACK: u64 = 0x20000;
@@ -34,12 +39,23 @@ struct Parts {
     descriptors: Vec<Descriptor<'static>>,
     contexts: Vec<Context>,
     pending: Vec<Pending>,
+    pending_count: u32,
+    memory: MemoryMap,
+    auxv: &'static [u8],
+    parent_death_signal: u32,
+    directory: &'static [u8],
     owners: Vec<OwnerWord>,
     clocks: Clocks,
     deleted: Vec<DeletedFile>,
     guards: Vec<Guard>,
     policies: Vec<MemoryPolicy>,
     file_extents: Vec<FileExtent>,
+    epoll_entries: Vec<EpollEntry>,
+    timers: Vec<TimerDescriptor>,
+    signal_owners: Vec<SignalOwner>,
+    shared_segments: Vec<Segment>,
+    future_locks: Vec<FutureLocks>,
+    behind_the_last: bool,
     segments: Vec<ProgramHeader>,
 }
 
@@ -101,10 +117,9 @@ fn thread(tid: i32) -> Context {
 
 /// A signal that was sent to a thread.
 fn pending(tid: i32) -> Pending {
-    Pending {
-        tid,
-        info: [10; SIGINFO_SIZE],
-    }
+    let mut info = [0; SIGINFO_SIZE];
+    info[0] = 10;
+    Pending { tid, info }
 }
 
 /// A deleted file of 1000 bytes.
@@ -145,7 +160,86 @@ fn file_extent(file: u32, offset: u64) -> FileExtent {
     }
 }
 
+/// Appends a note with `objects`, if there are any.
+fn append_objects<'a, T: Object<'a>>(to: &mut Encoder<'_>, objects: &[T]) {
+    if !objects.is_empty() {
+        append_own(to, T::NOTE, |to| {
+            objects.iter().try_for_each(|object| to.put(object))
+        })
+        .unwrap();
+    }
+}
+
+/// What descriptor 0 would be watched for.
+fn epoll_entry(instance: u32, target: u32) -> EpollEntry {
+    EpollEntry {
+        instance,
+        number: 0,
+        target,
+        events: 1,
+        data: 0,
+        reported: 0,
+    }
+}
+
+/// Memory of the second deleted file, from its beginning.
+fn shared_file(start: u64, pages: u64) -> Region<'static> {
+    let mut region = region(start, pages, 3);
+    region.backing_number = Backing::SharedUnnamedFile as u32;
+    (region.file.device, region.file.inode) = (1, 2);
+    region
+}
+
+/// A timer that does not run.
+fn timer(description: u32) -> TimerDescriptor {
+    TimerDescriptor {
+        description,
+        clock: 1,
+        flags: 0,
+        left: 0,
+        due: 0,
+        interval: 0,
+        ticks: 0,
+    }
+}
+
+/// The process gets SIGIO.
+fn signal_owner(description: u32) -> SignalOwner {
+    SignalOwner {
+        description,
+        whom_number: 1,
+        thread: 0,
+        signal: 0,
+    }
+}
+
+/// Shared memory that ends in its second page.
+fn shared_segment() -> Segment {
+    Segment {
+        device: system_v::DEVICE,
+        inode: 5,
+        key: 0,
+        mode: 0o600,
+        uid: 0,
+        gid: 0,
+        creator: 1,
+        size: 5000,
+    }
+}
+
+/// Memory behind the stack.
+const BEHIND: u64 = 0x30000;
+
 impl Parts {
+    /// Adds a region behind the others, of which nothing is in the file.
+    fn add_region(&mut self, region: Region<'static>) {
+        let flags = segment_flags(region.protection);
+        let mut segment = segment(PT_LOAD, flags, region.start, 0, region.len());
+        segment.file_size = 0;
+        self.segments.push(segment);
+        self.regions.push(region);
+    }
+
     /// A tiny process: a page of code, a page of stack, a few threads, and two deleted files.
     fn tiny() -> Self {
         Self {
@@ -168,6 +262,23 @@ impl Parts {
             descriptors: vec![descriptor(0), descriptor(1)],
             contexts: [PID, 3, 8, 9].map(thread).into(),
             pending: [0, PID, 9, 3].map(pending).into(),
+            pending_count: 4,
+            memory: MemoryMap {
+                start_code: CODE,
+                end_code: CODE + PAGE,
+                start_data: CODE,
+                end_data: CODE,
+                start_brk: CODE,
+                brk: CODE,
+                start_stack: STACK,
+                arg_start: STACK,
+                arg_end: STACK,
+                env_start: STACK,
+                env_end: STACK,
+            },
+            auxv: &[0; 16],
+            parent_death_signal: 0,
+            directory: b"/",
             owners: vec![OwnerWord { address: STACK + 8 }],
             clocks: Clocks {
                 time_namespace: 8,
@@ -180,6 +291,12 @@ impl Parts {
             guards: vec![],
             policies: vec![],
             file_extents: vec![file_extent(0, 0), file_extent(0, 500), file_extent(1, 0)],
+            epoll_entries: vec![],
+            timers: vec![],
+            signal_owners: vec![],
+            shared_segments: vec![],
+            future_locks: vec![],
+            behind_the_last: false,
             segments: vec![
                 segment(PT_NOTE, PF_R, 0, 3 * PAGE, 0),
                 segment(PT_LOAD, PF_R | PF_X, CODE, PAGE, PAGE),
@@ -193,7 +310,9 @@ impl Parts {
         let mut buffer = vec![0; 1 << 18];
         let mut notes = Encoder::new(&mut buffer);
         self.encode_notes(&mut notes);
-        let notes_size = notes.len() + 12 + 8 + 20;
+        // An event counter, whose value has the checksum for its upper half.
+        let behind = if self.behind_the_last { 12 + 8 + 20 } else { 0 };
+        let notes_size = notes.len() + 12 + 8 + 20 + behind;
         let data_end = 3 * PAGE;
 
         let mut segments = self.segments.clone();
@@ -210,6 +329,9 @@ impl Parts {
             notes: 0,
         };
         append_own(&mut notes, Kind::Checksums, |to| to.put(&sums)).unwrap();
+        if self.behind_the_last {
+            append_own(&mut notes, Kind::EventCounters, |to| to.put(&[0u64; 2])).unwrap();
+        }
         assert_eq!(notes.len(), notes_size);
         let sum_at = notes.len() - 4;
         notes
@@ -237,31 +359,19 @@ impl Parts {
             writer: b"0.1.0",
         };
         let process = Process {
-            memory: MemoryMap {
-                start_code: CODE,
-                end_code: CODE,
-                start_data: CODE,
-                end_data: CODE,
-                start_brk: CODE,
-                brk: CODE,
-                start_stack: STACK,
-                arg_start: STACK,
-                arg_end: STACK,
-                env_start: STACK,
-                env_end: STACK,
-            },
-            auxv: &[0; 16],
+            memory: self.memory,
+            auxv: self.auxv,
             name: *b"tiny\0\0\0\0\0\0\0\0\0\0\0\0",
             umask: 0o22,
             dumpable: 1,
             timer_slack: 50_000,
-            parent_death_signal: 0,
+            parent_death_signal: self.parent_death_signal,
             subreaper: 0,
             nice: 0,
             oom_score_adj: 0,
             leads: 0,
             directory_deleted: 0,
-            directory: b"/",
+            directory: self.directory,
             limits: [[u64::MAX; 2]; LIMITS],
             interval_timers: [[0; 2]; 3],
             program: b"/bin/tiny",
@@ -284,7 +394,7 @@ impl Parts {
         };
         let actions = Actions {
             actions: [Action::default(); SIGNALS],
-            pending: self.pending.len() as u32,
+            pending: self.pending_count,
         };
         append_own(to, Kind::Header, |to| to.put(&header)).unwrap();
         append_own(to, Kind::Cpu, |to| to.put(&cpu)).unwrap();
@@ -317,24 +427,15 @@ impl Parts {
         })
         .unwrap();
         append_own(to, Kind::Clocks, |to| to.put(&self.clocks)).unwrap();
-        append_own(to, Kind::DeletedFiles, |to| {
-            self.deleted.iter().try_for_each(|file| to.put(file))
-        })
-        .unwrap();
-        append_own(to, Kind::Guards, |to| {
-            self.guards.iter().try_for_each(|guard| to.put(guard))
-        })
-        .unwrap();
-        append_own(to, Kind::MemoryPolicies, |to| {
-            self.policies.iter().try_for_each(|policy| to.put(policy))
-        })
-        .unwrap();
-        append_own(to, Kind::FileExtents, |to| {
-            self.file_extents
-                .iter()
-                .try_for_each(|extent| to.put(extent))
-        })
-        .unwrap();
+        append_objects(to, &self.deleted);
+        append_objects(to, &self.guards);
+        append_objects(to, &self.policies);
+        append_objects(to, &self.file_extents);
+        append_objects(to, &self.epoll_entries);
+        append_objects(to, &self.timers);
+        append_objects(to, &self.signal_owners);
+        append_objects(to, &self.shared_segments);
+        append_objects(to, &self.future_locks);
     }
 
     fn read(&self) -> Result<(), BadImage> {
@@ -487,6 +588,97 @@ fn what_makes_no_sense_is_refused_though_its_checksum_is_right() {
         ("the main thread twice", |parts| parts.contexts[1].tid = PID),
         ("threads out of order", |parts| parts.contexts.swap(1, 2)),
         ("a signal for nobody", |parts| parts.pending[2].tid = 4),
+        ("a signal without a number", |parts| {
+            parts.pending[0].info[0] = 0
+        }),
+        ("a signal beyond the last one", |parts| {
+            parts.pending[1].info[0] = 65
+        }),
+        ("SIGKILL pending", |parts| parts.pending[2].info[0] = 9),
+        ("SIGSTOP pending", |parts| parts.pending[3].info[0] = 19),
+        ("a signal more than are there", |parts| {
+            parts.pending_count += 1
+        }),
+        ("a signal too many", |parts| parts.pending_count -= 1),
+        ("a heap in the kernel", |parts| {
+            parts.memory.brk = 0xffff_8000_0000_0000
+        }),
+        ("a heap that ends before it begins", |parts| {
+            parts.memory.brk = CODE - PAGE
+        }),
+        ("arguments at zero", |parts| parts.memory.arg_start = 0),
+        ("an environment that ends before it begins", |parts| {
+            parts.memory.env_end -= 1
+        }),
+        ("no code", |parts| parts.memory.end_code = CODE),
+        ("half an entry of the auxiliary vector", |parts| {
+            parts.auxv = &[0; 24]
+        }),
+        ("an endless auxiliary vector", |parts| {
+            parts.auxv = &[0; 4096]
+        }),
+        ("a parent's end by signal 65", |parts| {
+            parts.parent_death_signal = 65
+        }),
+        ("a directory with a NUL in its path", |parts| {
+            parts.directory = b"/\0"
+        }),
+        ("a region with a NUL in its name", |parts| {
+            parts.regions[1].name = b"[stack\0]"
+        }),
+        ("a note behind the last one", |parts| {
+            parts.behind_the_last = true
+        }),
+        ("locks for what is mapped later, twice", |parts| {
+            parts.future_locks = vec![FutureLocks { flags: 2 }; 2]
+        }),
+        ("two vdsos", |parts| {
+            for region in &mut parts.regions {
+                region.backing_number = Backing::Vdso as u32;
+                region.name = b"[vdso]";
+            }
+        }),
+        ("a huge vdso", |parts| {
+            let mut vdso = region(BEHIND, 257, 5);
+            vdso.backing_number = Backing::Vdso as u32;
+            vdso.name = b"[vdso]";
+            parts.add_region(vdso);
+        }),
+        ("shared memory that is larger than user space", |parts| {
+            let mut shared = region(BEHIND, 1, 3);
+            shared.backing_number = Backing::SharedAnonymous as u32;
+            shared.offset = TASK_SIZE;
+            parts.add_region(shared);
+        }),
+        ("an extent in memory of a file without a name", |parts| {
+            parts.regions[1] = shared_file(STACK, 1);
+        }),
+        ("a mutex behind the end of a file without a name", |parts| {
+            parts.add_region(shared_file(BEHIND, 2));
+            parts.owners[0].address = BEHIND + PAGE;
+        }),
+        ("more of a shared segment than there is", |parts| {
+            let mut shown = shared_file(BEHIND, 3);
+            (shown.file.device, shown.file.inode) = (system_v::DEVICE, 5);
+            parts.shared_segments = vec![shared_segment()];
+            parts.add_region(shown);
+        }),
+        ("an epoll entry of no descriptor", |parts| {
+            parts.epoll_entries = vec![epoll_entry(2, 0)]
+        }),
+        ("an epoll entry of what is no instance", |parts| {
+            parts.epoll_entries = vec![epoll_entry(1, 0)]
+        }),
+        ("an epoll entry for no descriptor", |parts| {
+            parts.descriptors[1].kind_number = DescriptorKind::Epoll as u32;
+            parts.epoll_entries = vec![epoll_entry(1, 2)]
+        }),
+        ("a timer of what is no timer", |parts| {
+            parts.timers = vec![timer(1)]
+        }),
+        ("a signal for no descriptor", |parts| {
+            parts.signal_owners = vec![signal_owner(7)]
+        }),
         ("a mutex in memory that cannot be written", |parts| {
             parts.owners[0].address = CODE + 8
         }),
@@ -583,11 +775,41 @@ fn what_makes_no_sense_is_refused_though_its_checksum_is_right() {
     }
 }
 
+/// What the cases above change does no harm where it fits.
+#[test]
+fn what_makes_sense_is_read() {
+    let mut parts = Parts::tiny();
+    parts.descriptors[1].kind_number = DescriptorKind::Epoll as u32;
+    parts.descriptors.push(descriptor(3));
+    parts.descriptors[2].kind_number = DescriptorKind::Timer as u32;
+    parts.epoll_entries = (0..3000)
+        .map(|index| epoll_entry(1, [3, 0, 1][index % 3]))
+        .collect();
+    parts.timers = vec![timer(3)];
+    parts.signal_owners = vec![signal_owner(0)];
+    parts.future_locks = vec![FutureLocks { flags: 2 }];
+    parts.shared_segments = vec![shared_segment()];
+    parts.add_region(shared_file(BEHIND, 2));
+    let mut shown = shared_file(BEHIND + 4 * PAGE, 2);
+    (shown.file.device, shown.file.inode) = (system_v::DEVICE, 5);
+    parts.add_region(shown);
+    let mut vdso = region(BEHIND + 8 * PAGE, 2, 5);
+    vdso.backing_number = Backing::Vdso as u32;
+    vdso.name = b"[vdso]";
+    parts.add_region(vdso);
+    parts.owners.push(OwnerWord {
+        address: BEHIND + 8,
+    });
+    assert_eq!(parts.read(), Ok(()));
+    parts.epoll_entries[2999].target = 2;
+    assert!(parts.read().is_err());
+}
+
 #[test]
 fn all_of_a_thousand_threads_are_checked() {
     let mut parts = Parts::tiny();
     parts.contexts = (0..1000).map(|index| thread(PID + index)).collect();
-    parts.pending.clear();
+    (parts.pending, parts.pending_count) = (vec![], 0);
     assert_eq!(parts.read(), Ok(()));
     for index in [0, 1, 254, 255, 256, 257, 511, 512, 999] {
         let mut wild = parts.clone();

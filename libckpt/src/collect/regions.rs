@@ -10,9 +10,9 @@ use ckpt_image::objects::system_v;
 use ckpt_image::regions::{Backing, FileIdentity, Region, vm_flags};
 use ckpt_image::segments::Span;
 use ckpt_sys::bytes::{decimal, fields, lines};
-use ckpt_sys::line::{Path, Text};
+use ckpt_sys::line::Text;
 use ckpt_sys::line_reader::LineReader;
-use ckpt_sys::maps::MapsLine;
+use ckpt_sys::maps::{MapsLine, path_of};
 use ckpt_sys::proc::ProcessStat;
 use ckpt_sys::{Fd, MapVec, calls, files};
 use linux_raw_sys::general as n;
@@ -288,10 +288,10 @@ struct LastFile<'t> {
 impl<'t> LastFile<'t> {
     fn stat(&mut self, name: &'t [u8]) -> Option<calls::Stat> {
         if self.name != name {
-            let mut path = Path::new();
-            path.push(name);
             self.name = name;
-            self.stat = calls::stat_at(calls::AT_FDCWD, path.as_c_str(), 0).ok();
+            self.stat = path_of(name)
+                .and_then(|path| calls::stat_at(calls::AT_FDCWD, path.as_c_str(), 0))
+                .ok();
         }
         self.stat
     }

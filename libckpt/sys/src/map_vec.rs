@@ -91,6 +91,20 @@ impl<T: Copy> MapVec<T> {
         self.extend(slice::from_ref(&value))
     }
 
+    /// Appends a value for which there is room: nothing is mapped or moved, so that nothing can fail.
+    ///
+    /// # Panics
+    /// If there is none, which is a mistake of whoever has made the room.
+    pub fn push_into_room(&mut self, value: T) {
+        assert!(
+            self.length < self.capacity(),
+            "more values than were counted"
+        );
+        // SAFETY: there is room behind the first `length` values.
+        unsafe { self.memory.as_ptr().add(self.length).write(value) };
+        self.length += 1;
+    }
+
     /// Appends values.
     ///
     /// # Errors
@@ -204,6 +218,17 @@ mod tests {
         }
         assert!(numbers.iter().copied().eq(0..100_000));
         assert_eq!(numbers.span().len() % PAGE, 0);
+    }
+
+    #[test]
+    fn room_that_was_made_is_used_without_moving() {
+        let mut numbers = MapVec::with_capacity(1000).unwrap();
+        let before = numbers.span();
+        for number in 0..1000u64 {
+            numbers.push_into_room(number);
+        }
+        assert!(numbers.iter().copied().eq(0..1000));
+        assert_eq!(numbers.span(), before);
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use ckpt_image::segments::Span;
 
+use crate::Errno;
 use crate::bytes::{hex, number};
+use crate::line::Path;
 
 /// One line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +86,30 @@ impl<'t> MapsLine<'t> {
     }
 }
 
+/// The path that the last column names: it has `\012` for a newline.
+///
+/// # Errors
+/// If it is longer than the kernel takes.
+pub fn path_of(name: &[u8]) -> Result<Path, Errno> {
+    const NEWLINE: &[u8] = b"\\012";
+    let mut path = Path::new();
+    let mut rest = name;
+    while let Some(at) = rest
+        .windows(NEWLINE.len())
+        .position(|window| window == NEWLINE)
+    {
+        path.push(&rest[..at]);
+        path.push(b"\n");
+        rest = &rest[at + NEWLINE.len()..];
+    }
+    path.push(rest);
+    if path.is_cut() {
+        Err(Errno::ENAMETOOLONG)
+    } else {
+        Ok(path)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,5 +144,13 @@ mod tests {
     fn what_is_no_line_is_refused() {
         assert_eq!(MapsLine::parse(b""), None);
         assert_eq!(MapsLine::parse(b"7fe9ff505000 rw-p 0 0:0 0"), None);
+    }
+
+    #[test]
+    fn only_newlines_are_shown_otherwise() {
+        let path = |name: &[u8]| path_of(name).unwrap().as_bytes().to_vec();
+        assert_eq!(path(b"/a\\012b\\c d"), b"/a\nb\\c d");
+        assert_eq!(path(b"\\01"), b"\\01");
+        assert!(path_of(&[b'a'; 5000]).is_err());
     }
 }

@@ -29,12 +29,13 @@ use ckpt_image::objects::sockets::InFlight;
 use ckpt_image::objects::watchers::Watcher;
 use ckpt_image::reader::Image;
 use ckpt_sys::line::Text;
+use ckpt_sys::maps::path_of;
 use ckpt_sys::{Errno, MapVec, calls, proc};
 use linux_raw_sys::general as n;
 use restart::arguments::Options;
 use restart::descriptors::{Inherited, gaps};
 use restart::files::Place;
-use restart::moves::Moves;
+use restart::moves::{Move, Moves};
 use restart::report::{Cause, Composer, Error, Exit, Object, compose};
 use restart::threads::Renamed;
 
@@ -234,9 +235,17 @@ fn check_moves(image: &Image<'static>, moves: Moves<'static>) -> Result<()> {
     let watched = image.objects::<Watcher<'_>>();
     let paths = core::iter::once(image.process.directory)
         .chain(image.descriptors().map(|descriptor| descriptor.path))
-        .chain(image.regions().map(|region| region.name))
         .chain(watched.flat_map(|watcher| watcher.watches().map(|watch| watch.path)));
-    match moves.unused(paths) {
+    let mapped = || {
+        image
+            .regions()
+            .filter_map(|region| path_of(region.name).ok())
+    };
+    let is_used = |moved: &Move<'_>| {
+        paths.clone().any(|path| moved.is_of(path))
+            || mapped().any(|path| moved.is_of(path.as_bytes()))
+    };
+    match moves.unused(is_used) {
         None => Ok(()),
         Some(old) => Err(Error::new(
             Exit::Usage,

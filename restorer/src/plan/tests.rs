@@ -296,6 +296,19 @@ fn a_foreign_vdso_becomes_memory_with_redirections() {
     ));
 }
 
+/// As in an image that somebody has made who means harm.
+#[test]
+fn memory_that_is_only_called_vdso_is_left_alone() {
+    let mut here = situation();
+    here.vdso_is_same = false;
+    let mut memory = region(0x10_0000, 0x10_1000, Backing::Anonymous, PROT_READ);
+    memory.name = b"[vdso]";
+    let extents = [extent(0x10_0000, 1, 0)];
+    let all = steps(&[memory], &extents, &[Content::Image], &here);
+    let overwrites = |step: &Step<'_>| matches!(step, Step::Write { .. });
+    assert!(!all.iter().any(overwrites), "{all:?}");
+}
+
 #[test]
 fn flags_and_names_come_back() {
     let mut named = region(0x10_0000, 0x10_1000, Backing::Anonymous, 3);

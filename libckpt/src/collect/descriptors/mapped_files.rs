@@ -4,7 +4,7 @@ use ckpt_image::PAGE;
 use ckpt_image::objects::deleted_files::MAX_LENGTH;
 use ckpt_image::regions::{FileIdentity, Region};
 use ckpt_image::segments::Span;
-use ckpt_sys::line::Path;
+use ckpt_sys::maps::path_of;
 use ckpt_sys::{MapVec, calls};
 use linux_raw_sys::general as n;
 
@@ -112,9 +112,8 @@ fn is_in_memory(region: &Region<'_>) -> bool {
     let Some(slash) = region.name.iter().rposition(|&byte| byte == b'/') else {
         return false;
     };
-    let mut path = Path::new();
-    path.push(&region.name[..slash.max(1)]);
-    let directory = calls::open(path.as_c_str(), n::O_RDONLY | n::O_DIRECTORY);
+    let directory = path_of(&region.name[..slash.max(1)])
+        .and_then(|path| calls::open(path.as_c_str(), n::O_RDONLY | n::O_DIRECTORY));
     directory.is_ok_and(|directory| {
         let number = directory.number();
         let same = calls::fstat(number).is_ok_and(|stat| stat.st_dev == region.file.device);
