@@ -289,8 +289,8 @@ fn the_restorers_surroundings_do_not_get_into_the_program() {
             "here=$PWD; cd /; set -- \"$1\" \"$here/$2\"",
         ),
         ("a large environment", "export LARGE=$(printf %0100000d 1)"),
-        ("a limit of the stack", "ulimit -s 2048"),
-        ("an unlimited stack", "ulimit -s unlimited"),
+        ("a limit of the stack", "ulimit -S -s 2048"),
+        ("an unlimited stack", "ulimit -S -s unlimited"),
     ];
     for (what, words) in surroundings {
         let (place, before) = image("surroundings");
