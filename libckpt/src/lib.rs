@@ -7,6 +7,7 @@
 #![no_std]
 
 mod alternate;
+mod apart;
 mod api;
 mod checkpoint;
 mod clocks;

@@ -3,7 +3,7 @@
 //! Async-signal-safe: see `signal`. What fork(2) does not freeze, or does not copy, is copied before. So are files in memory,
 //! which are memory already.
 
-use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use ckpt_image::PAGE;
 use ckpt_image::guards::Guard;
@@ -14,13 +14,14 @@ use ckpt_sys::{Errno, Line, MapVec, calls, files, proc};
 use linux_raw_sys::general as n;
 use linux_raw_sys::prctl as p;
 
+use crate::apart;
 use crate::collect::content::{PageTables, Pages, Run};
 use crate::collect::descriptors::unnamed_files::{FileRun, Reader};
 use crate::collect::memory::Memory;
 use crate::collect::regions::{Mapped, Regions};
 use crate::failure::{Doing, Failure};
 use crate::report;
-use crate::signal::{self, Owned};
+use crate::signal::Owned;
 
 /// Memory that a forked process does not have as it was: shared with others who go on writing to it, not handed down
 /// (`MADV_DONTFORK`), handed down empty (`MADV_WIPEONFORK`), taken away when the machine has no page for a copy (`MAP_HUGETLB`), or given up by
@@ -163,9 +164,6 @@ impl Kept {
     }
 }
 
-/// Size of the stack on which the writer works, in bytes: as large as libckpt's own.
-const STACK: usize = 1 << 20;
-
 /// Something that the program tells the writer after the fork: how long it stood still, in nanoseconds.
 #[derive(Debug)]
 pub struct Pause {
@@ -245,57 +243,32 @@ pub fn forget_writers() {
     unsafe { *WRITERS.get() = [Writer::NOBODY; 2] };
 }
 
-/// What the writer does, and what came of making it.
-struct Order<'o> {
-    write: &'o dyn Fn(),
-    /// Its id, or a negative error number.
-    writer: AtomicI32,
-}
-
 /// Makes a process that calls `write` and ends. When this returns, the process has a copy of all memory and none of the
 /// program's descriptors but standard error, where it is still libckpt's.
 ///
 /// # Errors
 /// [`Failure`] if there is no memory for a copy, or no process is permitted.
 pub fn fork(write: &dyn Fn(Writer)) -> Result<(), Failure> {
-    let doing = || format_args!("a process that writes the image");
-    let stack = MapVec::zeroed(STACK).doing(doing())?;
+    let doing = format_args!("a process that writes the image");
     // SAFETY: we run on libckpt's stack.
     let writers = unsafe { WRITERS.get() };
     let [before, predecessor] = *writers;
     before.wait();
-    let order = Order {
-        write: &|| write(predecessor),
-        writer: AtomicI32::new(0),
-    };
     // The writer's parent is a process that ends at once, so that the writer is init's child and no zombie of the program's.
-    let flags = n::CLONE_VM | n::CLONE_VFORK | n::CLONE_UNTRACED;
-    // SAFETY: (1) stack and order stay until the child has ended, since the kernel lets us go on only then; (2) it uses
-    // nothing else of ours.
-    let child = unsafe { signal::clone_child(flags, stack.span().end, make_writer, &order) };
-    let child = child.doing(doing())? as i32;
-    while calls::wait_for(child) == Err(Errno::EINTR) {}
-    match order.writer.into_inner() {
-        error @ ..=0 => Err(Errno(error.unsigned_abs() as u16)).doing(doing()),
-        pid => {
-            let start_time = proc::ProcessStat::of(pid).map_or(0, |stat| stat.start_time());
-            *writers = [predecessor, Writer { pid, start_time }];
-            Ok(())
+    let forked = apart::call(|| {
+        // SAFETY: it is the only thread of its process; the others of the program are parked.
+        let forked = close_descriptors().and_then(|()| unsafe { calls::fork_quietly() });
+        if forked == Ok(0) {
+            become_writer();
+            write(predecessor);
+            calls::exit(0);
         }
-    }
-}
-
-/// Runs in a process that shares our memory, but not our descriptors.
-extern "C" fn make_writer(order: &Order<'_>) {
-    // SAFETY: it is the only thread of its process; the others of the program are parked.
-    let forked = close_descriptors().and_then(|()| unsafe { calls::fork_quietly() });
-    if forked == Ok(0) {
-        become_writer();
-        (order.write)();
-        calls::exit(0);
-    }
-    let result = forked.unwrap_or_else(|errno| -i32::from(errno.0));
-    order.writer.store(result, Ordering::Relaxed);
+        forked
+    });
+    let pid = forked.and_then(|forked| forked).doing(doing)?;
+    let start_time = proc::ProcessStat::of(pid).map_or(0, |stat| stat.start_time());
+    *writers = [predecessor, Writer { pid, start_time }];
+    Ok(())
 }
 
 /// Before the program goes on: a descriptor that stays open elsewhere keeps locks held, and pipes from ending.

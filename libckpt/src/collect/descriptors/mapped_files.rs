@@ -113,7 +113,7 @@ fn is_in_memory(region: &Region<'_>) -> bool {
         return false;
     };
     let directory = path_of(&region.name[..slash.max(1)])
-        .and_then(|path| calls::open(path.as_c_str(), n::O_RDONLY | n::O_DIRECTORY));
+        .and_then(|path| calls::open(path.as_c_str(), n::O_PATH | n::O_DIRECTORY));
     directory.is_ok_and(|directory| {
         let number = directory.number();
         let same = calls::fstat(number).is_ok_and(|stat| stat.st_dev == region.file.device);

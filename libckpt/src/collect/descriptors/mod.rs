@@ -22,7 +22,7 @@ mod timers;
 pub mod unnamed_files;
 mod watchers;
 
-use ckpt_image::descriptors::{Descriptor, Kind, Lock};
+use ckpt_image::descriptors::{Descriptor, Kind, Lock, LockKind};
 use ckpt_image::regions::FileIdentity;
 use ckpt_sys::bytes::decimal;
 use ckpt_sys::line::Path;
@@ -116,6 +116,16 @@ impl Descriptors {
     /// The locks.
     pub fn locks(&self) -> &[Lock] {
         &self.locks
+    }
+
+    /// Whether the program has locks on a file that it loses when any descriptor of the file is closed.
+    fn has_locks_that_closing_drops(&self, file: &FileIdentity) -> bool {
+        self.locks.iter().any(|lock| {
+            lock.kind() == Some(LockKind::Posix)
+                && self
+                    .with_number(lock.descriptor)
+                    .is_some_and(|locked| locked.file.same_file(file))
+        })
     }
 
     /// The objects that have a state of their own.

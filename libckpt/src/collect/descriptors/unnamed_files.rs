@@ -14,6 +14,7 @@ use linux_raw_sys::general as n;
 use super::objects::Objects;
 use super::system_v::Attached;
 use super::{Descriptors, mapped_files, system_v};
+use crate::apart;
 use crate::collect::content::Run;
 use crate::collect::memory::Memory;
 use crate::collect::regions::Regions;
@@ -64,12 +65,36 @@ impl FileRun {
 /// Where a stretch of a file is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum From {
-    /// From the disk, through this descriptor.
-    Disk(u32),
-    /// From memory, through this descriptor.
-    Memory(u32),
+    /// From the disk, through a descriptor.
+    Disk(Access),
+    /// From memory, through a descriptor.
+    Memory(Access),
     /// At this address, since there is no descriptor.
     Mapping(u64),
+}
+
+/// A descriptor through which a file can be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Access {
+    number: u32,
+    /// Whether the program has locks on the file that it would lose if any descriptor of it were closed here (fcntl(2), `F_SETLK`).
+    has_locks: bool,
+}
+
+impl Access {
+    /// Lets `work` have the file, open for reading, since seeking in an open file description of the program's would move its
+    /// offset, for others who share it, too.
+    fn opened<T>(self, work: impl FnOnce(&Fd) -> Result<T, Failure>) -> Result<T, Failure> {
+        let number = self.number;
+        let work = || work(&open(number)?);
+        if self.has_locks {
+            apart::call(work).doing(format_args!(
+                "descriptor {number}: a process that reads the locked file"
+            ))?
+        } else {
+            work()
+        }
+    }
 }
 
 /// A file, and how it is reached.
@@ -78,7 +103,7 @@ struct Unnamed<'t> {
     /// Its device and inode.
     file: FileIdentity,
     /// A descriptor of it.
-    number: Option<u32>,
+    access: Option<Access>,
     /// What `/proc` shows.
     path: &'t [u8],
 }
@@ -127,15 +152,18 @@ pub fn collect(
     let mut stored = 0;
     for (index, file) in (0..).zip(files.iter()) {
         let first = runs.len();
-        let size = match file.number {
-            Some(number) => {
+        let size = match file.access {
+            Some(access) => {
+                let number = access.number;
                 let stat =
                     calls::fstat(number as i32).doing(format_args!("descriptor {number}"))?;
                 let is_file = stat.st_mode & n::S_IFMT == n::S_IFREG;
                 if is_file {
-                    find_data(index, number, file, stat.st_size as u64, &mut runs)?;
+                    access.opened(|fd| {
+                        find_data(index, access, fd, file, stat.st_size as u64, &mut runs)
+                    })?;
                 }
-                describe(file, number, &stat, objects)?;
+                describe(file, access, &stat, objects)?;
                 stat.st_size as u64
             }
             None if file.sort() == Sort::SystemV => {
@@ -190,7 +218,10 @@ fn is_shown_by(open: &Descriptor<'_>, region: &Region<'_>) -> bool {
 fn find<'t>(all: &'t Descriptors, regions: &'t Regions) -> Result<MapVec<Unnamed<'t>>, Failure> {
     let open = all.iter().filter(is_unnamed).map(|one| Unnamed {
         file: nameless(&one.file),
-        number: Some(one.number),
+        access: Some(Access {
+            number: one.number,
+            has_locks: all.has_locks_that_closing_drops(&one.file),
+        }),
         path: one.path,
     });
     let regions = regions.list().iter().map(|mapped| &mapped.region);
@@ -198,7 +229,7 @@ fn find<'t>(all: &'t Descriptors, regions: &'t Regions) -> Result<MapVec<Unnamed
         .filter(|region| region.backing().is_unnamed_file())
         .map(|region| Unnamed {
             file: region.file,
-            number: None,
+            access: None,
             path: region.name,
         });
     let mut files: MapVec<Unnamed<'t>> = MapVec::new();
@@ -221,7 +252,7 @@ fn name_in_memory(path: &[u8]) -> &[u8] {
 /// Adds what is known of a file with a descriptor.
 fn describe(
     file: &Unnamed<'_>,
-    number: u32,
+    access: Access,
     stat: &calls::Stat,
     objects: &mut Objects,
 ) -> Result<(), Failure> {
@@ -236,9 +267,11 @@ fn describe(
             size: stat.st_size as u64,
         });
     }
-    let own = open(number)?;
-    let seals = calls::fcntl(own.number(), n::F_GET_SEALS, 0)
-        .map_err(|_| failure!("descriptor {number}: a memfd on huge pages is not supported"))?;
+    let seals = access.opened(|fd| {
+        let number = access.number;
+        calls::fcntl(fd.number(), n::F_GET_SEALS, 0)
+            .map_err(|_| failure!("descriptor {number}: a memfd on huge pages is not supported"))
+    })?;
     objects.add(&MemoryFile {
         device,
         inode,
@@ -273,8 +306,7 @@ fn describe_mapped(file: &Unnamed<'_>, size: u64, objects: &mut Objects) -> Resu
     })
 }
 
-/// Opens the file behind the descriptor `number` for reading, since seeking in an open file description of the program's would
-/// move its offset, for others who share it, too.
+/// Opens the file behind the descriptor `number` for reading.
 fn open(number: u32) -> Result<Fd, Failure> {
     let path = Line::<64>::format(format_args!("/proc/thread-self/fd/{number}"));
     calls::open(path.as_c_str(), n::O_RDONLY | n::O_NONBLOCK).map_err(|errno| {
@@ -316,14 +348,16 @@ impl Reader {
                 let same_as_file = true;
                 self.memory.copy(Run { span, same_as_file }, true, to)?
             }
-            From::Disk(number) | From::Memory(number) => {
+            From::Disk(access) | From::Memory(access) if access.has_locks => {
+                access.opened(|fd| read_at(fd, access, to, run.offset))?
+            }
+            From::Disk(access) | From::Memory(access) => {
                 let fd = match self.last.take() {
-                    Some((last, fd)) if last == number => fd,
-                    _ => open(number)?,
+                    Some((last, fd)) if last == access.number => fd,
+                    _ => open(access.number)?,
                 };
-                let count = files::read_at(&fd, to, run.offset)
-                    .doing(format_args!("descriptor {number}"))?;
-                self.last = Some((number, fd));
+                let count = read_at(&fd, access, to, run.offset)?;
+                self.last = Some((access.number, fd));
                 count
             }
         };
@@ -332,20 +366,25 @@ impl Reader {
     }
 }
 
-/// Appends the stretches that hold data to `runs`.
+fn read_at(fd: &Fd, access: Access, to: &mut [u8], offset: u64) -> Result<usize, Failure> {
+    files::read_at(fd, to, offset).doing(format_args!("descriptor {}", access.number))
+}
+
+/// Appends the stretches that hold data to `runs`; `fd` is ours.
 fn find_data(
     index: u32,
-    number: u32,
+    access: Access,
+    fd: &Fd,
     file: &Unnamed<'_>,
     size: u64,
     runs: &mut MapVec<FileRun>,
 ) -> Result<(), Failure> {
     let from = if file.sort() == Sort::InMemory {
-        From::Memory(number)
+        From::Memory(access)
     } else {
-        From::Disk(number)
+        From::Disk(access)
     };
-    let fd = open(number)?;
+    let number = access.number;
     let seek = |from: u64, whence: u32| calls::lseek(fd.number(), from as i64, whence);
     let mut at = 0;
     while at < size {
