@@ -1,6 +1,7 @@
 /* Descriptors that are on their way in a Unix socket, which nobody else in the program has; one in another. */
 #include "survive.h"
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 static void pass(int to, const char *text, int count, const int *fds) {
     union {
@@ -50,6 +51,10 @@ int main(void) {
     int file = new_file("file", 100, 1);
     int shared = new_file("shared", 100, 1);
     CHECK(lseek(file, 40, SEEK_SET) == 40 && lseek(shared, 60, SEEK_SET) == 60 && write(ends[1], "in the pipe", 11) == 11);
+    /* A lock on a file that is not on its way. */
+    int locked = new_file("locked", 100, 1), status;
+    struct flock lock = {.l_type = F_WRLCK, .l_len = 20};
+    CHECK(fcntl(locked, F_SETLK, &lock) == 0);
     CHECK(write(stream[0], "before ", 7) == 7);
     pass(stream[0], "with two ", 2, (int[]){file, shared});
     CHECK(write(stream[0], "behind", 6) == 6);
@@ -60,6 +65,9 @@ int main(void) {
     int before = count_descriptors();
     ready_and_wait();
 
+    pid_t child = fork();
+    if (child == 0) _exit(fcntl(locked, F_SETLK, &lock) == -1 ? 0 : 1);
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
     if (count_descriptors() != before) FAIL("%d descriptors instead of %d", count_descriptors(), before);
     CHECK(take(stream[1], "before with two ", fds) == 2);
     CHECK(lseek(fds[0], 0, SEEK_CUR) == 40 && lseek(fds[1], 0, SEEK_CUR) == 60);

@@ -1,6 +1,7 @@
 //! The locks held on files.
 
 use ckpt_image::descriptors::{Descriptor, Kind, Lock, LockKind};
+use ckpt_image::regions::FileIdentity;
 use ckpt_sys::MapVec;
 use ckpt_sys::bytes::{decimal, fields};
 use ckpt_sys::line::Text;
@@ -28,6 +29,19 @@ pub fn find<'d>(
         }
     }
     Ok(locks)
+}
+
+/// The files of those `locks` that the program loses when any descriptor of the file is closed (fcntl(2), `F_SETLK`).
+pub fn lost_by_closing<'d>(
+    locks: &[Lock],
+    descriptors: impl Iterator<Item = Descriptor<'d>> + Clone,
+) -> impl Iterator<Item = FileIdentity> {
+    let of_process = |lock: &&Lock| lock.kind() == Some(LockKind::Posix);
+    locks.iter().filter(of_process).filter_map(move |lock| {
+        let mut descriptors = descriptors.clone();
+        let locked = descriptors.find(|descriptor| descriptor.number == lock.descriptor);
+        locked.map(|locked| locked.file)
+    })
 }
 
 /// One `lock:` line, such as `1: POSIX  ADVISORY  WRITE 4711 fe:00:2634 0 EOF`.

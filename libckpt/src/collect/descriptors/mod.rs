@@ -22,7 +22,7 @@ mod timers;
 pub mod unnamed_files;
 mod watchers;
 
-use ckpt_image::descriptors::{Descriptor, Kind, Lock, LockKind};
+use ckpt_image::descriptors::{Descriptor, Kind, Lock};
 use ckpt_image::regions::FileIdentity;
 use ckpt_sys::bytes::decimal;
 use ckpt_sys::line::Path;
@@ -119,13 +119,8 @@ impl Descriptors {
     }
 
     /// Whether the program has locks on a file that it loses when any descriptor of the file is closed.
-    fn has_locks_that_closing_drops(&self, file: &FileIdentity) -> bool {
-        self.locks.iter().any(|lock| {
-            lock.kind() == Some(LockKind::Posix)
-                && self
-                    .with_number(lock.descriptor)
-                    .is_some_and(|locked| locked.file.same_file(file))
-        })
+    fn has_locks_lost_by_closing(&self, file: &FileIdentity) -> bool {
+        locks::lost_by_closing(&self.locks, self.iter()).any(|locked| locked.same_file(file))
     }
 
     /// The objects that have a state of their own.

@@ -220,7 +220,7 @@ fn find<'t>(all: &'t Descriptors, regions: &'t Regions) -> Result<MapVec<Unnamed
         file: nameless(&one.file),
         access: Some(Access {
             number: one.number,
-            has_locks: all.has_locks_that_closing_drops(&one.file),
+            has_locks: all.has_locks_lost_by_closing(&one.file),
         }),
         path: one.path,
     });

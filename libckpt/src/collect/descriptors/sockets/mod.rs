@@ -5,7 +5,7 @@ mod memberships;
 mod options;
 mod queue;
 
-use ckpt_image::descriptors::Kind;
+use ckpt_image::descriptors::{Kind, Lock};
 use ckpt_image::objects::sockets::{InFlight, Message, NONE, Socket, State};
 use ckpt_sys::socket_diagnosis::{Diagnosis, Diagnostics};
 use ckpt_sys::sockets::Address;
@@ -13,8 +13,9 @@ use ckpt_sys::{Errno, Fd, Line, MapVec, calls, files, sockets};
 use linux_raw_sys::general as n;
 use linux_raw_sys::{net, netlink};
 
-use super::Descriptors;
 use super::objects::Objects;
+use super::{Descriptors, locks};
+use crate::apart;
 use crate::failure::{Doing, Failure, failure};
 use queue::Queues;
 
@@ -98,6 +99,7 @@ impl Sockets {
     pub fn look(all: &mut Descriptors) -> Result<Self, Failure> {
         let mut sockets = Self::default();
         let mut diagnostics = None;
+        let mut found_locks = None;
         let mut index = 0;
         while let Some(found) = all.found.get(index) {
             index += 1;
@@ -112,6 +114,7 @@ impl Sockets {
                 .push(seen)
                 .doing(format_args!("memory for the list of sockets"))?;
             if seen.is_unix() && seen.state != State::Listening {
+                check_rights(&seen, all, &mut found_locks)?;
                 sockets.take_rights(seen, all)?;
             }
         }
@@ -285,6 +288,47 @@ impl Sockets {
             }
         })
     }
+}
+
+/// Refuses a Unix socket with a descriptor in its queue of a file on which the program holds a lock: the program would lose that
+/// when a descriptor of ours for the file is closed. The locks are looked up once, and kept in `found`.
+fn check_rights(
+    seen: &Seen,
+    all: &Descriptors,
+    found: &mut Option<MapVec<Lock>>,
+) -> Result<(), Failure> {
+    let number = seen.number;
+    if calls::poll_now(seen.fd(), n::POLLIN).unwrap_or(0) & n::POLLIN == 0 {
+        return Ok(());
+    }
+    let found = match found {
+        Some(found) => found,
+        None => found.insert(locks::find(all.iter())?),
+    };
+    let locked = || locks::lost_by_closing(found, all.iter());
+    if locked().next().is_none() {
+        return Ok(());
+    }
+    let carries_locked = apart::call(|| {
+        let mut queues = Queues::default();
+        queues.read_messages(seen.fd(), seen.inode)?;
+        let is_locked = |&right: &i32| {
+            calls::fstat(right).is_ok_and(|stat| {
+                let carried = files::identity(&stat);
+                locked().any(|file| file.same_file(&carried))
+            })
+        };
+        Ok(queues.rights().iter().any(is_locked))
+    });
+    if carries_locked.doing(format_args!(
+        "descriptor {number}: a process that looks at it"
+    ))?? {
+        return Err(failure!(
+            "descriptor {number}: a message in it carries a descriptor of a file on which the program holds a lock (fcntl(2), \
+             F_SETLK), which looking at it would take away; let it be received, or release the lock first"
+        ));
+    }
+    Ok(())
 }
 
 /// The description of the socket with this inode, unless it is to be the restorer's own.
