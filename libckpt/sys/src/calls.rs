@@ -815,13 +815,13 @@ pub fn copy_memory(address: u64, buffer: &mut [u8]) -> Result<usize, Errno> {
 pub unsafe fn store_memory(address: u64, bytes: &[u8]) -> Result<usize, Errno> {
     let local = [bytes.as_ptr() as usize, bytes.len()];
     let remote = [address as usize, bytes.len()];
-    let (pid, local, remote) = (
-        pid() as usize,
+    let (tid, local, remote) = (
+        tid() as usize,
         local.as_ptr() as usize,
         remote.as_ptr() as usize,
     );
     // SAFETY: the kernel reads two structs, each an address and a length, and the bytes; the caller answers for the rest.
-    unsafe { call(n::__NR_process_vm_writev, [pid, local, 1, remote, 1, 0]) }
+    unsafe { call(n::__NR_process_vm_writev, [tid, local, 1, remote, 1, 0]) }
 }
 
 /// mincore(2): one byte per page of `length` bytes, of which bit 0 says whether it is in memory.
