@@ -131,9 +131,9 @@ impl Slot {
     }
 
     fn watches(&self, descriptor: &Descriptor<'_>) -> bool {
-        let pid = calls::pid();
+        let tid = calls::tid();
         let slot = &raw const *self as usize;
-        match calls::kcmp(pid, pid, KCMP_EPOLL_TFD, descriptor.number as usize, slot) {
+        match calls::kcmp(tid, tid, KCMP_EPOLL_TFD, descriptor.number as usize, slot) {
             Ok(order) => order == 0,
             // Where kcmp(2) is forbidden, as sandboxes like to do.
             Err(_) => descriptor.number == self.number,

@@ -61,8 +61,9 @@ fn compare(first: &Descriptor<'_>, second: &Descriptor<'_>) -> Ordering {
 
 /// How kcmp(2) orders the open file descriptions of two descriptors.
 fn kcmp(first: u32, second: u32) -> Option<Ordering> {
-    let pid = calls::pid();
-    match calls::kcmp(pid, pid, KCMP_FILE, first as usize, second as usize) {
+    // Not the process id: a main thread that has ended has no descriptors any more.
+    let tid = calls::tid();
+    match calls::kcmp(tid, tid, KCMP_FILE, first as usize, second as usize) {
         Ok(0) => Some(Ordering::Equal),
         Ok(1) => Some(Ordering::Less),
         Ok(2) => Some(Ordering::Greater),
