@@ -3,13 +3,14 @@
 //! Async-signal-safe: see `signal`.
 
 use core::panic::PanicInfo;
+use core::sync::atomic::{AtomicI32, Ordering};
 
 use ckpt_image::context::Context;
 use ckpt_image::core_notes::{self, Ids};
 use ckpt_image::header::{FORMAT, Header};
 use ckpt_image::owners::OwnerWord;
 use ckpt_sys::kernel::{UserContext, XSAVE_MAGIC, XSAVE_NOTE_AT, XsaveNote};
-use ckpt_sys::{Line, MapVec, calls, cpuid, files, proc};
+use ckpt_sys::{Errno, Line, MapVec, calls, cpuid, files, proc};
 use linux_raw_sys::general as n;
 use linux_raw_sys::prctl::{PR_GET_CHILD_SUBREAPER, PR_GET_DUMPABLE, PR_SET_DUMPABLE};
 
@@ -42,31 +43,30 @@ const DESCRIPTORS_NEEDED: u64 = 8;
 /// The record of the thread that takes the checkpoint. Not on libckpt's stack, since a restored process needs it.
 static INITIATOR: Owned<Thread> = Owned::new(Thread::EMPTY);
 
-/// What a panic ends.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum InProgress {
-    /// The constructor.
-    Start,
-    /// A checkpoint.
-    Checkpoint,
-    /// The process that writes an image.
-    Writer,
-}
+/// What is changed for the time of the checkpoint.
+static PREPARED: Owned<Option<Prepared>> = Owned::new(None);
 
-/// See [`InProgress`].
-static IN_PROGRESS: Owned<InProgress> = Owned::new(InProgress::Start);
+/// The thread that takes a checkpoint; 0 while nobody does.
+static IN_PROGRESS: AtomicI32 = AtomicI32::new(0);
+
+/// Says that nobody takes a checkpoint: in a restored process, it is over.
+pub fn is_over() {
+    IN_PROGRESS.store(0, Ordering::Relaxed);
+}
 
 /// Takes a checkpoint and says how it went.
 pub fn take(interrupted: &Interrupted<'_>) {
     // SAFETY: we run on libckpt's stack; the settings are not written any more; the frame is ours.
     let (start, initiator): (&Start, &mut Thread) = unsafe {
         *INITIATOR.get() = Thread::of_caller(interrupted.frame);
-        *IN_PROGRESS.get() = InProgress::Checkpoint;
         (START.get(), INITIATOR.get())
     };
+    IN_PROGRESS.store(initiator.tid, Ordering::Relaxed);
     forget_claims();
     let began = calls::clock(n::CLOCK_MONOTONIC);
-    match attempt(interrupted, initiator, start, began) {
+    let taken = attempt(interrupted, initiator, start, began);
+    put_back();
+    match taken {
         Ok((Taken::ByWriter(pause), stopped)) => {
             drop(stopped);
             pause.is(since(began));
@@ -84,6 +84,7 @@ pub fn take(interrupted: &Interrupted<'_>) {
         }
         Err(failure) => report::line(format_args!("no checkpoint: {failure}")),
     }
+    is_over();
     initiator.go_on();
 }
 
@@ -132,45 +133,56 @@ fn announce(written: &Written, pause: u64, total: u64) {
     ));
 }
 
-/// Leaves a checkpoint in which a bug of ours was hit.
+/// Leaves a checkpoint in which a bug of ours was hit. Elsewhere, nothing can be left: the process ends.
 pub fn abandon(info: &PanicInfo<'_>) -> ! {
-    // SAFETY: a panic happens on libckpt's stack, or in the constructor, where nothing is in progress.
-    let (in_progress, initiator) = unsafe { (*IN_PROGRESS.get(), INITIATOR.get()) };
     let place = info
         .location()
         .map_or(("?", 0), |location| (location.file(), location.line()));
+    // A process that was made for the checkpoint has another id.
+    if IN_PROGRESS.load(Ordering::Relaxed) != calls::tid() {
+        report::line(format_args!(
+            "internal error at {}:{}; please report it",
+            place.0, place.1
+        ));
+        calls::exit(125);
+    }
+    is_over();
     report::line(format_args!(
         "no checkpoint: internal error at {}:{}; please report it, the program goes on",
         place.0, place.1
     ));
-    if in_progress != InProgress::Checkpoint {
-        calls::exit(125);
-    }
+    put_back();
     park::close();
+    // SAFETY: we run on libckpt's stack.
+    let initiator = unsafe { INITIATOR.get() };
     initiator.go_on();
     signal::finish_and_leave(initiator.frame)
 }
 
 /// What is changed for the time of the checkpoint, and put back at its end.
+#[derive(Debug)]
 struct Prepared {
     dumpable: usize,
-    open_files: Option<[u64; 2]>,
+    /// The limit as it was, and as it is meanwhile.
+    open_files: Option<[[u64; 2]; 2]>,
 }
 
 impl Prepared {
     fn new() -> Self {
-        // SAFETY: both options take numbers.
-        let dumpable = unsafe { calls::prctl(PR_GET_DUMPABLE, [0; 4]) }.unwrap_or(1);
+        let dumpable = dumpable().unwrap_or(1);
         if dumpable != 1 {
             // A process that changed its ids may not read its own pagemap and mem.
-            // SAFETY: as above.
+            // SAFETY: the option takes a number.
             let _ = unsafe { calls::prctl(PR_SET_DUMPABLE, [1, 0, 0, 0]) };
         }
         // A program that has used up its descriptors gets its checkpoint all the same, if the hard limit allows.
         let limit = calls::limit(n::RLIMIT_NOFILE as usize, None).ok();
-        let open_files = limit.filter(|&[soft, hard]| {
+        let open_files = limit.and_then(|limit| {
+            let [soft, hard] = limit;
             let raised = [hard.min(soft.saturating_add(DESCRIPTORS_NEEDED)), hard];
-            soft < hard && calls::limit(n::RLIMIT_NOFILE as usize, Some(raised)).is_ok()
+            let is_raised =
+                soft < hard && calls::limit(n::RLIMIT_NOFILE as usize, Some(raised)).is_ok();
+            is_raised.then_some([limit, raised])
         });
         Self {
             dumpable,
@@ -179,17 +191,41 @@ impl Prepared {
     }
 }
 
+fn dumpable() -> Result<usize, Errno> {
+    // SAFETY: the option takes numbers.
+    unsafe { calls::prctl(PR_GET_DUMPABLE, [0; 4]) }
+}
+
+/// Threads of the program that ran meanwhile may have changed the same: then that stays.
 impl Drop for Prepared {
     fn drop(&mut self) {
-        if let Some(limit) = self.open_files {
-            let _ = calls::limit(n::RLIMIT_NOFILE as usize, Some(limit));
+        let open_files = n::RLIMIT_NOFILE as usize;
+        if let Some([before, raised]) = self.open_files
+            && calls::limit(open_files, None) == Ok(raised)
+        {
+            let _ = calls::limit(open_files, Some(before));
         }
-        if self.dumpable != 1 {
+        if self.dumpable != 1 && dumpable() == Ok(1) {
             // 2 (only root may dump) cannot be set; 0 is the stricter one of those that can.
             // SAFETY: the option takes a number.
             let _ = unsafe { calls::prctl(PR_SET_DUMPABLE, [0; 4]) };
         }
     }
+}
+
+/// Changes what has to be changed for the checkpoint; the value of `PR_GET_DUMPABLE` before.
+fn prepare() -> u32 {
+    let prepared = Prepared::new();
+    let dumpable = prepared.dumpable as u32;
+    // SAFETY: we run on libckpt's stack.
+    unsafe { *PREPARED.get() = Some(prepared) };
+    dumpable
+}
+
+/// Undoes that.
+fn put_back() {
+    // SAFETY: as above.
+    unsafe { *PREPARED.get() = None };
 }
 
 /// Takes the checkpoint. The other threads are still parked when it has succeeded.
@@ -200,12 +236,16 @@ fn attempt(
     began: u64,
 ) -> Result<(Taken, Stopped), Failure> {
     process::check_root()?;
-    let limits = process::limits();
-    let prepared = Prepared::new();
     let pid = calls::pid();
 
+    prepare();
     relatives::check_children(start.settings.children)?;
     let mut stopped = Stopped::all_others(start.settings.timeout)?;
+    // Until now the others have run: they may have forked, and changed what was prepared.
+    put_back();
+    relatives::check_children(start.settings.children)?;
+    let limits = process::limits();
+    let dumpable = prepare();
     relatives::check_threads(initiator, &stopped)?;
     let status = proc::Status::read().doing(format_args!("/proc/thread-self/status"))?;
     // Regions come first, and descriptors before the target, so that no memory and no descriptor of ours is taken for
@@ -218,13 +258,7 @@ fn attempt(
     let strings = process::Strings::read()?;
     let mut groups = MapVec::new();
     let credentials = credentials::collect(&status, start.seccomp_filters, &mut groups)?;
-    let process = process::collect(
-        &strings,
-        &start.program,
-        status.umask(),
-        prepared.dumpable as u32,
-        limits,
-    )?;
+    let process = process::collect(&strings, &start.program, status.umask(), dumpable, limits)?;
 
     let mut timers = PosixTimers::collect(initiator, &stopped)?;
     // After the timers: one that expires in between is then pending, and not lost.
@@ -340,7 +374,6 @@ fn write_beside(
     snapshot::fork(&|predecessor| {
         // SAFETY: this is the writer's copy, and it runs alone.
         unsafe {
-            *IN_PROGRESS.get() = InProgress::Writer;
             snapshot::leave_unnamed_files(regions.list());
         }
         descriptors.detach();

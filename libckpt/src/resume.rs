@@ -13,6 +13,7 @@ use ckpt_sys::{Errno, calls};
 use linux_raw_sys::general as n;
 use linux_raw_sys::prctl::PR_GET_TID_ADDRESS;
 
+use crate::checkpoint;
 use crate::collect::credentials;
 use crate::collect::thread::Attributes;
 use crate::signal::Owned;
@@ -324,6 +325,7 @@ pub extern "C" fn restored(handover: &Handover) -> ! {
     lazy::adopt(handover.image);
     // SAFETY: the restorer knows where it has put it.
     unsafe { vdso::settle_in(handover.vdso) };
+    checkpoint::is_over();
     // SAFETY: we run on libckpt's stack.
     let resume = unsafe { RESUME.get() };
     GENERATION.fetch_add(1, Ordering::Relaxed);

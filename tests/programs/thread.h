@@ -4,7 +4,10 @@
 #include <linux/futex.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #define UNUSED __attribute__((unused))
@@ -121,6 +124,41 @@ UNUSED static uint64_t kernel_mask(void) {
 /* Past libc, and so past everything that stands in front of libc. */
 UNUSED static void set_kernel_mask(uint64_t mask) {
     CHECK(syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof mask) == 0);
+}
+
+/* Keeps the caller from being stopped until `can_be_stopped`: it blocks all signals, and is traced by a process that is nobody's
+   child, so that nobody else can let one through. */
+UNUSED static int *stop_being_traced;
+UNUSED static void cannot_be_stopped(void) {
+    pid_t thread = gettid();
+    int shared = MAP_SHARED | MAP_ANONYMOUS;
+    int *word = stop_being_traced = (int *)mmap(NULL, PAGE, PROT_READ | PROT_WRITE, shared, -1, 0);
+    CHECK(word != MAP_FAILED);
+    prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0);
+    set_kernel_mask(~0ull);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        if (fork() == 0) {
+            CHECK(ptrace(PTRACE_SEIZE, thread, NULL, NULL) == 0);
+            set(word);
+            while (is_set(word)) usleep(100);
+        }
+        _exit(0);
+    }
+    CHECK(waitpid(child, NULL, 0) == child);
+    wait_until_set(word);
+}
+
+UNUSED static void can_be_stopped(void) {
+    char status[512], *tracer;
+    __atomic_store_n(stop_being_traced, 0, __ATOMIC_SEQ_CST);
+    do {
+        int fd = open("/proc/thread-self/status", O_RDONLY);
+        CHECK(fd >= 0 && read(fd, status, sizeof status - 1) > 0 && close(fd) == 0);
+        CHECK((tracer = strstr(status, "TracerPid:\t")) != NULL);
+    } while (strncmp(tracer, "TracerPid:\t0\n", 13) != 0);
+    set_kernel_mask(0);
 }
 
 /* Seconds, on the clock by which timeouts run. */

@@ -9,7 +9,7 @@ use ckpt_sys::bytes::decimal;
 use ckpt_sys::in_progress::Observed;
 use ckpt_sys::kernel::signal_bit;
 use ckpt_sys::line::Text;
-use ckpt_sys::{Errno, Fd, Line, MapVec, calls, files, proc};
+use ckpt_sys::{Errno, Line, MapVec, calls, files, proc};
 use linux_raw_sys::general as n;
 
 use super::{Thread, park, unblock};
@@ -75,8 +75,6 @@ impl Stopped {
     /// # Errors
     /// [`Failure`] names the thread that did not stop; all go on then.
     pub fn all_others(limit: u64) -> Result<Self, Failure> {
-        let tasks = calls::open(c"/proc/self/task", n::O_RDONLY | n::O_DIRECTORY)
-            .doing(format_args!("/proc/self/task"))?;
         let mut stopped = Self {
             entries: MapVec::new(),
             main_ended: false,
@@ -84,15 +82,15 @@ impl Stopped {
         };
         park::open();
         let began = now();
-        stopped.collect(&tasks, began, limit)?;
+        stopped.collect(began, limit)?;
         stopped.took = now() - began;
         Ok(stopped)
     }
 
-    fn collect(&mut self, tasks: &Fd, began: u64, limit: u64) -> Result<(), Failure> {
+    fn collect(&mut self, began: u64, limit: u64) -> Result<(), Failure> {
         let mut nap = MILLISECOND;
         for round in 1.. {
-            let found_new = self.signal_new(tasks, round)?;
+            let found_new = self.signal_new(round)?;
             self.match_arrivals();
             let missing = self.missing().count() as u32;
             if missing == 0 && !found_new {
@@ -120,13 +118,15 @@ impl Stopped {
     }
 
     /// Sends the signal to threads that were not known before; whether there were any.
-    fn signal_new(&mut self, tasks: &Fd, round: u32) -> Result<bool, Failure> {
+    fn signal_new(&mut self, round: u32) -> Result<bool, Failure> {
         let (own, pid) = (calls::tid(), calls::pid());
         self.entries.sort_unstable_by_key(|entry| entry.tid);
         let known = self.entries.len();
         let mut result = Ok(());
-        let _ = calls::lseek(tasks.number(), 0, n::SEEK_SET);
-        let listed = files::for_each_entry(tasks, |name| {
+        // Opened anew each time: a child that another thread forks meanwhile would inherit it.
+        let tasks = calls::open(c"/proc/self/task", n::O_RDONLY | n::O_DIRECTORY)
+            .doing(format_args!("/proc/self/task"))?;
+        let listed = files::for_each_entry(&tasks, |name| {
             let tid = decimal(name.to_bytes()).unwrap_or(0) as i32;
             if tid == own || tid == 0 {
                 return true;
