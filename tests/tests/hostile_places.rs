@@ -310,3 +310,17 @@ fn before_the_other_libraries_are_ready() {
     let process = program.restore(&place, Restart::Eager);
     assert_unharmed(process, &place);
 }
+
+/// Functions of libc that may be called in signal handlers wait for nobody, also those that libckpt stands in front of.
+#[test]
+fn while_another_thread_keeps_the_loader_busy() {
+    let place = Place::new("loader");
+    let (program, slow) = (
+        Program::workload("busy_loader.c"),
+        Program::workload("slow_constructor.c"),
+    );
+    let mut process = Launch::under_libckpt(program.path())
+        .arg(slow.path())
+        .start(&place);
+    assert_eq!(process.wait().code(), Some(42), "{}", place.text("err"));
+}

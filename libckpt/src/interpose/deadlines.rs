@@ -5,10 +5,10 @@
 //! Most of these are cancellation points: nothing here must be done after the call.
 
 use core::arch::naked_asm;
-use core::ffi::{CStr, c_char, c_long, c_void};
-use core::mem::{offset_of, transmute_copy};
+use core::ffi::{CStr, c_long, c_void};
+use core::mem::offset_of;
 use core::ptr;
-use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use ckpt_image::context::Registers;
 use ckpt_sys::bytes::{decimal, lines};
@@ -22,6 +22,11 @@ use crate::clocks::{self, Deadline};
 use crate::thread_local;
 
 interposed! {
+    /// pthread_cond_timedwait(3)
+    fn pthread_cond_timedwait(condition: *mut c_void, mutex: *mut c_void, time: *const timespec) -> c_int as next of CONDITIONS {
+        until(clock_of_condition(condition), time, |time| next()(condition, mutex, time))
+    }
+
     /// pthread_cond_clockwait(3)
     fn pthread_cond_clockwait(
         condition: *mut c_void,
@@ -73,40 +78,6 @@ interposed! {
 /// The version of glibc's condition variables: the symbol has an older one for programs of before 2003, which dlsym(3)
 /// may find.
 const CONDITIONS: &CStr = c"GLIBC_2.3.2";
-
-/// pthread_cond_timedwait(3)
-///
-/// # Safety
-/// As for the function of libc.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn pthread_cond_timedwait(
-    condition: *mut c_void,
-    mutex: *mut c_void,
-    time: *const timespec,
-) -> c_int {
-    type Wait = unsafe extern "C" fn(*mut c_void, *mut c_void, *const timespec) -> c_int;
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let mut next = NEXT.load(Ordering::Relaxed);
-    if next == 0 {
-        // SAFETY: name and version are strings.
-        next = unsafe {
-            let name = c"pthread_cond_timedwait".as_ptr().cast::<c_char>();
-            libc::dlvsym(libc::RTLD_NEXT, name, CONDITIONS.as_ptr()) as usize
-        };
-        if next == 0 {
-            // The program would not have started with a libc that lacks a function it calls.
-            calls::exit(127);
-        }
-        NEXT.store(next, Ordering::Relaxed);
-    }
-    // SAFETY: the caller keeps to the contract of libc's function, of which that is the address.
-    unsafe {
-        let next: Wait = transmute_copy(&next);
-        until(clock_of_condition(condition), time, |time| {
-            next(condition, mutex, time)
-        })
-    }
-}
 
 /// Calls libc's function, which waits for `time` on `clock`.
 ///

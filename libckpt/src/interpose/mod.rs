@@ -4,20 +4,27 @@
 //! What the program asked for is remembered and shown to it; the kernel is told the rest. This covers the program's calls
 //! through libc. A raw system call, or libc's own inner calls, go past it.
 
-/// Defines functions that stand in front of libc's. Inside, `next` is libc's function.
+/// Defines functions that stand in front of libc's. Inside, `next` is libc's function, `of` a version of the symbol if that matters.
 macro_rules! interposed {
-    ($($(#[$meta:meta])* fn $name:ident($($argument:ident: $type:ty),*) -> $result:ty as $next:ident $body:block)*) => {$(
+    ($(
+        $(#[$meta:meta])*
+        fn $name:ident($($argument:ident: $type:ty),*) -> $result:ty as $next:ident $(of $version:ident)? $body:block
+    )*) => {$(
         $(#[$meta])*
         ///
         /// # Safety
         /// As for the function of libc.
         #[unsafe(no_mangle)]
         pub unsafe extern "C" fn $name($($argument: $type),*) -> $result {
+            // See `Next::all`. In use, or the compiler would take it apart.
+            #[used]
+            #[unsafe(link_section = "ckpt_next")]
             static NEXT: $crate::interpose::Next = $crate::interpose::Next::new(
                 match core::ffi::CStr::from_bytes_with_nul(concat!(stringify!($name), "\0").as_bytes()) {
                     Ok(name) => name,
                     Err(_) => panic!(),
                 },
+                &[$($version)?],
             );
             // SAFETY: the type is the function's own.
             let $next = || unsafe { NEXT.get::<unsafe extern "C" fn($($type),*) -> $result>() };
@@ -42,6 +49,7 @@ mod watches;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::mem::transmute_copy;
 use core::ptr;
+use core::slice;
 use core::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 
 pub use deadlines::number_of_call;
@@ -50,7 +58,6 @@ pub use screens::{note as note_screen, settle_in as watch_screen};
 pub use timers::is_set_to_a_time;
 pub use watches::paths as watched_paths;
 
-use ckpt_sys::calls;
 use ckpt_sys::kernel::{SignalSet, SignalStack, signal_bit};
 use libc::sigset_t;
 
@@ -59,6 +66,7 @@ static SIGNAL: AtomicI32 = AtomicI32::new(0);
 
 /// Begins to keep `signal` from the program, and gives this thread the alternate `stack` if it has none.
 pub fn take_over(signal: i32, stack: SignalStack) {
+    Next::look_up_all();
     deadlines::find_clock_of_conditions();
     masks::take_over(signal);
     dispositions::take_over(signal);
@@ -105,19 +113,72 @@ fn pointer_to(set: &Option<sigset_t>) -> *const sigset_t {
     set.as_ref().map_or(ptr::null(), ptr::from_ref)
 }
 
-/// A function further down the search order, looked up when it is first needed: a library's constructor may call it
-/// before ours has run.
+/// A function further down the search order. Some of them may be called in signal handlers, where none can be looked up, so all are
+/// looked up at start; or when they are needed, since a library's constructor may call one before ours has run.
 struct Next {
     name: &'static CStr,
+    /// The version of the symbol, if it must be a certain one.
+    version: &'static [&'static CStr],
     address: AtomicPtr<c_void>,
 }
 
+unsafe extern "C" {
+    /// Where the linker puts the first [`Next`], and the end of the last.
+    #[link_name = "__start_ckpt_next"]
+    static FIRST: u8;
+    #[link_name = "__stop_ckpt_next"]
+    static END: u8;
+}
+
 impl Next {
-    const fn new(name: &'static CStr) -> Self {
+    const fn new(name: &'static CStr, version: &'static [&'static CStr]) -> Self {
         Self {
             name,
+            version,
             address: AtomicPtr::new(ptr::null_mut()),
         }
+    }
+
+    /// All that there are: they have a section of their own.
+    fn all() -> &'static [Self] {
+        let (first, end) = (
+            (&raw const FIRST).cast::<Self>(),
+            (&raw const END).cast::<Self>(),
+        );
+        // SAFETY: the section holds nothing else, and its parts have no gaps, since the size is a multiple of the alignment.
+        unsafe { slice::from_raw_parts(first, end.offset_from_unsigned(first)) }
+    }
+
+    /// Looks all of them up.
+    fn look_up_all() {
+        for next in Self::all() {
+            next.look_up();
+        }
+        // Of a function that was not there; the program must not take the error for one of its own.
+        // SAFETY: the text is not used.
+        unsafe { libc::dlerror() };
+    }
+
+    fn look_up(&self) -> *mut c_void {
+        let name = self.name.as_ptr().cast::<c_char>();
+        // SAFETY: name and version are strings.
+        let mut address = unsafe {
+            match self.version {
+                [version] => libc::dlvsym(libc::RTLD_NEXT, name, version.as_ptr()),
+                _ => libc::dlsym(libc::RTLD_NEXT, name),
+            }
+        };
+        if address.is_null() {
+            let name = self.name.to_bytes();
+            let returns_number = name.starts_with(b"pthread_") || name.starts_with(b"thrd_");
+            address = if returns_number {
+                missing_with_number as *mut c_void
+            } else {
+                missing as *mut c_void
+            };
+        }
+        self.address.store(address, Ordering::Relaxed);
+        address
     }
 
     /// The function as one of type `F`.
@@ -128,15 +189,21 @@ impl Next {
         const { assert!(size_of::<F>() == size_of::<*mut c_void>()) };
         let mut address = self.address.load(Ordering::Relaxed);
         if address.is_null() {
-            // SAFETY: the name is a string.
-            address = unsafe { libc::dlsym(libc::RTLD_NEXT, self.name.as_ptr().cast::<c_char>()) };
-            if address.is_null() {
-                // The program would not have started with a libc that lacks a function it calls.
-                calls::exit(127);
-            }
-            self.address.store(address, Ordering::Relaxed);
+            address = self.look_up();
         }
         // SAFETY: (1) the sizes are equal; (2) the caller answers for the type.
         unsafe { transmute_copy(&address) }
     }
+}
+
+/// What takes the place of a function that this libc does not have. A program that knows how to do without has found ours.
+extern "C" fn missing() -> isize {
+    // SAFETY: whoever calls functions of libc has an errno.
+    unsafe { *libc::__errno_location() = libc::ENOSYS };
+    -1
+}
+
+/// The same for a function that returns an error number.
+extern "C" fn missing_with_number() -> c_int {
+    libc::ENOSYS
 }
