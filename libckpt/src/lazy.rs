@@ -116,6 +116,9 @@ pub unsafe fn resize(
     may_move: bool,
     to: Option<u64>,
 ) -> Result<u64, Errno> {
+    if to.is_some_and(|to| Span::new(to, to + length).intersection(&old).is_some()) {
+        return Err(Errno::EINVAL);
+    }
     let Some(last) = find(Span::new(old.end - 1, old.end), |_| true)? else {
         return Err(Errno::EFAULT);
     };
@@ -135,21 +138,49 @@ pub unsafe fn resize(
     if !may_move {
         return Err(Errno::ENOMEM);
     }
-    // SAFETY: the caller answers for the memory.
+    let end = old.end.min(old.start + length);
+    let (from, rest) = (Span::new(old.start, end), Span::new(end, old.end));
+    // SAFETY: the caller answers for the memory, and what is fresh is nobody's.
     unsafe {
+        if !rest.is_empty() {
+            calls::unmap(rest.start as usize, rest.len() as usize)?;
+        }
         let flags = if to.is_some() { n::MAP_FIXED } else { 0 };
         let to = to.unwrap_or(0);
         let new = map_fresh(Span::new(to, to + length), last.protection, flags)?;
-        let mut from = old.start;
-        let end = old.end.min(old.start + length);
-        while let Some(Mapping { span, .. }) = find(Span::new(from, end), |_| true)? {
-            let to = new + (span.start - old.start);
-            calls::remap_to(span.start as usize, span.len() as usize, to as usize)?;
-            from = span.end;
-        }
-        if end < old.end {
-            calls::unmap(end as usize, (old.end - end) as usize)?;
-        }
-        Ok(new)
+        let Err((errno, moved)) = move_all(from, new) else {
+            return Ok(new);
+        };
+        // What is fresh goes first, which leaves room for as many mappings as there were.
+        let _ = calls::unmap((new + moved) as usize, (length - moved) as usize);
+        let _ = move_all(Span::new(new, new + moved), old.start);
+        Err(errno)
     }
+}
+
+/// Moves what is mapped in `from` to `to` and behind. An error comes with how many bytes were moved before.
+///
+/// # Safety
+/// Nobody uses what is at either place.
+unsafe fn move_all(from: Span, to: u64) -> Result<(), (Errno, u64)> {
+    let mut moved = 0;
+    while moved < from.len() {
+        let rest = Span::new(from.start + moved, from.end);
+        let Some(Mapping { span, .. }) = find(rest, |_| true).map_err(|errno| (errno, moved))?
+        else {
+            break;
+        };
+        let before = span.start - from.start;
+        // SAFETY: the caller answers for the memory.
+        unsafe {
+            calls::remap_to(
+                span.start as usize,
+                span.len() as usize,
+                (to + before) as usize,
+            )
+        }
+        .map_err(|errno| (errno, moved))?;
+        moved = span.end - from.start;
+    }
+    Ok(())
 }

@@ -1,5 +1,7 @@
 /* Memory that a lazy restart maps from the image goes on like any other: made longer it goes on with zeros, dropped it reads
  * as zeros, also by realloc and past the end of the image. */
+//# memory: changes
+//# restorer: --lazy
 #include "survive.h"
 
 enum { MIB = 1 << 20 };
