@@ -125,6 +125,12 @@ fn announce(written: &Written, pause: u64, total: u64) {
     } else if published.replaced_foreign {
         remark = Line::format(format_args!("; it replaced an image of another machine"));
     }
+    if let Some(errno) = published.unsynced {
+        let unsynced = Line::<256>::format(format_args!(
+            "; its directory could not be synced ({errno}), so its name may be lost if the machine goes down now"
+        ));
+        remark.push(unsynced.as_bytes());
+    }
     let (path, size) = (&published.path, Size(written.size));
     let [pause, writing, sync, total] =
         [pause, written.writing, written.sync, total].map(Milliseconds);

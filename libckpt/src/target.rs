@@ -46,6 +46,8 @@ pub struct Published {
     pub taken: Option<(Name, i32)>,
     /// Whether the image that was replaced came from another machine.
     pub replaced_foreign: bool,
+    /// Why the name may be lost if the machine goes down now.
+    pub unsynced: Option<Errno>,
 }
 
 impl Target {
@@ -114,7 +116,7 @@ impl Target {
     /// Gives the file, which is on the disk, its name, and syncs the directory.
     ///
     /// # Errors
-    /// [`Failure`] if the name belongs to something that is no image, or the disk does not take it.
+    /// [`Failure`] if the name belongs to something that is no image, or cannot be given.
     pub fn publish(mut self) -> Result<Published, Failure> {
         let path = self.path();
         if let Ok(file) = for_reading(&self.file) {
@@ -126,6 +128,7 @@ impl Target {
             path,
             taken: None,
             replaced_foreign: false,
+            unsynced: None,
         };
         match owner_of(&self.directory, &self.name, &path)? {
             Owner::Nobody => {}
@@ -147,13 +150,10 @@ impl Target {
         )
         .doing(format_args!("{}", published.path))?;
         self.published = true;
-        match calls::fsync(self.directory.number()) {
-            // Some file systems cannot sync directories; there it is up to them when the name is safe.
-            Ok(_) | Err(Errno::EINVAL) => {}
-            Err(errno) => {
-                return Err(errno).doing(format_args!("the directory {}", self.directory_path));
-            }
-        }
+        // The image that was there is replaced in any case. Some file systems cannot sync directories; there it is up to them when
+        // the name is safe.
+        let synced = calls::fsync(self.directory.number());
+        published.unsynced = synced.err().filter(|&errno| errno != Errno::EINVAL);
         Ok(published)
     }
 
