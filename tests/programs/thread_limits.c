@@ -1,5 +1,6 @@
 /* A thread changes limits while a checkpoint has begun, and has not stopped it yet. */
 //# cflags: -pthread
+//# memory: changes
 #include "thread.h"
 #include <sys/resource.h>
 
