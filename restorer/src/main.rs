@@ -37,7 +37,7 @@ use clone::Threads;
 use filler::Filler;
 use image_file::ImageFile;
 use memory::Memory;
-use open_files::OpenFiles;
+use open_files::{OpenFiles, SetsAndQueues};
 use owners::Owners;
 use pad::Pad;
 use rights::Rights;
@@ -70,6 +70,7 @@ fn restore(mut file: ImageFile, options: Options<'static>) -> Result<Infallible>
         process_id::take(image.header.pid, &mut rights)?;
     }
     let files = OpenFiles::open(&mut file, options)?;
+    let sets_and_queues = SetsAndQueues::find_or_make(&image)?;
     let mut filler = Filler::with_room_for(&image)?;
     let mut owners = Owners::with_room_for(&image)?;
     let mut threads = Threads::with_room_for(&image)?;
@@ -101,6 +102,7 @@ fn restore(mut file: ImageFile, options: Options<'static>) -> Result<Infallible>
     terminal::restore(&image);
     drop(file);
     segments.keep();
+    sets_and_queues.keep();
     pad.enter()
 }
 

@@ -26,6 +26,7 @@ mod program;
 mod random;
 mod requirements;
 mod service;
+pub mod system_v;
 pub mod terminal;
 mod trial;
 mod wait;

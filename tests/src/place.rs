@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::requirements::is_root;
+use crate::system_v;
 
 /// User and group `nobody` of Debian.
 pub(crate) const NOBODY: u32 = 65534;
@@ -134,6 +135,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
+        system_v::remove(self);
         if std::thread::panicking() {
             eprintln!("kept for inspection: {}", self.path.display());
             return;

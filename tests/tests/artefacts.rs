@@ -7,7 +7,7 @@ use object::{Endianness, Object, ObjectSection, ObjectSymbol};
 
 /// The functions of libc in whose place libckpt puts its own, as the README documents them. Whatever else it exports
 /// would get into the program's way.
-const INTERPOSED: [&str; 56] = [
+const INTERPOSED: [&str; 58] = [
     "__poll_chk",
     "__ppoll_chk",
     "__sysv_signal",
@@ -20,6 +20,7 @@ const INTERPOSED: [&str; 56] = [
     "ioctl",
     "madvise",
     "mremap",
+    "msgget",
     "nanosleep",
     "poll",
     "ppoll",
@@ -35,6 +36,7 @@ const INTERPOSED: [&str; 56] = [
     "pthread_sigmask",
     "realloc",
     "sem_clockwait",
+    "semget",
     "semtimedop",
     "sigaction",
     "sigaltstack",

@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use ckpt_image::note::Kind;
-use ckpt_tests::{Launch, Place, Program};
+use ckpt_tests::{Launch, Place, Program, is_root, not_run, system_v};
 
 use forge::forge;
 
@@ -204,6 +204,64 @@ fn a_message_queue_that_cannot_be() {
     let other = |note: &mut Vec<u8>| note[FIRST + 8] ^= 1;
     let words = "has no state in the image";
     assert_refused(program, Kind::MessageQueues, other, CANNOT_BE_MADE, words);
+}
+
+#[test]
+fn semaphores_and_messages_that_cannot_be() {
+    let program = "sysv_semaphores.c";
+    let words = "a set of System V semaphores";
+    let negative = |note: &mut Vec<u8>| note[FIRST + 3] = 0x80;
+    assert_refused(program, Kind::SemaphoreSets, negative, DAMAGED, words);
+    let mode = |note: &mut Vec<u8>| note[FIRST + 9] = 0x80;
+    assert_refused(program, Kind::SemaphoreSets, mode, DAMAGED, words);
+    let length = FIRST + 24;
+    let too_high = |note: &mut Vec<u8>| note[length + 5] = 0x80;
+    assert_refused(program, Kind::SemaphoreSets, too_high, DAMAGED, words);
+    let none = |note: &mut Vec<u8>| {
+        note[length..length + 4].fill(0);
+        note.truncate(length + 4);
+    };
+    assert_refused(program, Kind::SemaphoreSets, none, DAMAGED, words);
+    let half = |note: &mut Vec<u8>| {
+        note[length] = 5;
+        note.truncate(length + 4 + 5);
+    };
+    assert_refused(program, Kind::SemaphoreSets, half, DAMAGED, words);
+    let words = "a System V message queue";
+    assert_refused(program, Kind::Queues, negative, DAMAGED, words);
+    let words = "a message in a System V queue";
+    let no_type = |note: &mut Vec<u8>| note[FIRST + 8..FIRST + 16].fill(0);
+    assert_refused(program, Kind::QueuedMessages, no_type, DAMAGED, words);
+    let short = |note: &mut Vec<u8>| {
+        note[FIRST + 4] = 7;
+        note.truncate(FIRST + 8 + 7);
+    };
+    assert_refused(program, Kind::QueuedMessages, short, DAMAGED, words);
+    let words = "the queue of a message";
+    let other = |note: &mut Vec<u8>| note[FIRST] ^= 1;
+    assert_refused(program, Kind::QueuedMessages, other, DAMAGED, words);
+}
+
+#[test]
+fn messages_of_a_queue_that_is_gone_and_that_are_not_in_the_image() {
+    if !is_root() {
+        return not_run("no_messages", "the tests do not run as root");
+    }
+    let place = Place::new("no_messages");
+    let mut process = Program::compile("sysv_semaphores.c").start(&place);
+    process.checkpoint();
+    process.kill();
+    let none = |note: &mut Vec<u8>| note.truncate(FIRST);
+    let image = forge(&place.bytes("myckpt"), Kind::QueuedMessages, none);
+    place.write("forged", image);
+    fs::set_permissions(place.file("forged"), fs::Permissions::from_mode(0o600))
+        .expect("it is ours");
+    system_v::remove(&place);
+    let mut process = Launch::restorer(["forged"]).start(&place);
+    process.wait_for_a_sign_of_life();
+    let said = place.text("restorer.err");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.contains("with it 3 messages"), "{said}");
 }
 
 #[test]

@@ -130,6 +130,7 @@ const PROGRAMS: &[&str] = &[
     "memory_locked.c",
     "memory_policies.c",
     "sysv_memory.c",
+    "sysv_semaphores.c",
     "message_queue_removed.c",
     "socket_rights.c",
     "posix_timer.c",

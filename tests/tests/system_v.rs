@@ -1,9 +1,10 @@
-//! System V shared memory that is not there any more, or not as it was, when a program is restored.
+//! System V shared memory, semaphores and message queues that are not there any more, or not as they were, when a program is
+//! restored.
 
 use std::fs;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use ckpt_tests::{Place, Process, Program, Restart};
+use ckpt_tests::{Launch, Place, Process, Program, Restart, is_root, not_run, system_v};
 
 /// A segment of shared memory: its id and its key.
 #[derive(Clone, Copy)]
@@ -125,4 +126,109 @@ fn a_segment_that_was_made_goes_again_if_the_restart_fails() {
     // SAFETY: the call takes numbers.
     let found = unsafe { libc::shmget(segment.key, 0, 0) };
     assert_eq!(found, -1, "the segment is still there");
+}
+
+/// `sysv_semaphores.c`, checkpointed and killed.
+fn killed_with_semaphores(place: &Place) -> Program {
+    let program = Program::compile("sysv_semaphores.c");
+    let mut process = program.start(place);
+    process.checkpoint();
+    process.kill();
+    program
+}
+
+#[test]
+fn semaphores_and_queues_that_are_gone_are_made_again_by_root() {
+    if !is_root() {
+        return not_run("sets_gone", "the tests do not run as root");
+    }
+    let place = Place::new("sets_gone");
+    let program = killed_with_semaphores(&place);
+    let before = (system_v::set(&place), system_v::queue(&place));
+    assert!(before.0.is_some() && before.1.is_some());
+    system_v::remove(&place);
+    let mut process = program.restore(&place, Restart::Eager);
+    process.wait_for_a_sign_of_life();
+    assert_eq!((system_v::set(&place), system_v::queue(&place)), before);
+    process.kill();
+    // Now they are there, although not by who had made them at first.
+    assert_survives(&program, &place);
+    assert_eq!(place.text("restorer.err"), "");
+}
+
+#[test]
+fn semaphores_that_are_still_there_are_left_as_they_are() {
+    let place = Place::new("sets_in_use");
+    let program = killed_with_semaphores(&place);
+    let set = system_v::set(&place).expect("it outlives the program");
+    // SAFETY: the commands take numbers.
+    assert_eq!(unsafe { libc::semctl(set, 1, libc::SETVAL, 5) }, 0);
+    let mut process = program.restore(&place, Restart::Eager);
+    process.wait_for_a_sign_of_life();
+    // SAFETY: as above.
+    assert_eq!(unsafe { libc::semctl(set, 1, libc::GETVAL) }, 5);
+    assert_eq!(place.text("restorer.err"), "");
+}
+
+#[test]
+fn semaphores_that_are_gone_are_named_to_others() {
+    let place = Place::of_nobody("sets_refused");
+    let program = Program::compile("sysv_semaphores.c");
+    let mut process = program.launch().as_nobody().start(&place);
+    process.wait_until_ready();
+    process.checkpoint();
+    process.kill();
+    system_v::remove(&place);
+    let launch = Launch::restorer(["myckpt"]).as_nobody();
+    let status = launch.start(&place).wait();
+    let said = place.text("restorer.err");
+    assert_eq!(status.code(), Some(123), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(
+        said.contains("System V semaphores: the one with id"),
+        "{said}"
+    );
+    assert!(said.contains("restore as root"), "{said}");
+    assert_eq!(system_v::set(&place), None);
+}
+
+#[test]
+fn semaphores_of_a_normal_user_are_made_again_by_root() {
+    if !is_root() {
+        return not_run("sets_of_nobody", "the tests do not run as root");
+    }
+    let place = Place::of_nobody("sets_of_nobody");
+    let program = Program::compile("sysv_semaphores.c");
+    let mut process = program.launch().as_nobody().start(&place);
+    process.wait_until_ready();
+    process.checkpoint();
+    process.kill();
+    system_v::remove(&place);
+    place.release();
+    let options = ["--any-owner", "myckpt"];
+    let status = Launch::restorer(options).start(&place).wait();
+    let said = place.text("restorer.err") + &place.text("err");
+    assert_eq!(status.code(), Some(42), "{said}");
+}
+
+#[test]
+fn semaphores_that_were_made_go_again_if_the_restart_fails() {
+    if !is_root() {
+        return not_run("sets_failed", "the tests do not run as root");
+    }
+    let place = Place::new("sets_failed");
+    let program = killed_with_semaphores(&place);
+    system_v::remove(&place);
+    // SAFETY: the call takes numbers.
+    let other = unsafe { libc::msgget(system_v::key(&place, b'q'), libc::IPC_CREAT | 0o600) };
+    let status = program.restore(&place, Restart::Eager).wait();
+    let said = place.text("restorer.err");
+    assert_eq!(status.code(), Some(123), "{said}");
+    assert!(said.contains("another one has its key now"), "{said}");
+    assert_eq!(system_v::set(&place), None, "the set is still there");
+    assert_eq!(
+        system_v::queue(&place),
+        Some(other),
+        "the other one is gone"
+    );
 }

@@ -75,6 +75,12 @@ pub enum Kind {
     Segments = 0x434B_0043,
     /// [`crate::objects::message_queues::MessageQueue`], repeated.
     MessageQueues = 0x434B_0044,
+    /// [`crate::objects::ipc::SemaphoreSet`], repeated.
+    SemaphoreSets = 0x434B_0045,
+    /// [`crate::objects::ipc::Queue`], repeated.
+    Queues = 0x434B_0046,
+    /// [`crate::objects::ipc::QueuedMessage`], repeated.
+    QueuedMessages = 0x434B_0047,
     /// [`crate::objects::posix_timers::PosixTimer`], repeated.
     PosixTimers = 0x434B_0050,
     /// [`crate::objects::terminal::Terminal`].
@@ -89,7 +95,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order in which they stand in an image.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 37] = [
         Self::Header,
         Self::Cpu,
         Self::Process,
@@ -119,6 +125,9 @@ impl Kind {
         Self::FutureLocks,
         Self::Segments,
         Self::MessageQueues,
+        Self::SemaphoreSets,
+        Self::Queues,
+        Self::QueuedMessages,
         Self::PosixTimers,
         Self::Terminal,
         Self::PseudoTerminals,

@@ -20,6 +20,7 @@ use crate::objects::Object;
 use crate::objects::deleted_files::{DeletedFile, FileExtent};
 use crate::objects::epoll_entries::EpollEntry;
 use crate::objects::event_counters::EventCounter;
+use crate::objects::ipc::{Queue, QueuedMessage, SemaphoreSet};
 use crate::objects::memory_files::MemoryFile;
 use crate::objects::message_queues::MessageQueue;
 use crate::objects::pipes::Pipe;
@@ -379,6 +380,9 @@ impl<'a> Image<'a> {
         found.check_object::<FutureLocks>()?;
         found.check_objects::<Segment>()?;
         found.check_objects::<MessageQueue<'_>>()?;
+        found.check_objects::<SemaphoreSet<'_>>()?;
+        found.check_objects::<Queue>()?;
+        found.check_objects::<QueuedMessage<'_>>()?;
         found.check_objects::<PosixTimer>()?;
         found.check_object::<Terminal>()?;
         found.check_objects::<PseudoTerminal<'_>>()?;
@@ -400,6 +404,7 @@ impl<'a> Image<'a> {
         image.check_descriptors()?;
         image.check_users_of_descriptors()?;
         image.check_sockets()?;
+        image.check_queued_messages()?;
         image.check_posix_timers()?;
         Ok(image)
     }
@@ -765,6 +770,24 @@ impl<'a> Image<'a> {
         } else {
             Err(Malformed::Field("the order of the sockets"))
         }
+    }
+
+    /// Messages are in queues that are there.
+    fn check_queued_messages(&self) -> Result<(), Malformed> {
+        let mut last = None;
+        for message in self.objects::<QueuedMessage<'_>>() {
+            // Those of one queue follow each other.
+            if last.replace(message.queue) == Some(message.queue) {
+                continue;
+            }
+            if !self
+                .objects::<Queue>()
+                .any(|queue| queue.id == message.queue)
+            {
+                return Err(Malformed::Field("the queue of a message"));
+            }
+        }
+        Ok(())
     }
 
     /// POSIX timers ascend, and those that are for a thread name one that is there.

@@ -13,6 +13,7 @@ pub mod fd;
 pub mod files;
 pub mod handover;
 pub mod in_progress;
+pub mod ipc;
 pub mod kernel;
 pub mod line;
 pub mod line_reader;

@@ -3,6 +3,7 @@
 mod epoll;
 mod event_counters;
 mod fifos;
+mod ipc;
 mod kernel_files;
 mod locks;
 mod made;
@@ -42,6 +43,7 @@ use restart::threads::Renamed;
 use crate::contents::name_missing;
 use crate::image_file::{ImageFile, kernel_path};
 use crate::{Result, output};
+pub use ipc::SetsAndQueues;
 use made::Made;
 use opener::{Opener, Problem};
 use sockets::Sockets;

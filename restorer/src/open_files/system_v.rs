@@ -18,6 +18,12 @@ use crate::steps::check_extent;
 /// Where the namespace of System V objects stands among the process's namespaces.
 const IPC: usize = 1;
 
+/// Whether ids of System V objects mean the same as at the checkpoint.
+pub fn ids_are_the_same(image: &Image<'_>, place: Place) -> bool {
+    let same_namespace = image.credentials.namespaces[IPC] == proc::namespaces()[IPC];
+    place == Place::SameBoot && same_namespace
+}
+
 /// Segments that were made; they go again if the restart fails.
 pub struct Segments {
     /// Whether ids mean the same as at the checkpoint.
@@ -37,9 +43,8 @@ struct Made {
 impl Segments {
     /// None yet.
     pub fn of(image: &Image<'_>, place: Place) -> Self {
-        let same_namespace = image.credentials.namespaces[IPC] == proc::namespaces()[IPC];
         Self {
-            same_ids: place == Place::SameBoot && same_namespace,
+            same_ids: ids_are_the_same(image, place),
             made: MapVec::new(),
         }
     }

@@ -4,6 +4,7 @@
 pub mod deleted_files;
 pub mod epoll_entries;
 pub mod event_counters;
+pub mod ipc;
 pub mod memory_files;
 pub mod message_queues;
 pub mod pipes;

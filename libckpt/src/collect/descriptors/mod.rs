@@ -4,6 +4,7 @@
 mod epoll;
 mod event_counters;
 mod info;
+mod ipc;
 mod kernel_files;
 mod kinds;
 mod locks;

@@ -8,8 +8,8 @@ use ckpt_sys::MapVec;
 
 use super::sockets::Sockets;
 use super::{
-    Descriptors, epoll, event_counters, message_queues, pipes, pseudo_terminals, signal_owners,
-    signals, terminal, timers, watchers,
+    Descriptors, epoll, event_counters, ipc, message_queues, pipes, pseudo_terminals,
+    signal_owners, signals, terminal, timers, watchers,
 };
 use crate::failure::{Doing, Failure};
 
@@ -74,7 +74,7 @@ impl Objects {
     }
 }
 
-/// Reads the state of everything that `descriptors` refer to.
+/// Reads the state of everything that `descriptors` refer to, and of what the program knows by an id.
 ///
 /// # Errors
 /// [`Failure`] names the first object that cannot be saved.
@@ -83,6 +83,7 @@ pub fn collect(descriptors: &Descriptors, sockets: &Sockets) -> Result<Objects, 
     pipes::collect(descriptors, &mut objects)?;
     epoll::collect(descriptors, &mut objects)?;
     message_queues::collect(descriptors, &mut objects)?;
+    ipc::collect(&mut objects)?;
     signal_owners::collect(descriptors, &mut objects)?;
     terminal::collect(descriptors, &mut objects)?;
     pseudo_terminals::collect(descriptors, &mut objects)?;
