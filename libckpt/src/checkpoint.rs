@@ -402,8 +402,10 @@ fn prepare_restart(
 ) -> Result<MapVec<Context>, Failure> {
     let online = Processors::online();
     initiator.attributes.forget_processors_if_all(&online);
+    initiator.begins = true;
     for thread in stopped.threads_mut() {
         thread.attributes.forget_processors_if_all(&online);
+        thread.begins = true;
     }
     initiator.enter_epoch();
     initiator.finishes = stopped.main_ended();

@@ -394,6 +394,9 @@ unsafe fn prepare_threads(resume: &Resume) {
     unsafe {
         for record in park::parked().chain([resume.initiator]) {
             let thread = &mut *record;
+            if !thread.begins {
+                continue;
+            }
             thread.rename_in_lock();
             if record != resume.main {
                 thread.lacks_attributes = thread

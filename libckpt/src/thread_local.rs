@@ -40,6 +40,8 @@ pub struct ThreadLocal {
     pub deadline: *const Deadline,
     /// That the thread has gone on although the signal had come.
     pub put_off: PutOff,
+    /// Not 0: the thread waits in our handler for another's checkpoint.
+    pub waits: u32,
     /// A struct timespec for a call that is made again with the time that is left.
     pub scratch: [u64; 2],
 }

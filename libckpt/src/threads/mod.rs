@@ -70,6 +70,8 @@ pub struct Thread {
     pub foreign_rseq: bool,
     /// What its alternate signal stack is from, if from us.
     slot: *const Slot,
+    /// Whether a restored thread begins with this record: a thread without a thread pointer may have parked twice.
+    pub begins: bool,
     /// Whether a restored thread has to be given its attributes: a new one has others.
     pub lacks_attributes: bool,
 }
@@ -92,6 +94,7 @@ impl Thread {
         call: InProgress::NOTHING,
         foreign_rseq: false,
         slot: ptr::null(),
+        begins: false,
         lacks_attributes: false,
     };
 
@@ -160,6 +163,14 @@ impl Thread {
     /// Puts the interrupted call in order. The thread itself calls this right before it leaves the handler.
     pub fn go_on(&mut self) {
         self.settle(Since::Checkpoint { now: now() });
+        self.waits_no_more();
+    }
+
+    fn waits_no_more(&self) {
+        if self.has_thread_pointer() {
+            // SAFETY: the caller is the thread.
+            unsafe { (*thread_local::current()).waits = 0 };
+        }
     }
 
     /// The same in a restored process, for which no time has passed.
@@ -172,6 +183,7 @@ impl Thread {
             // SAFETY: the caller is the thread, and in no wrapper.
             unsafe { thread_local::move_deadlines() };
         }
+        self.waits_no_more();
     }
 
     /// The same; leaves through the signal frame.

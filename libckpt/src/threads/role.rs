@@ -10,7 +10,7 @@ use ckpt_sys::{calls, proc};
 
 use super::{Thread, park, unblock};
 use crate::signal::checkpoint_signal;
-use crate::vdso;
+use crate::{thread_local, vdso};
 
 /// The process that takes a checkpoint in the upper half, [`BUSY`] in the lower; 0 while there is none. The process is
 /// part of it because a child that was forked meanwhile finds a word that is not about it.
@@ -58,18 +58,28 @@ pub unsafe extern "C" fn enter(_: i32, info: &SignalInfo, frame: *mut UserContex
 /// The frame is the one that the kernel made for the caller.
 #[inline(never)]
 unsafe fn wait_in_handler(frame: *mut UserContext, signal_came: bool) {
-    // SAFETY: the caller answers for the frame.
-    let mut thread = unsafe { Thread::of_caller(frame) };
-    if unblock::take(thread.tid) {
-        // SAFETY: as above.
+    if unblock::take(calls::tid()) {
+        // SAFETY: the caller answers for the frame.
         unsafe { (*frame).mask |= signal_bit(checkpoint_signal()) };
     }
-    park::capture(&mut thread, None);
-    park::park(&mut thread);
+    if !waits_already() {
+        // SAFETY: as above.
+        let mut thread = unsafe { Thread::of_caller(frame) };
+        park::capture(&mut thread, None);
+        park::park(&mut thread);
+        thread.go_on();
+    }
     if signal_came {
         ask_again();
     }
-    thread.go_on();
+}
+
+/// Whether the caller is in [`wait_in_handler`] already, further up its stack, and notes that it is. A thread that is long on its way
+/// through the handler is asked a second time, and looks like one that blocks the signal, so it is let through to it.
+fn waits_already() -> bool {
+    // SAFETY: the thread has a thread pointer.
+    super::bases().0 != 0
+        && unsafe { core::mem::replace(&mut (*thread_local::current()).waits, 1) != 0 }
 }
 
 enum Role {
