@@ -31,7 +31,7 @@ test: test-debug test-release
 # What tests the artefacts need not be optimised as they are: that takes minutes.
 test_release := CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=1 $(CARGO) test --release --package ckpt-tests
 
-# One round of each real program in debug, where everything takes longer; three in release.
+# One round of each real program in debug, where everything takes longer; two in release.
 test-debug: debug
 	$(CARGO) build --package ckpt-rust-threads
 	$(CARGO) test $(unit_tested)
@@ -40,7 +40,7 @@ test-debug: debug
 test-release: all
 	$(CARGO) build --release --package ckpt-rust-threads
 	$(CARGO) test --release $(unit_tested)
-	$(test_release)
+	CKPT_TEST_ROUNDS=$(or $(CKPT_TEST_ROUNDS),2) $(test_release)
 
 lint:
 	$(CARGO) fmt --all --check

@@ -163,8 +163,9 @@ impl<'a> Trial<'a> {
             );
             (self.afterwards)(&place);
         }
+        // Of a single round all checkpoints may come before the threads do.
         assert!(
-            threads >= self.threads,
+            rounds() == 1 || threads >= self.threads,
             "no checkpoint found more than {threads} threads"
         );
     }
