@@ -26,7 +26,7 @@ int main(void) {
     CHECK(ckpt_checkpoint() == 0);
     sigprocmask(SIG_UNBLOCK, &all, NULL);
     ready_and_wait();
-    /* The test restores it four times, or not at all. */
+    /* The test restores it four times, twice in debug, or not at all. */
     const int generation = ckpt_generation();
     CHECK(getpid() == before ? generation == 0 : generation == 2 || generation == 4);
     pid_t child = fork();
