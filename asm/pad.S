@@ -109,6 +109,7 @@ pad_thread:
     mov edx, 1
     mov eax, {FUTEX}
     syscall
+
 # The restored process lets it go on, when all of the program's memory is there and libckpt has found its bearings.
 
 .Lpad_wait:

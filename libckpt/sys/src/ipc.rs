@@ -5,12 +5,12 @@ use crate::errno::Errno;
 use crate::syscall::call;
 use linux_raw_sys::general as n;
 
-/// Commands of semctl(2) and msgctl(2), and flags of semget(2) and msgget(2) (include/uapi/linux/ipc.h).
-const IPC_RMID: usize = 0;
-const IPC_SET: usize = 1;
-const IPC_STAT: usize = 2;
-const IPC_CREAT: usize = 0o1000;
-const IPC_EXCL: usize = 0o2000;
+/// Commands and flags of semctl(2), msgctl(2) and shmctl(2), of semget(2), msgget(2) and shmget(2) (include/uapi/linux/ipc.h).
+pub(crate) const IPC_RMID: usize = 0;
+pub(crate) const IPC_SET: usize = 1;
+pub(crate) const IPC_STAT: usize = 2;
+pub(crate) const IPC_CREAT: usize = 0o1000;
+pub(crate) const IPC_EXCL: usize = 0o2000;
 const IPC_NOWAIT: usize = 0o4000;
 /// Those of semctl(2) alone (include/uapi/linux/sem.h).
 const GETALL: usize = 13;

@@ -2,6 +2,7 @@
 
 use crate::calls::Done;
 use crate::errno::Errno;
+use crate::ipc::{IPC_CREAT, IPC_EXCL, IPC_RMID, IPC_SET, IPC_STAT};
 use crate::syscall::call;
 use linux_raw_sys::general as n;
 
@@ -12,13 +13,8 @@ pub const REMOVED: u32 = 0o1000;
 /// See [`REMOVED`].
 pub const LOCKED: u32 = 0o2000;
 
-/// Commands of shmctl(2), and flags of shmget(2) (include/uapi/linux/ipc.h, include/uapi/linux/shm.h).
-const IPC_RMID: usize = 0;
-const IPC_SET: usize = 1;
-const IPC_STAT: usize = 2;
+/// Command of shmctl(2) alone (include/uapi/linux/shm.h).
 const SHM_LOCK: usize = 11;
-const IPC_CREAT: usize = 0o1000;
-const IPC_EXCL: usize = 0o2000;
 
 /// `struct shmid64_ds` (include/uapi/asm-generic/shmbuf.h), with the `struct ipc64_perm` at its beginning.
 #[repr(C)]
