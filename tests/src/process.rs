@@ -79,6 +79,29 @@ impl Process {
         unsafe { libc::kill(self.child.id().cast_signed(), signal) };
     }
 
+    /// In which system calls its threads wait: for each its number, the stack pointer and the address behind the instruction.
+    /// A thread that runs is in none.
+    #[must_use]
+    pub fn calls(&self) -> Vec<String> {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.program()));
+        let mut calls: Vec<_> = threads
+            .into_iter()
+            .flatten()
+            .filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("syscall")).ok())
+            .filter_map(|line| {
+                let fields: Vec<_> = line.split_whitespace().collect();
+                match fields[..] {
+                    [number, _, _, _, _, _, _, stack, instruction] => {
+                        Some(format!("{number} {stack} {instruction}"))
+                    }
+                    _ => None,
+                }
+            })
+            .collect();
+        calls.sort();
+        calls
+    }
+
     /// Waits until the signal for a checkpoint is caught: by libckpt in a new process, again by libckpt in a restored one.
     ///
     /// # Panics

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::{scope, sleep};
 use std::time::Duration;
 
-use ckpt_tests::{Launch, Place, Process, Program, not_run};
+use ckpt_tests::{Launch, Place, Process, Program, not_run, until};
 
 /// Seconds that a call lasts, as in `workloads/wait.cc`.
 const WHOLE: f64 = 10.0;
@@ -83,6 +83,8 @@ struct Waiting {
     process: Process,
     end: End,
     begin: f64,
+    /// Where its threads wait.
+    calls: Vec<String>,
     /// At least, and at most, so many seconds the process did not exist, or stood still.
     absent: (f64, f64),
     /// When it was restored, at the latest.
@@ -101,12 +103,14 @@ impl Waiting {
         process.wait_until_ready();
         sleep(Duration::from_secs_f64(FIRST));
         let begin = time_in(&place, "begin").expect("a program that is ready has begun");
+        let calls = process.calls();
         Self {
             what: what.to_owned(),
             place,
             process,
             end,
             begin,
+            calls,
             absent: (0.0, 0.0),
             back: 0.0,
             refused: None,
@@ -153,7 +157,11 @@ impl Waiting {
     fn end(mut self) {
         let (what, end) = (&self.what, self.end);
         if end == End::Signal {
-            assert_eq!(self.process.ended(), None, "{what}: back without a signal");
+            // One that comes just before the call is made (again) does not end it.
+            until("the call", || {
+                assert_eq!(self.process.ended(), None, "{what}: back without a signal");
+                (self.process.calls() == self.calls).then_some(())
+            });
             self.process.signal(libc::SIGUSR1);
         }
         let status = self.process.wait();
