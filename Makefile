@@ -31,13 +31,17 @@ test: test-debug test-release
 # What tests the artefacts need not be optimised as they are: that takes minutes.
 test_release := CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=1 $(CARGO) test --release --package ckpt-tests
 
-# One round of each real program, of fewer generations in debug, where everything takes longer: `make soak` does many.
+# Real programs run with what users run. The debug build is for the checks in our own code, which the small ones reach as well.
+real := real_programs servers terminals threaded_programs warm_starts
+suites := $(patsubst tests/tests/%.rs,%,$(wildcard tests/tests/*.rs))
+
 test-debug: debug
 	$(CARGO) build --package ckpt-rust-threads
 	$(CARGO) test $(unit_tested)
-	CKPT_TEST_ROUNDS=$(or $(CKPT_TEST_ROUNDS),1) CKPT_TEST_GENERATIONS=$(or $(CKPT_TEST_GENERATIONS),2) \
-		$(CARGO) test --package ckpt-tests
+	CKPT_TEST_GENERATIONS=$(or $(CKPT_TEST_GENERATIONS),2) \
+		$(CARGO) test --package ckpt-tests --lib --bins $(addprefix --test ,$(filter-out $(real),$(suites)))
 
+# One round of each real program: `make soak` does many.
 test-release: all
 	$(CARGO) build --release --package ckpt-rust-threads
 	$(CARGO) test --release $(unit_tested)

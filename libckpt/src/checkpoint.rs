@@ -18,7 +18,7 @@ use crate::clocks;
 use crate::collect::descriptors::Descriptors;
 use crate::collect::descriptors::unnamed_files::FileRun;
 use crate::collect::posix_timers::PosixTimers;
-use crate::collect::regions::Regions;
+use crate::collect::regions::{Reader, Regions};
 use crate::collect::signals::Signals;
 use crate::collect::thread::Processors;
 use crate::collect::{credentials, process, relatives};
@@ -256,9 +256,11 @@ fn attempt(
     let status = proc::Status::read().doing(format_args!("/proc/thread-self/status"))?;
     // Regions come first, and descriptors before the target, so that no memory and no descriptor of ours is taken for
     // the program's: from the regions on, memory may be mapped, and from the descriptors on, files may be opened.
-    let mut regions = Regions::collect(stopped.span())?;
-    if start.settings.thin {
-        regions.leave_out_what_files_hold();
+    let mut regions = Regions::collect(stopped.span(), start.settings.thin)?;
+    let may_fork = may_fork(start);
+    let copy_reads_details = may_fork && regions.can_be_read_by_copy();
+    if !copy_reads_details {
+        regions.add_details(Reader::Program)?;
     }
     let mut descriptors = Descriptors::collect(start.settings.deleted, &mut regions)?;
     let strings = process::Strings::read()?;
@@ -317,11 +319,11 @@ fn attempt(
     };
 
     let stop_time = Line::format(format_args!("{stopped}"));
-    let write = |kept: &Kept| {
+    let write = |regions: &Regions, kept: &Kept| {
         let started = calls::clock(n::CLOCK_MONOTONIC);
         let target = Target::create(&start.settings, pid)?;
         let limit = limits[n::RLIMIT_FSIZE as usize][0];
-        let size = write::image(&state, &regions, kept, target.file(), &target.path(), limit)?;
+        let size = write::image(&state, regions, kept, target.file(), &target.path(), limit)?;
         let writing = since(started);
         target.sync()?;
         let sync = since(started) - writing;
@@ -333,22 +335,30 @@ fn attempt(
             threads: stop_time,
         })
     };
-    let beside = if may_fork(start, &descriptors) {
-        write_beside(&write, &regions, &descriptors, began).ok()
+    // A file on a disk whose content goes into the image must not change meanwhile, and a fork does not freeze files.
+    let may_fork = may_fork && !descriptors.file_runs().iter().any(FileRun::is_on_disk);
+    let beside = if may_fork {
+        let reader = copy_reads_details.then_some(Reader::CopyOf(pid));
+        write_beside(&write, &mut regions, reader, &descriptors, began).ok()
     } else {
         None
     };
     // Where there is no memory for a copy, or no process is permitted, the program stands still.
     let taken = match beside {
         Some(pause) => Taken::ByWriter(pause),
-        None => Taken::InPlace(write(&Kept::default())?),
+        None => {
+            if copy_reads_details {
+                regions.add_details(Reader::Program)?;
+            }
+            Taken::InPlace(write(&regions, &Kept::default())?)
+        }
     };
     drop(threads);
     Ok((taken, stopped))
 }
 
 /// Whether the image may be written while the program goes on.
-fn may_fork(start: &Start, descriptors: &Descriptors) -> bool {
+fn may_fork(start: &Start) -> bool {
     let adopts = || {
         let mut subreaper = 0u32;
         // SAFETY: the option takes an address to which the kernel writes a number.
@@ -360,32 +370,30 @@ fn may_fork(start: &Start, descriptors: &Descriptors) -> bool {
         };
         result.is_err() || subreaper != 0 || calls::pid() == 1
     };
-    // A program that ends has nothing to gain, and one that adopts orphans would adopt the writer. A file on a disk whose content
-    // goes into the image must not change meanwhile, and a fork does not freeze files.
-    start.settings.mode == Mode::Fork
-        && start.settings.after == After::Continue
-        && !descriptors.file_runs().iter().any(FileRun::is_on_disk)
-        && !adopts()
+    // A program that ends has nothing to gain, and one that adopts orphans would adopt the writer.
+    start.settings.mode == Mode::Fork && start.settings.after == After::Continue && !adopts()
 }
 
-/// Hands `write` to a process of its own.
+/// Hands `write` to a process of its own, which adds details to the regions as `reader` if there is one.
 fn write_beside(
-    write: &dyn Fn(&Kept) -> Result<Written, Failure>,
-    regions: &Regions,
+    write: &dyn Fn(&Regions, &Kept) -> Result<Written, Failure>,
+    regions: &mut Regions,
+    reader: Option<Reader>,
     descriptors: &Descriptors,
     began: u64,
 ) -> Result<Pause, Failure> {
     let kept = Kept::copy(regions, descriptors.file_runs())?;
     let pause = Pause::unknown()?;
-    snapshot::fork(&|predecessor| {
+    snapshot::fork(&mut |predecessor| {
+        let forked = since(began);
+        let details = reader.map_or(Ok(()), |reader| regions.add_details(reader));
         // SAFETY: this is the writer's copy, and it runs alone.
         unsafe {
             snapshot::leave_unnamed_files(regions.list());
         }
         descriptors.detach();
-        let forked = since(began);
         predecessor.wait();
-        match write(&kept) {
+        match details.and_then(|()| write(regions, &kept)) {
             Ok(written) => announce(&written, pause.get().unwrap_or(forked), since(began)),
             Err(failure) => report::line(format_args!("no checkpoint: {failure}")),
         }

@@ -9,8 +9,7 @@ use ckpt_image::PAGE;
 use ckpt_image::guards::Guard;
 use ckpt_image::regions::{Backing, Region, vm_flags};
 use ckpt_image::segments::Span;
-use ckpt_sys::bytes::{decimal, fields, value_of};
-use ckpt_sys::{Errno, Line, MapVec, calls, files, proc};
+use ckpt_sys::{Errno, MapVec, calls, proc};
 use linux_raw_sys::general as n;
 use linux_raw_sys::prctl as p;
 
@@ -26,7 +25,7 @@ use crate::signal::Owned;
 /// Memory that a forked process does not have as it was: shared with others who go on writing to it, not handed down
 /// (`MADV_DONTFORK`), handed down empty (`MADV_WIPEONFORK`), taken away when the machine has no page for a copy (`MAP_HUGETLB`), or given up by
 /// [`leave_unnamed_files`].
-fn fork_loses(region: &Region<'_>) -> bool {
+pub fn fork_loses(region: &Region<'_>) -> bool {
     region.backing() == Backing::SharedAnonymous
         || region.backing().is_unnamed_file()
         || region.flags & (vm_flags::DONT_FORK | vm_flags::WIPE_ON_FORK | vm_flags::HUGETLB) != 0
@@ -60,11 +59,7 @@ impl Room {
 
     /// What this machine has; no limit if it does not tell.
     fn here() -> Self {
-        let text: Line<4096> = files::read_small(c"/proc/meminfo").unwrap_or_default();
-        let available = value_of(text.as_bytes(), "MemAvailable").and_then(|value| {
-            let kilobytes = fields(value).next().and_then(decimal)?;
-            kilobytes.checked_mul(1 << 10)
-        });
+        let available = proc::memory_info("MemAvailable");
         Self {
             left: available.map_or(u64::MAX, |bytes| bytes / Self::PART),
         }
@@ -248,7 +243,7 @@ pub fn forget_writers() {
 ///
 /// # Errors
 /// [`Failure`] if there is no memory for a copy, or no process is permitted.
-pub fn fork(write: &dyn Fn(Writer)) -> Result<(), Failure> {
+pub fn fork(write: &mut dyn FnMut(Writer)) -> Result<(), Failure> {
     let doing = format_args!("a process that writes the image");
     // SAFETY: we run on libckpt's stack.
     let writers = unsafe { WRITERS.get() };

@@ -1,4 +1,7 @@
 //! The address space: `/proc/thread-self/maps`, and from `/proc/thread-self/smaps` what maps does not say.
+//!
+//! The kernel counts every page of the process for smaps, which takes as long as a fork. So it is read by the copy of the process
+//! that writes the image, wherever that can know what it says of the program.
 
 mod policies;
 
@@ -13,15 +16,14 @@ use ckpt_sys::bytes::{decimal, fields, lines};
 use ckpt_sys::line::Text;
 use ckpt_sys::line_reader::LineReader;
 use ckpt_sys::maps::{MapsLine, path_of};
-use ckpt_sys::proc::ProcessStat;
-use ckpt_sys::{Fd, MapVec, calls, files};
+use ckpt_sys::proc::{self, ProcessStat, Status};
+use ckpt_sys::{Fd, Line, MapVec, calls, files};
 use linux_raw_sys::general as n;
 
 use crate::collect::descriptors::objects::Objects;
 use crate::collect::descriptors::unnamed_files;
 use crate::failure::{Doing, Failure, failure};
-use crate::lazy;
-use policies::Policy;
+use crate::{interpose, lazy, snapshot};
 
 /// A region, and what only the checkpoint wants to know about it.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +32,8 @@ pub struct Mapped<'t> {
     pub region: Region<'t>,
     /// Whether some of it is in swap space.
     pub swapped: bool,
+    /// Whether smaps shows it.
+    is_in_smaps: bool,
     /// Its memory policy: which one of those that were found, counted from 1; 0 is none.
     policy: usize,
 }
@@ -89,19 +93,30 @@ fn open_maps() -> Result<Fd, Failure> {
 #[derive(Debug)]
 pub struct Regions {
     // The regions borrow from the text, which stays where it is; `list` hands them out with its lifetime.
-    _text: MapsText,
+    text: MapsText,
     list: MapVec<Mapped<'static>>,
     of_image: MapVec<Span>,
-    policies: MapVec<Policy>,
-    future_locks: u32,
+    thin: bool,
+    /// What is known of the memory beside the regions.
+    objects: Objects,
+}
+
+/// Who reads in smaps what maps does not say.
+#[derive(Clone, Copy, Debug)]
+pub enum Reader {
+    /// The program itself, while it stands still.
+    Program,
+    /// A copy of the process with this id, which goes on meanwhile.
+    CopyOf(i32),
 }
 
 impl Regions {
-    /// Reads them, without what lies in `not_programs`, which is mapped for the checkpoint.
+    /// Reads what maps says of them, without what lies in `not_programs`, which is mapped for the checkpoint. What mapped files
+    /// still hold is left out of the image if `thin`, where the files have names.
     ///
     /// # Errors
     /// [`Failure`] if one is of a kind that cannot be restored.
-    pub fn collect(not_programs: Span) -> Result<Self, Failure> {
+    pub fn collect(not_programs: Span, thin: bool) -> Result<Self, Failure> {
         let mut maps = MapsText::allocate()?;
         let lines_at_most = maps.text.len() / SHORTEST_LINE;
         let mut list = MapVec::<Mapped<'static>>::with_capacity(lines_at_most)
@@ -112,16 +127,8 @@ impl Regions {
         } else {
             MapVec::new()
         };
-        let mut smaps =
-            MapVec::zeroed(SLACK).doing(format_args!("memory for the list of regions"))?;
         // From here to the end of the reading nothing is mapped: what is ours is known, and is left out.
-        let mut ours = [
-            maps.text.span(),
-            list.span(),
-            of_image.span(),
-            smaps.span(),
-            not_programs,
-        ];
+        let mut ours = [maps.text.span(), list.span(), of_image.span(), not_programs];
         ours.sort_unstable_by_key(|span| span.start);
         maps.read()?;
 
@@ -163,37 +170,82 @@ impl Regions {
                 list.push(Mapped {
                     region,
                     swapped: false,
+                    is_in_smaps: false,
                     policy: 0,
                 })
                 .doing(format_args!("memory for the list of regions"))?;
             }
         }
-        let future_locks = add_smaps(&mut list, &mut smaps, maps.text.span())?;
-        let policies = policies::find(&mut list)?;
-        merge(&mut list);
         Ok(Self {
-            _text: maps,
+            text: maps,
             list,
             of_image,
-            policies,
-            future_locks,
+            thin,
+            objects: Objects::default(),
         })
     }
 
-    /// Adds what is known of the memory beside the regions to `objects`.
+    /// Whether a copy of the process can know what smaps says of the program: none of its memory is locked, which the copy's
+    /// is not; none of it is missing in the copy; and what the copy is not to read has no pages in swap space.
+    pub fn can_be_read_by_copy(&self) -> bool {
+        let is_locked = Status::read().is_ok_and(|status| status.decimal("VmLck") != 0);
+        let is_in_huge_pages = |mapped: &Mapped<'_>| mapped.region.name == HUGE_PAGES;
+        let is_kept = |mapped: &Mapped<'_>| snapshot::fork_loses(&mapped.region);
+        !is_locked
+            && !interpose::has_kept_memory_from_forks()
+            && !self.list.iter().any(is_in_huge_pages)
+            && !(self.list.iter().any(is_kept) && proc::swaps())
+    }
+
+    /// Adds what smaps says, and what the kernel tells of each region by its address.
     ///
     /// # Errors
-    /// [`Failure`] if there is no memory for it.
-    pub fn describe(&self, objects: &mut Objects) -> Result<(), Failure> {
+    /// [`Failure`] if one is of a kind that cannot be restored, or a copy of the process lacks it.
+    pub fn add_details(&mut self, reader: Reader) -> Result<(), Failure> {
+        let future_locks = add_smaps(&mut self.list, self.text.text.span())?;
+        if let Reader::CopyOf(pid) = reader {
+            self.check_copy_of(pid)?;
+        }
+        if self.thin {
+            self.for_each_mut(|region| {
+                if region.backing().can_be_thin() {
+                    region.flags |= vm_flags::THIN;
+                }
+            });
+        }
+        let policies = policies::find(&mut self.list)?;
+        merge(&mut self.list);
         for Mapped { region, policy, .. } in self.list.iter() {
-            if let Some(policy) = self.policies.get(policy.wrapping_sub(1)) {
-                objects.add(&policy.of(region))?;
+            if let Some(policy) = policies.get(policy.wrapping_sub(1)) {
+                self.objects.add(&policy.of(region))?;
             }
         }
-        match self.future_locks {
+        match future_locks {
             0 => Ok(()),
-            flags => objects.add(&FutureLocks { flags }),
+            flags => self.objects.add(&FutureLocks { flags }),
         }
+    }
+
+    /// Makes sure that the caller, a copy of process `pid`, has all that is to be saved.
+    fn check_copy_of(&self, pid: i32) -> Result<(), Failure> {
+        // Droppable memory has no content that is saved.
+        let is_missing = |mapped: &&Mapped<'_>| {
+            let flags = mapped.region.flags & (vm_flags::WIPE_ON_FORK | vm_flags::DROPPABLE);
+            !mapped.is_in_smaps || flags == vm_flags::WIPE_ON_FORK
+        };
+        if let Some(missing) = self.list.iter().find(is_missing) {
+            return Err(failure!(
+                "memory at {:#x}: the program has kept it from forked processes by a system call of its own, so it must stand still \
+                 for a checkpoint; start it with CKPT_MODE=stop",
+                missing.region.start
+            ));
+        }
+        refuse_watched(pid)
+    }
+
+    /// What is known of the memory beside the regions.
+    pub fn objects(&self) -> &Objects {
+        &self.objects
     }
 
     /// The regions, in ascending order.
@@ -206,15 +258,6 @@ impl Regions {
         for mapped in self.list.iter_mut() {
             change(&mut mapped.region);
         }
-    }
-
-    /// Has what mapped files still hold left out of the image, where the files have names.
-    pub fn leave_out_what_files_hold(&mut self) {
-        self.for_each_mut(|region| {
-            if region.backing().can_be_thin() {
-                region.flags |= vm_flags::THIN;
-            }
-        });
     }
 
     /// The parts of them that are mapped from the image since a lazy restart, in ascending order. All of their pages have
@@ -406,11 +449,12 @@ const UNSUPPORTED: [(&[u8], &str); 6] = [
 
 /// Adds what smaps says to the regions. Returns what `probe`, which was mapped only now, shows of mlockall(2): the kernel tells
 /// nobody whether what is mapped in future is locked.
-fn add_smaps(list: &mut [Mapped<'_>], buffer: &mut [u8], probe: Span) -> Result<u32, Failure> {
+fn add_smaps(list: &mut [Mapped<'_>], probe: Span) -> Result<u32, Failure> {
     const FILE: &CStr = c"/proc/thread-self/smaps";
     let doing = || format_args!("/proc/thread-self/smaps");
     let mut future_locks = 0;
-    let mut reader = LineReader::open(FILE, buffer).doing(doing())?;
+    let mut buffer = MapVec::zeroed(SLACK).doing(format_args!("memory for the list of regions"))?;
+    let mut reader = LineReader::open(FILE, &mut buffer).doing(doing())?;
     let mut span = Span::new(0, 0);
     // The regions that lie in the current entry; a mapping of ours may have been cut out of its middle.
     let (mut first, mut behind) = (0, 0);
@@ -431,6 +475,9 @@ fn add_smaps(list: &mut [Mapped<'_>], buffer: &mut [u8], probe: Span) -> Result<
                     .iter()
                     .take_while(|mapped| mapped.region.start < span.end)
                     .count();
+            for mapped in &mut list[first..behind] {
+                mapped.is_in_smaps = true;
+            }
             continue;
         }
         if let Some(flags) = line.strip_prefix(b"VmFlags:")
@@ -482,6 +529,30 @@ fn add_smaps(list: &mut [Mapped<'_>], buffer: &mut [u8], probe: Span) -> Result<
     Ok(future_locks)
 }
 
+/// Refuses memory of process `pid` that userfaultfd watches. A copy of the process has lost that, and what nobody has brought yet.
+fn refuse_watched(pid: i32) -> Result<(), Failure> {
+    let path = Line::<32>::format(format_args!("/proc/{pid}/smaps"));
+    let mut buffer = MapVec::zeroed(SLACK).doing(format_args!("memory for the list of regions"))?;
+    // It may have ended.
+    let Ok(mut reader) = LineReader::open(path.as_c_str(), &mut buffer) else {
+        return Ok(());
+    };
+    let mut start = 0;
+    while let Ok(Some(line)) = reader.next_line() {
+        if let Some(flags) = line.strip_prefix(b"VmFlags:") {
+            let watched = [b"um", b"uw", b"ui"];
+            if fields(flags).any(|flag| watched.iter().any(|watched| *watched == flag)) {
+                return Err(failure!(
+                    "memory at {start:#x}: memory that userfaultfd watches is not supported; unmap it first"
+                ));
+            }
+        } else if let Some(header) = MapsLine::parse(line) {
+            start = header.span.start;
+        }
+    }
+    Ok(())
+}
+
 fn add_flags(region: &mut Region<'_>, flags: &[u8]) -> Result<(), Failure> {
     if region.backing() == Backing::Vdso {
         return Ok(());
@@ -527,6 +598,9 @@ fn add_flags(region: &mut Region<'_>, flags: &[u8]) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The name of such memory.
+const HUGE_PAGES: &[u8] = b"/anon_hugepage (deleted)";
+
 /// Private memory in huge pages looks like a file without a name (`hugetlb_file_setup` in fs/hugetlbfs/inode.c).
 fn take_huge_pages(region: &mut Region<'_>) -> Result<(), Failure> {
     if region.flags & vm_flags::HUGETLB == 0 {
@@ -534,7 +608,7 @@ fn take_huge_pages(region: &mut Region<'_>) -> Result<(), Failure> {
         region.flags &= !vm_flags::HUGETLB_SIZE;
         return Ok(());
     }
-    if region.backing() != Backing::PrivateFile || region.name != b"/anon_hugepage (deleted)" {
+    if region.backing() != Backing::PrivateFile || region.name != HUGE_PAGES {
         return Err(failure!(
             "{} at {:#x}: a file, or shared memory, in huge pages of hugetlbfs is not supported; unmap it first",
             Text(region.name),

@@ -4,6 +4,7 @@
 
 use core::ffi::c_void;
 use core::ptr;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use ckpt_image::segments::Span;
 use ckpt_image::{PAGE, TASK_SIZE, page_up};
@@ -26,9 +27,20 @@ fn refuse(errno: Errno) -> c_int {
     -1
 }
 
+/// Whether the program has kept memory from forked processes.
+static HAS_KEPT_FROM_FORKS: AtomicBool = AtomicBool::new(false);
+
+/// Whether the program has ever kept memory from forked processes, as far as it has told libc.
+pub fn has_kept_from_forks() -> bool {
+    HAS_KEPT_FROM_FORKS.load(Ordering::Relaxed)
+}
+
 interposed! {
     /// madvise(2)
     fn madvise(start: *mut c_void, length: size_t, advice: c_int) -> c_int as next {
+        if matches!(advice, libc::MADV_DONTFORK | libc::MADV_WIPEONFORK) {
+            HAS_KEPT_FROM_FORKS.store(true, Ordering::Relaxed);
+        }
         let drops = matches!(advice, libc::MADV_DONTNEED | libc::MADV_FREE | MADV_DONTNEED_LOCKED | MADV_GUARD_INSTALL);
         if drops
             && lazy::is_in_use()

@@ -56,6 +56,7 @@ use core::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 pub use deadlines::number_of_call;
 pub use groups::note_former as note_former_group;
 pub use ipc::{queues as noted_queues, sets as noted_sets};
+pub use mappings::has_kept_from_forks as has_kept_memory_from_forks;
 pub use screens::{note as note_screen, settle_in as watch_screen};
 pub use timers::is_set_to_a_time;
 pub use watches::paths as watched_paths;

@@ -16,6 +16,7 @@ use ckpt_sys::MapVec;
 use ckpt_sys::crc::crc32c;
 
 use crate::collect::descriptors::Descriptors;
+use crate::collect::descriptors::objects::Objects;
 use crate::collect::regions::Mapped;
 use crate::failure::{Doing, Failure, failure};
 
@@ -85,13 +86,14 @@ impl Notes {
         Ok(notes)
     }
 
-    /// Those that can only be known when it is written.
+    /// Those that can only be known when it is written; `memory` is what is known beside the regions.
     ///
     /// # Errors
     /// [`Failure`] if there is no memory for them.
     pub fn add_found(
         &mut self,
         state: &State<'_>,
+        memory: &Objects,
         guards: &[Guard],
         found: &Found,
     ) -> Result<(), Failure> {
@@ -101,8 +103,11 @@ impl Notes {
             + size_of_val(&found.file_extents[..])
             + size_of_val(guards)
             + state.descriptors.encoded_bound()
+            + memory.encoded_bound()
             + size_of_val(state.pending);
-        self.append(bound, |to| encode_what_was_found(to, state, guards, found))
+        self.append(bound, |to| {
+            encode_what_was_found(to, state, memory, guards, found)
+        })
     }
 
     fn append(
@@ -239,6 +244,7 @@ fn encode_what_is_known(
 fn encode_what_was_found(
     to: &mut Encoder<'_>,
     state: &State<'_>,
+    memory: &Objects,
     guards: &[Guard],
     found: &Found,
 ) -> Result<(), NoSpace> {
@@ -269,14 +275,14 @@ fn encode_what_was_found(
     // Notes ascend by their types.
     let behind_guards = |kind: Kind| kind as u32 > Kind::Guards as u32;
     let put_objects = |to: &mut Encoder<'_>, behind: bool| {
-        let mut objects = state.descriptors.objects().notes();
-        objects.try_for_each(|(kind, content)| {
-            if behind_guards(kind) == behind {
-                append_own(to, kind, |to| to.bytes(content))
-            } else {
-                Ok(())
-            }
-        })
+        let kinds = Kind::ALL.into_iter();
+        let mut objects = kinds
+            .filter(|&kind| behind_guards(kind) == behind)
+            .flat_map(|kind| {
+                [state.descriptors.objects(), memory].map(|objects| (kind, objects.note(kind)))
+            })
+            .filter(|(_, content)| !content.is_empty());
+        objects.try_for_each(|(kind, content)| append_own(to, kind, |to| to.bytes(content)))
     };
     put_objects(to, false)?;
     if !guards.is_empty() {

@@ -245,6 +245,22 @@ pub fn kernel_release() -> Line<65> {
     trimmed
 }
 
+/// A figure of `/proc/meminfo`, in bytes; `None` if the kernel does not tell it.
+#[must_use]
+pub fn memory_info(key: &str) -> Option<u64> {
+    let text: Line<4096> = files::read_small(c"/proc/meminfo").ok()?;
+    let kilobytes = fields(value_of(text.as_bytes(), key)?)
+        .next()
+        .and_then(decimal)?;
+    kilobytes.checked_mul(1 << 10)
+}
+
+/// Whether the machine has anything in swap space, or may have.
+#[must_use]
+pub fn swaps() -> bool {
+    memory_info("SwapTotal") != memory_info("SwapFree") || memory_info("SwapTotal").is_none()
+}
+
 /// Realtime and monotonic clock, in nanoseconds.
 #[must_use]
 pub fn clocks() -> (u64, u64) {

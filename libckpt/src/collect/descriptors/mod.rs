@@ -87,7 +87,6 @@ impl Descriptors {
         pipes::find(&mut all)?;
         all.locks = locks::find(all.iter())?;
         let mut objects = objects::collect(&all, &sockets)?;
-        regions.describe(&mut objects)?;
         (all.file_runs, all.attached) =
             unnamed_files::collect(&all, regions, deleted_limit, &mut objects)?;
         all.objects = objects;

@@ -61,16 +61,15 @@ impl Objects {
         }
     }
 
-    /// The content of the notes that there are.
-    pub fn notes(&self) -> impl Iterator<Item = (note::Kind, &[u8])> {
-        let all = note::Kind::ALL.into_iter().zip(&self.notes);
-        all.filter(|(_, note)| !note.is_empty())
-            .map(|(kind, note)| (kind, &note[..]))
+    /// The content of a note; empty if it is not needed.
+    pub fn note(&self, kind: note::Kind) -> &[u8] {
+        &self.notes[kind.index()]
     }
 
     /// An upper bound of the bytes that they take up in the image.
     pub fn encoded_bound(&self) -> usize {
-        self.notes().map(|(_, note)| note.len() + 64).sum()
+        let notes = self.notes.iter().filter(|note| !note.is_empty());
+        notes.map(|note| note.len() + 64).sum()
     }
 }
 
