@@ -58,12 +58,24 @@ fn round(program: &Program, threads: u32) -> Round {
     process.signal(CHECKPOINT_SIGNAL);
     let stopped = until("the line of libckpt", || stopped(&place.text("err")));
     process.kill();
+    wait_for_the_kernel();
 
     let start = now();
     let restored = Launch::restorer(["myckpt"]).start(&place);
     let restart = until_often("the program to go on", || end_of_stop(&place, start));
     drop(restored);
     Round { stopped, restart }
+}
+
+/// Waits until the kernel has given back what the threads of a killed process had, which it does after that has ended and on
+/// the processors that a restart uses: who restarts later does not pay for it.
+fn wait_for_the_kernel() {
+    // Returns after what was in progress on all processors, and the things that are put off until then follow (`call_rcu`,
+    // as `put_task_struct_rcu_user` of kernel/exit.c does); the second time those were done.
+    for _ in 0..2 {
+        // SAFETY: the call takes plain numbers and changes nothing.
+        unsafe { libc::syscall(libc::SYS_membarrier, libc::MEMBARRIER_CMD_GLOBAL, 0, 0) };
+    }
 }
 
 /// The time in libckpt's line, in milliseconds.
