@@ -77,9 +77,12 @@ pub fn measure(sizes: &[u64]) {
 }
 
 fn round(program: &Program, place: &Place, bytes: &[u8]) -> Round {
-    // Whoever comes second may find the file system in another state, so the plain one comes before and after.
+    // Whoever comes second may find the file system in another state, so the plain one comes before and after. Each follows
+    // one that is not counted: to a virtual machine, memory that was free for long is not there, and that takes longer than
+    // writing to it.
+    plain(place, bytes);
     let before = plain(place, bytes);
-    let image = image(program, place, bytes.len() as u64 >> 20);
+    let image = image(program, place, bytes);
     let after = plain(place, bytes);
     let mean = |of: fn(Times) -> f64| f64::midpoint(of(before), of(after));
     Round {
@@ -91,11 +94,13 @@ fn round(program: &Program, place: &Place, bytes: &[u8]) -> Round {
     }
 }
 
-fn image(program: &Program, place: &Place, mebibytes: u64) -> Times {
+fn image(program: &Program, place: &Place, bytes: &[u8]) -> Times {
+    let mebibytes = bytes.len() >> 20;
     let launch = program.launch().arg(mebibytes.to_string());
     let mut process = launch.args(["small", "rest"]).start(place);
     process.wait_until_ready();
     process.wait_until_armed();
+    plain(place, bytes);
     settle(place);
     process.signal(CHECKPOINT_SIGNAL);
     let line = until("the line of libckpt", || Line::of(place));
