@@ -191,10 +191,11 @@ impl Regions {
         let is_locked = Status::read().is_ok_and(|status| status.decimal("VmLck") != 0);
         let is_in_huge_pages = |mapped: &Mapped<'_>| mapped.region.name == HUGE_PAGES;
         let is_kept = |mapped: &Mapped<'_>| snapshot::fork_loses(&mapped.region);
-        !is_locked
-            && !interpose::has_kept_memory_from_forks()
-            && !self.list.iter().any(is_in_huge_pages)
-            && !(self.list.iter().any(is_kept) && proc::swaps())
+        let is_something_unknown = is_locked
+            || interpose::has_kept_memory_from_forks()
+            || self.list.iter().any(is_in_huge_pages)
+            || self.list.iter().any(is_kept) && proc::swaps();
+        !is_something_unknown
     }
 
     /// Adds what smaps says, and what the kernel tells of each region by its address.
