@@ -243,6 +243,19 @@ fn semaphores_and_messages_that_cannot_be() {
 }
 
 #[test]
+fn adjustments_that_cannot_be() {
+    let program = "sysv_undo.c";
+    let none = |note: &mut Vec<u8>| note[FIRST + 6..FIRST + 8].fill(0);
+    let words = "the adjustment of a semaphore";
+    assert_refused(program, Kind::Adjustments, none, DAMAGED, words);
+    let words = "the semaphore of an adjustment";
+    let behind = |note: &mut Vec<u8>| note[FIRST + 4] = 6;
+    assert_refused(program, Kind::Adjustments, behind, DAMAGED, words);
+    let other = |note: &mut Vec<u8>| note[FIRST] ^= 1;
+    assert_refused(program, Kind::Adjustments, other, DAMAGED, words);
+}
+
+#[test]
 fn messages_of_a_queue_that_is_gone_and_that_are_not_in_the_image() {
     if !is_root() {
         return not_run("no_messages", "the tests do not run as root");

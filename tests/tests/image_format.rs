@@ -131,6 +131,7 @@ const PROGRAMS: &[&str] = &[
     "memory_policies.c",
     "sysv_memory.c",
     "sysv_semaphores.c",
+    "sysv_undo.c",
     "message_queue_removed.c",
     "socket_rights.c",
     "posix_timer.c",

@@ -232,3 +232,73 @@ fn semaphores_that_were_made_go_again_if_the_restart_fails() {
         "the other one is gone"
     );
 }
+
+/// `sysv_undo.c`, checkpointed and killed, and its set, of which the kernel has undone everything.
+fn killed_with_undone_semaphores(place: &Place) -> (Program, i32) {
+    let program = Program::compile("sysv_undo.c");
+    let mut process = program.start(place);
+    process.checkpoint();
+    process.kill();
+    let set = system_v::set(place).expect("it outlives the program");
+    assert_eq!(value(set, 0), 5);
+    (program, set)
+}
+
+fn value(set: i32, semaphore: i32) -> i32 {
+    // SAFETY: the command takes no struct.
+    unsafe { libc::semctl(set, semaphore, libc::GETVAL) }
+}
+
+fn set_value(set: i32, semaphore: i32, value: i32) {
+    // SAFETY: the command takes a number.
+    let result = unsafe { libc::semctl(set, semaphore, libc::SETVAL, value) };
+    assert_eq!(result, 0, "the set is there");
+}
+
+#[test]
+fn what_is_undone_is_kept_in_semaphores_that_root_makes_again() {
+    if !is_root() {
+        return not_run("undo_gone", "the tests do not run as root");
+    }
+    let place = Place::new("undo_gone");
+    let (program, _) = killed_with_undone_semaphores(&place);
+    system_v::remove(&place);
+    assert_survives(&program, &place);
+}
+
+#[test]
+fn what_is_undone_when_the_restored_program_is_killed() {
+    let place = Place::new("undo_killed");
+    let (program, set) = killed_with_undone_semaphores(&place);
+    let mut process = program.restore(&place, Restart::Eager);
+    process.wait_for_a_sign_of_life();
+    assert_eq!([value(set, 0), value(set, 1)], [2, 7]);
+    process.kill();
+    assert_eq!([value(set, 0), value(set, 1)], [5, 0]);
+}
+
+#[test]
+fn semaphores_that_another_process_has_taken_are_named() {
+    let place = Place::new("undo_refused");
+    let (program, set) = killed_with_undone_semaphores(&place);
+    let refused = |words: &str| {
+        let status = program.restore(&place, Restart::Eager).wait();
+        let said = place.text("restorer.err");
+        assert_eq!(status.code(), Some(123), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+        assert!(said.contains(words), "{words} is not in: {said}");
+        place.write("restorer.err", "");
+    };
+    set_value(set, 2, 32_766);
+    refused("another process has what the program had of it");
+    assert_eq!(
+        value(set, 0),
+        5,
+        "what the restorer had taken is there again"
+    );
+    set_value(set, 2, 32_767);
+    set_value(set, 1, 32_767);
+    refused("its value is too high");
+    set_value(set, 1, 0);
+    assert_survives(&program, &place);
+}

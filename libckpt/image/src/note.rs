@@ -81,6 +81,8 @@ pub enum Kind {
     Queues = 0x434B_0046,
     /// [`crate::objects::ipc::QueuedMessage`], repeated.
     QueuedMessages = 0x434B_0047,
+    /// [`crate::objects::ipc::Adjustment`], repeated.
+    Adjustments = 0x434B_0048,
     /// [`crate::objects::posix_timers::PosixTimer`], repeated.
     PosixTimers = 0x434B_0050,
     /// [`crate::objects::terminal::Terminal`].
@@ -95,7 +97,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order in which they stand in an image.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 38] = [
         Self::Header,
         Self::Cpu,
         Self::Process,
@@ -128,6 +130,7 @@ impl Kind {
         Self::SemaphoreSets,
         Self::Queues,
         Self::QueuedMessages,
+        Self::Adjustments,
         Self::PosixTimers,
         Self::Terminal,
         Self::PseudoTerminals,

@@ -20,7 +20,7 @@ use crate::objects::Object;
 use crate::objects::deleted_files::{DeletedFile, FileExtent};
 use crate::objects::epoll_entries::EpollEntry;
 use crate::objects::event_counters::EventCounter;
-use crate::objects::ipc::{Queue, QueuedMessage, SemaphoreSet};
+use crate::objects::ipc::{Adjustment, Queue, QueuedMessage, SemaphoreSet};
 use crate::objects::memory_files::MemoryFile;
 use crate::objects::message_queues::MessageQueue;
 use crate::objects::pipes::Pipe;
@@ -383,6 +383,7 @@ impl<'a> Image<'a> {
         found.check_objects::<SemaphoreSet<'_>>()?;
         found.check_objects::<Queue>()?;
         found.check_objects::<QueuedMessage<'_>>()?;
+        found.check_objects::<Adjustment>()?;
         found.check_objects::<PosixTimer>()?;
         found.check_object::<Terminal>()?;
         found.check_objects::<PseudoTerminal<'_>>()?;
@@ -405,6 +406,7 @@ impl<'a> Image<'a> {
         image.check_users_of_descriptors()?;
         image.check_sockets()?;
         image.check_queued_messages()?;
+        image.check_adjustments()?;
         image.check_posix_timers()?;
         Ok(image)
     }
@@ -785,6 +787,22 @@ impl<'a> Image<'a> {
                 .any(|queue| queue.id == message.queue)
             {
                 return Err(Malformed::Field("the queue of a message"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Adjustments are of semaphores that are there.
+    fn check_adjustments(&self) -> Result<(), Malformed> {
+        let has = |set: &SemaphoreSet<'_>, one: &Adjustment| {
+            set.id == one.set && usize::from(one.semaphore) < set.values.len() / 2
+        };
+        for adjustment in self.objects::<Adjustment>() {
+            if !self
+                .objects::<SemaphoreSet<'_>>()
+                .any(|set| has(&set, &adjustment))
+            {
+                return Err(Malformed::Field("the semaphore of an adjustment"));
             }
         }
         Ok(())

@@ -180,7 +180,7 @@ macro_rules! integers {
     )*};
 }
 
-integers!(u8, u16, u32, u64, i32, i64);
+integers!(u8, u16, u32, u64, i16, i32, i64);
 
 impl<'a, T: Wire<'a> + Copy + Default, const N: usize> Wire<'a> for [T; N] {
     fn encode(&self, to: &mut Encoder<'_>) -> Result<(), NoSpace> {

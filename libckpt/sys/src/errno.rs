@@ -58,6 +58,7 @@ errnos! {
     EROFS "read-only file system",
     EPIPE "broken pipe",
     ERANGE "result too large",
+    EIDRM "removed",
     EDEADLK "deadlock avoided",
     ENAMETOOLONG "file name too long",
     ENOLCK "no locks available",

@@ -11,8 +11,9 @@ pub(crate) const IPC_SET: usize = 1;
 pub(crate) const IPC_STAT: usize = 2;
 pub(crate) const IPC_CREAT: usize = 0o1000;
 pub(crate) const IPC_EXCL: usize = 0o2000;
-const IPC_NOWAIT: usize = 0o4000;
+pub(crate) const IPC_NOWAIT: usize = 0o4000;
 /// Those of semctl(2) alone (include/uapi/linux/sem.h).
+const GETVAL: usize = 12;
 const GETALL: usize = 13;
 const SETALL: usize = 17;
 /// A message stays where it is, and is named by its place (include/uapi/linux/msg.h).
@@ -48,11 +49,14 @@ pub struct Permissions {
 pub struct Set {
     /// Whose it is.
     pub permissions: Permissions,
-    /// When it was used and changed last, each with an unused word behind it.
-    times: [i64; 4],
+    /// When an operation on it succeeded last, in seconds since 1970; 0 if none has.
+    pub used: i64,
+    unused: i64,
+    /// When it was changed last, with an unused word behind it.
+    changed: [i64; 2],
     /// How many semaphores are in it.
     pub count: u64,
-    unused: [u64; 2],
+    unused_too: [u64; 2],
 }
 
 /// `struct msqid64_ds` (include/uapi/asm-generic/msgbuf.h)
@@ -96,6 +100,16 @@ pub fn set(id: i32) -> Result<Set, Errno> {
     let mut set = Set::default();
     control_set(id, IPC_STAT, &raw mut set as usize)?;
     Ok(set)
+}
+
+/// semctl(2) with `GETVAL`
+///
+/// # Errors
+/// Those of the system call.
+pub fn value(id: i32, semaphore: u16) -> Result<i16, Errno> {
+    let arguments = [id as usize, semaphore.into(), GETVAL];
+    // SAFETY: the command takes no address.
+    unsafe { call(n::__NR_semctl, arguments).map(|value| value as i16) }
 }
 
 /// semctl(2) with `GETALL`, into as many bytes as twice the set has semaphores

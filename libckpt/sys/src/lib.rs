@@ -4,6 +4,7 @@
 //! storage.
 #![cfg_attr(not(test), no_std)]
 
+pub mod adjustments;
 pub mod bytes;
 pub mod calls;
 pub mod cpuid;

@@ -1,9 +1,9 @@
 //! System V semaphores and message queues. What is still there may be in use by others, and is left as it is. What is gone is made
 //! again, under its id: the program knows it by nothing else.
 
-use ckpt_image::objects::ipc::{Queue, QueuedMessage, SemaphoreSet};
+use ckpt_image::objects::ipc::{Adjustment, Queue, QueuedMessage, SemaphoreSet};
 use ckpt_image::reader::Image;
-use ckpt_sys::{Errno, Line, MapVec, calls, ipc, proc};
+use ckpt_sys::{Errno, Line, MapVec, adjustments, calls, ipc, proc};
 use core::ffi::CStr;
 use linux_raw_sys::general as n;
 use restart::files::Place;
@@ -64,8 +64,12 @@ impl SetsAndQueues {
         let same_ids = ids_are_the_same(image, place);
         let mut all = Self::default();
         for saved in image.objects::<SemaphoreSet<'_>>() {
-            if !(same_ids && set_is_there(&saved)) {
-                all.make_set(&saved)?;
+            let adjustments = image.objects::<Adjustment>();
+            let mut adjustments = adjustments.filter(|one| one.set == saved.id);
+            if same_ids && set_is_there(&saved) {
+                adjustments.try_for_each(|one| take_again(&saved, &one))?;
+            } else {
+                all.make_set(&saved, adjustments)?;
             }
         }
         for saved in image.objects::<Queue>() {
@@ -76,7 +80,11 @@ impl SetsAndQueues {
         Ok(all)
     }
 
-    fn make_set(&mut self, saved: &SemaphoreSet<'_>) -> Result<()> {
+    fn make_set(
+        &mut self,
+        saved: &SemaphoreSet<'_>,
+        adjustments: impl Iterator<Item = Adjustment>,
+    ) -> Result<()> {
         let gone = Gone {
             what: "System V semaphores",
             id: saved.id,
@@ -85,7 +93,7 @@ impl SetsAndQueues {
             remove: ipc::remove_set,
         };
         self.make(&gone, || ipc::make_set(saved.key, saved.values.len() / 2))?;
-        fill_set(saved).map_err(gone.failed(
+        fill_set(saved, adjustments).map_err(gone.failed(
             "a new one does not take its values and permissions",
             "restore as root",
         ))
@@ -187,8 +195,44 @@ fn queue_is_there(saved: &Queue) -> bool {
     ipc::queue(saved.id).is_ok_and(|now| is_same(&now.permissions, saved.key, saved.creator_uid))
 }
 
-fn fill_set(saved: &SemaphoreSet<'_>) -> core::result::Result<(), Errno> {
+/// The end of the old process has undone what it did to a semaphore with `SEM_UNDO`: does that again.
+fn take_again(saved: &SemaphoreSet<'_>, one: &Adjustment) -> Result<()> {
+    let Adjustment { set, semaphore, .. } = *one;
+    adjustments::take_again(set, semaphore, one.adjustment).map_err(|errno| {
+        let (cannot, remedy) = match errno {
+            Errno::EAGAIN => (
+                "another process has what the program had of it",
+                "end that process first",
+            ),
+            Errno::ERANGE => (
+                "its value is too high for what the program had added to it",
+                "end what has raised it first",
+            ),
+            _ => (
+                "what SEM_UNDO had to undo cannot be done again",
+                "see `ipcs -s` and `ipcs -l`",
+            ),
+        };
+        let why = compose(format_args!(
+            "semaphore {semaphore} of those with id {set} and key {:#x}: {cannot}: {errno}",
+            saved.key
+        ));
+        let what = Object::Thing("System V semaphores");
+        Error::new(Exit::Resource, what, Cause::Composed(why), remedy)
+    })
+}
+
+fn fill_set(
+    saved: &SemaphoreSet<'_>,
+    mut adjustments: impl Iterator<Item = Adjustment>,
+) -> core::result::Result<(), Errno> {
     ipc::set_values(saved.id, saved.values)?;
+    let (values, _) = saved.values.as_chunks();
+    // Before the permissions, which may forbid it.
+    adjustments.try_for_each(|one| {
+        let value = i16::from_le_bytes(values[usize::from(one.semaphore)]);
+        adjustments::set(saved.id, one.semaphore, value, one.adjustment)
+    })?;
     let mut set = ipc::set(saved.id)?;
     set.permissions.mode = saved.mode;
     ipc::change_set(saved.id, &set)?;

@@ -49,6 +49,30 @@ impl<'a> Object<'a> for SemaphoreSet<'a> {
 }
 
 record! {
+    /// What the kernel adds to a semaphore when the process ends (`SEM_UNDO` in semop(2)), where that is not 0.
+    pub struct Adjustment {
+        /// Id of the set.
+        pub set: i32,
+        /// Number of the semaphore in it.
+        pub semaphore: u16,
+        /// What is added.
+        pub adjustment: i16,
+    }
+}
+
+impl Object<'_> for Adjustment {
+    const NOTE: Kind = Kind::Adjustments;
+
+    fn check(&self) -> Result<(), Malformed> {
+        if self.adjustment == 0 {
+            Err(Malformed::Field("the adjustment of a semaphore"))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+record! {
     /// A message queue.
     pub struct Queue {
         /// Its id.

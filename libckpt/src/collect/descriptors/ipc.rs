@@ -1,7 +1,7 @@
 //! System V semaphores and message queues that the program has asked for. What is gone, or the program may not read, is left out.
 
-use ckpt_image::objects::ipc::{Queue, QueuedMessage, SemaphoreSet};
-use ckpt_sys::{MapVec, ipc};
+use ckpt_image::objects::ipc::{Adjustment, Queue, QueuedMessage, SemaphoreSet};
+use ckpt_sys::{Errno, MapVec, adjustments, ipc};
 
 use super::objects::Objects;
 use crate::failure::{Doing, Failure};
@@ -34,7 +34,27 @@ fn collect_set(id: i32, objects: &mut Objects) -> Result<(), Failure> {
         creator_uid: set.permissions.creator_uid,
         values: &values,
     };
-    objects.add_large(&saved, values.len())
+    objects.add_large(&saved, values.len())?;
+    // A set on which no operation has ever succeeded is left alone: asking makes the end of the process look like a use.
+    if set.used == 0 {
+        return Ok(());
+    }
+    (0..set.count as u16).try_for_each(|semaphore| collect_adjustment(id, semaphore, objects))
+}
+
+fn collect_adjustment(set: i32, semaphore: u16, objects: &mut Objects) -> Result<(), Failure> {
+    let adjustment = match adjustments::get(set, semaphore) {
+        // Nothing is told of what the program may not change any more, and nothing is left of what is gone.
+        Ok(0) | Err(Errno::EACCES | Errno::EINVAL | Errno::EIDRM) => return Ok(()),
+        found => found.doing(format_args!(
+            "System V semaphores {set}: the kernel does not tell what SEM_UNDO has to undo"
+        ))?,
+    };
+    objects.add(&Adjustment {
+        set,
+        semaphore,
+        adjustment,
+    })
 }
 
 fn collect_queue(id: i32, objects: &mut Objects) -> Result<(), Failure> {
