@@ -3,7 +3,8 @@
 #include "smaps.h"
 #include <sys/wait.h>
 
-enum { SIZE = 8 * PAGE, COUNT = 8 };
+/* Large enough for a lazy restart to map them from the image where it can. */
+enum { SIZE = 32 * PAGE, COUNT = 8 };
 
 static const int advices[COUNT] = {MADV_DONTFORK,   MADV_WIPEONFORK, MADV_DONTDUMP, MADV_MERGEABLE,
                                    MADV_SEQUENTIAL, MADV_RANDOM,     MADV_HUGEPAGE, MADV_NOHUGEPAGE};
