@@ -16,7 +16,7 @@ use core::ffi::c_void;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
-use ckpt_sys::kernel::SignalStack;
+use ckpt_sys::kernel::{SignalSet, SignalStack};
 use ckpt_sys::{Errno, calls};
 use linux_raw_sys::general as n;
 
@@ -51,14 +51,24 @@ pub struct Start {
     pub argument: *mut c_void,
 }
 
+/// The checkpoint signal in the mask with which a thread begins.
+#[derive(Clone, Copy, Debug)]
+pub struct SignalAtStart {
+    /// Whether the thread blocks it, as far as the program knows.
+    pub blocked: bool,
+    /// The signal if libc really blocks it, since the thread's attributes say so: the thread takes it out of its mask.
+    pub unblock: SignalSet,
+}
+
 /// One stack's data.
 #[repr(C)]
 #[derive(Debug)]
 pub struct Slot {
     /// [`FREE`], [`RESERVED`], or the id of the thread whose stack it is.
     tid: AtomicI32,
-    /// Whether the thread begins with the checkpoint signal blocked, as far as the program knows.
+    /// See [`SignalAtStart`].
     blocked: UnsafeCell<u32>,
+    unblock: UnsafeCell<SignalSet>,
     /// Address of the stack; 0 until it can be used.
     stack: UnsafeCell<u64>,
     start: UnsafeCell<Start>,
@@ -106,15 +116,16 @@ pub struct Reserved {
 }
 
 impl Reserved {
-    /// A slot for a thread that begins with `start`; `None` if there is no memory for its stack.
-    pub fn new(start: Start, blocked: bool) -> Option<Self> {
+    /// A slot for a thread that begins with `start` and `signal`; `None` if there is no memory for its stack.
+    pub fn new(start: Start, signal: SignalAtStart) -> Option<Self> {
         adopt_tid();
         let reserved = take()?.with_stack()?;
         let slot = reserved.slot();
         // SAFETY: the slot is reserved.
         unsafe {
             *slot.start.get() = start;
-            *slot.blocked.get() = u32::from(blocked);
+            *slot.blocked.get() = u32::from(signal.blocked);
+            *slot.unblock.get() = signal.unblock;
         }
         Some(reserved)
     }
@@ -323,6 +334,10 @@ extern "C" fn begin(slot: &'static Slot) -> Start {
         (*local).alternate = stack;
         (*local).slot = slot;
         let _ = calls::alternate_stack(Some(&stack));
+        let unblock = *slot.unblock.get();
+        if unblock != 0 {
+            let _ = calls::signal_mask(n::SIG_UNBLOCK, Some(unblock));
+        }
         *slot.start.get()
     }
 }

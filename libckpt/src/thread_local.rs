@@ -28,7 +28,7 @@ pub struct ThreadLocal {
     /// The alternate stack that libckpt has for the thread; size 0: none.
     pub alternate: SignalStack,
     /// The program's own alternate stack while ours is in its place because a signal frame does not fit on it; size 0:
-    /// ours is not in its place.
+    /// it has none, or ours is not in its place.
     pub shown: SignalStack,
     /// The slot that `alternate` is from; null for threads that the program did not create through libc.
     pub slot: *const Slot,

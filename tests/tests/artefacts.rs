@@ -7,7 +7,7 @@ use object::{Endianness, Object, ObjectSection, ObjectSymbol};
 
 /// The functions of libc in whose place libckpt puts its own, as the README documents them. Whatever else it exports
 /// would get into the program's way.
-const INTERPOSED: [&str; 58] = [
+const INTERPOSED: [&str; 57] = [
     "__poll_chk",
     "__ppoll_chk",
     "__sysv_signal",
@@ -25,7 +25,6 @@ const INTERPOSED: [&str; 58] = [
     "poll",
     "ppoll",
     "pselect",
-    "pthread_attr_setsigmask_np",
     "pthread_clockjoin_np",
     "pthread_cond_clockwait",
     "pthread_cond_timedwait",

@@ -1,17 +1,26 @@
 //! Dispositions: the program's handler for the checkpoint signal is remembered, and no other handler blocks it.
 
 use core::ptr;
-use core::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
 
 use ckpt_sys::calls;
-use ckpt_sys::kernel::signal_bit;
+use ckpt_sys::kernel::{SignalSet, signal_bit};
 use libc::{c_int, sighandler_t};
+use linux_raw_sys::general as n;
 
 use super::masks::{is_blocked, set_blocked};
 use super::{bits, is_ours, our_bit, set_bits};
 
 /// Bit `n - 1`: the program's handler for signal `n` blocks the checkpoint signal, as far as the program knows.
 static MASKS_WITH_OURS: AtomicU64 = AtomicU64::new(0);
+
+/// A disposition.
+#[derive(Clone, Copy)]
+struct Action {
+    handler: sighandler_t,
+    flags: c_int,
+    mask: SignalSet,
+}
 
 /// The disposition that the program believes the checkpoint signal to have.
 struct ProgramAction {
@@ -25,6 +34,39 @@ static PROGRAM_ACTION: ProgramAction = ProgramAction {
     flags: AtomicI32::new(0),
     mask: AtomicU64::new(0),
 };
+
+/// What libc remembers of siginterrupt(3): `signal` installs handlers that do not restart calls.
+static INTERRUPTS: AtomicBool = AtomicBool::new(false);
+
+impl ProgramAction {
+    fn get(&self) -> Action {
+        Action {
+            handler: self.handler.load(Ordering::Relaxed),
+            flags: self.flags.load(Ordering::Relaxed),
+            mask: self.mask.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Takes an action as libc and the kernel do (`do_sigaction` in kernel/signal.c): libc returns from handlers by code of its
+    /// own, flags that are not known are lost, and some signals cannot be blocked. Returns the one before.
+    fn replace(&self, new: Action) -> Action {
+        const KNOWN: u32 = n::SA_NOCLDSTOP
+            | n::SA_NOCLDWAIT
+            | n::SA_SIGINFO
+            | n::SA_ONSTACK
+            | n::SA_RESTART
+            | n::SA_NODEFER
+            | n::SA_RESETHAND
+            | n::SA_EXPOSE_TAGBITS;
+        let before = self.get();
+        let flags = new.flags & KNOWN as c_int | n::SA_RESTORER as c_int;
+        let mask = new.mask & !(signal_bit(libc::SIGKILL) | signal_bit(libc::SIGSTOP));
+        self.handler.store(new.handler, Ordering::Relaxed);
+        self.flags.store(flags, Ordering::Relaxed);
+        self.mask.store(mask, Ordering::Relaxed);
+        before
+    }
+}
 
 /// Reads which disposition of the checkpoint `signal` the program was started with.
 pub fn take_over(signal: i32) {
@@ -65,47 +107,45 @@ interposed! {
             }
             return result;
         }
-        let before = (
-            PROGRAM_ACTION.handler.load(Ordering::Relaxed),
-            PROGRAM_ACTION.flags.load(Ordering::Relaxed),
-            PROGRAM_ACTION.mask.load(Ordering::Relaxed),
-        );
-        if let Some(new) = new.as_ref() {
-            PROGRAM_ACTION.handler.store(new.sa_sigaction, Ordering::Relaxed);
-            PROGRAM_ACTION.flags.store(new.sa_flags, Ordering::Relaxed);
-            PROGRAM_ACTION.mask.store(bits(&new.sa_mask), Ordering::Relaxed);
-        }
+        let before = match new.as_ref() {
+            None => PROGRAM_ACTION.get(),
+            Some(new) => PROGRAM_ACTION.replace(Action {
+                handler: new.sa_sigaction,
+                flags: new.sa_flags,
+                mask: bits(&new.sa_mask),
+            }),
+        };
         if let Some(old) = old.as_mut() {
             ptr::write_bytes(old, 0, 1);
-            (old.sa_sigaction, old.sa_flags) = (before.0, before.1);
-            set_bits(&mut old.sa_mask, before.2);
+            (old.sa_sigaction, old.sa_flags) = (before.handler, before.flags);
+            set_bits(&mut old.sa_mask, before.mask);
         }
         0
     }
 
     /// signal(2)
     fn signal(signal: c_int, handler: sighandler_t) -> sighandler_t as next {
-        if is_ours(signal) { set_program_handler(handler, libc::SA_RESTART) } else { next()(signal, handler) }
+        if is_accepted(signal, handler) { install(signal, handler) } else { next()(signal, handler) }
     }
 
     /// bsd_signal(3)
     fn bsd_signal(signal: c_int, handler: sighandler_t) -> sighandler_t as next {
-        if is_ours(signal) { set_program_handler(handler, libc::SA_RESTART) } else { next()(signal, handler) }
+        if is_accepted(signal, handler) { install(signal, handler) } else { next()(signal, handler) }
     }
 
     /// ssignal(3)
     fn ssignal(signal: c_int, handler: sighandler_t) -> sighandler_t as next {
-        if is_ours(signal) { set_program_handler(handler, libc::SA_RESTART) } else { next()(signal, handler) }
+        if is_accepted(signal, handler) { install(signal, handler) } else { next()(signal, handler) }
     }
 
     /// sysv_signal(3)
     fn sysv_signal(signal: c_int, handler: sighandler_t) -> sighandler_t as next {
-        if is_ours(signal) { set_program_handler(handler, SYSV_FLAGS) } else { next()(signal, handler) }
+        if is_accepted(signal, handler) { set_program_handler(handler, SYSV_FLAGS) } else { next()(signal, handler) }
     }
 
     /// What `signal` becomes in a program that is compiled with `_XOPEN_SOURCE` alone.
     fn __sysv_signal(signal: c_int, handler: sighandler_t) -> sighandler_t as next {
-        if is_ours(signal) { set_program_handler(handler, SYSV_FLAGS) } else { next()(signal, handler) }
+        if is_accepted(signal, handler) { set_program_handler(handler, SYSV_FLAGS) } else { next()(signal, handler) }
     }
 
     /// sigset(3)
@@ -132,15 +172,41 @@ interposed! {
 
     /// siginterrupt(3)
     fn siginterrupt(signal: c_int, flag: c_int) -> c_int as next {
-        if is_ours(signal) { 0 } else { next()(signal, flag) }
+        if !is_ours(signal) {
+            return next()(signal, flag);
+        }
+        INTERRUPTS.store(flag != 0, Ordering::Relaxed);
+        let action = PROGRAM_ACTION.get();
+        let flags = if flag != 0 { action.flags & !libc::SA_RESTART } else { action.flags | libc::SA_RESTART };
+        PROGRAM_ACTION.replace(Action { flags, ..action });
+        0
     }
 }
 
 /// Flags of a handler that was installed with System V semantics (sysv_signal(3)).
 const SYSV_FLAGS: c_int = libc::SA_RESETHAND | libc::SA_NODEFER;
 
+/// Whether libc's function would install this handler for the checkpoint signal. Where it would not, it says so itself.
+fn is_accepted(signal: c_int, handler: sighandler_t) -> bool {
+    is_ours(signal) && handler != libc::SIG_ERR
+}
+
+/// Installs a handler with BSD semantics (signal(2)).
+fn install(signal: c_int, handler: sighandler_t) -> sighandler_t {
+    let restarts = !INTERRUPTS.load(Ordering::Relaxed);
+    let before = PROGRAM_ACTION.replace(Action {
+        handler,
+        flags: if restarts { libc::SA_RESTART } else { 0 },
+        mask: signal_bit(signal),
+    });
+    before.handler
+}
+
 fn set_program_handler(handler: sighandler_t, flags: c_int) -> sighandler_t {
-    PROGRAM_ACTION.flags.store(flags, Ordering::Relaxed);
-    PROGRAM_ACTION.mask.store(0, Ordering::Relaxed);
-    PROGRAM_ACTION.handler.swap(handler, Ordering::Relaxed)
+    let before = PROGRAM_ACTION.replace(Action {
+        handler,
+        flags,
+        mask: 0,
+    });
+    before.handler
 }

@@ -2,7 +2,7 @@
 
 use ckpt_sys::calls;
 use ckpt_sys::kernel::signal_bit;
-use libc::{c_int, c_void, sigset_t};
+use libc::{c_int, sigset_t};
 use linux_raw_sys::general as n;
 
 use crate::thread_local;
@@ -69,11 +69,6 @@ interposed! {
     /// siggetmask(3)
     fn siggetmask() -> c_int as next {
         next()() | if is_blocked() { our_bit() as c_int } else { 0 }
-    }
-
-    /// pthread_attr_setsigmask_np(3)
-    fn pthread_attr_setsigmask_np(attributes: *mut c_void, mask: *const sigset_t) -> c_int as next {
-        next()(attributes, pointer_to(&without_ours(mask)))
     }
 }
 

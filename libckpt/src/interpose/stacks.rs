@@ -23,13 +23,8 @@ const PARKING: usize = if cfg!(debug_assertions) {
 /// What a signal frame of this processor takes, and what our handler needs below it, in bytes.
 static FRAME_SIZE: AtomicUsize = AtomicUsize::new(0);
 
-/// No alternate stack.
-const NONE: SignalStack = SignalStack {
-    start: 0,
-    flags: libc::SS_DISABLE,
-    padding: 0,
-    size: 0,
-};
+/// The flag that comes along with a mode: the stack is taken away while a handler runs on it.
+const AUTODISARM: c_int = n::SS_AUTODISARM as c_int;
 
 /// Finds out how large a signal frame is, and gives this thread `stack` if it has none.
 pub fn take_over(stack: SignalStack) {
@@ -57,30 +52,45 @@ interposed! {
             return next()(new, old);
         }
         let asked = new.as_ref().copied();
-        let disables = asked.is_some_and(|new| new.ss_flags & libc::SS_DISABLE != 0);
-        let too_small = asked.is_some_and(|new| {
-            (libc::MINSIGSTKSZ..FRAME_SIZE.load(Ordering::Relaxed)).contains(&new.ss_size)
+        let is_ours_instead = asked.is_some_and(|new| match new.ss_flags & !AUTODISARM {
+            libc::SS_DISABLE => true,
+            0 | libc::SS_ONSTACK => (libc::MINSIGSTKSZ..FRAME_SIZE.load(Ordering::Relaxed)).contains(&new.ss_size),
+            // Refused by the kernel.
+            _ => false,
         });
         let replacement = to_libc(ours);
-        let new = if disables || too_small { &raw const replacement } else { new };
+        let new = if is_ours_instead { &raw const replacement } else { new };
         let shown = (*local).shown;
         let result = next()(new, old);
         if result != 0 {
             return result;
         }
         if let Some(old) = old.as_mut().filter(|old| old.ss_sp as u64 == ours.start) {
-            *old = to_libc(if shown.size == 0 { NONE } else { shown });
+            // Whether the thread is on it, the kernel says.
+            let mode = if shown.size == 0 { libc::SS_DISABLE } else { old.ss_flags };
+            *old = to_libc(SignalStack { flags: mode | shown.flags, ..shown });
         }
         if let Some(asked) = asked {
-            let asked = SignalStack {
-                start: asked.ss_sp as u64,
-                flags: asked.ss_flags,
-                padding: 0,
-                size: asked.ss_size as u64,
-            };
-            (*local).shown = if too_small && !disables { asked } else { SignalStack::default() };
+            (*local).shown = if is_ours_instead { as_shown(&asked) } else { SignalStack::default() };
         }
         0
+    }
+}
+
+/// What the kernel shows of a stack that was asked for, but for whether a thread is on it.
+fn as_shown(asked: &stack_t) -> SignalStack {
+    let flags = asked.ss_flags & AUTODISARM;
+    if asked.ss_flags & libc::SS_DISABLE != 0 {
+        return SignalStack {
+            flags,
+            ..SignalStack::default()
+        };
+    }
+    SignalStack {
+        start: asked.ss_sp as u64,
+        flags,
+        padding: 0,
+        size: asked.ss_size as u64,
     }
 }
 
