@@ -7,7 +7,7 @@ use std::process::Command;
 
 use ckpt_tests::{
     CHECKPOINT_SIGNAL, Launch, Output, Place, Process, Program, Restart, is_root, libckpt, not_run,
-    until,
+    tool, until,
 };
 
 /// Asserts that the checkpoint is refused with a word in the line, and that nothing is left of it.
@@ -104,6 +104,35 @@ fn a_full_file_system() {
         .count();
     assert_eq!(left, 0, "something is left on the file system");
     assert_unharmed(process, &place);
+}
+
+#[test]
+fn a_directory_that_cannot_be_synced() {
+    let Some(strace) = tool("unsynced", "strace") else {
+        return;
+    };
+    // File systems that cannot sync directories at all say so by EINVAL.
+    for (error, is_named) in [("EIO", true), ("EINVAL", false)] {
+        let place = Place::new("unsynced");
+        let launch = Launch::plain(&strace)
+            // The first one is that of the image itself.
+            .arg(format!("--inject=fsync:error={error}:when=2"))
+            .args(["--output=trace", "--env=CKPT_MODE=stop"])
+            .arg(format!("--env=LD_PRELOAD={}", libckpt().display()))
+            .args(["/bin/sh", "-c", "kill -USR2 $$; exit 42"]);
+        let status = launch.start(&place).wait();
+        let line = place.text("err");
+        assert_eq!(status.code(), Some(42), "{line}");
+        assert_eq!(line.lines().count(), 1, "{line}");
+        assert!(line.starts_with("libckpt: wrote "), "{line}");
+        let words = "; its directory could not be synced (input/output error (EIO)), so its name may be lost";
+        assert_eq!(line.contains(words), is_named, "{line}");
+        assert!(place.text("trace").contains("(INJECTED)"));
+        let status = Launch::restorer(["--verify", "myckpt"])
+            .start(&place)
+            .wait();
+        assert_eq!(status.code(), Some(0), "{}", place.text("restorer.err"));
+    }
 }
 
 #[test]
