@@ -4,7 +4,10 @@
 use std::fs;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use ckpt_tests::{Launch, Place, Process, Program, Restart, is_root, not_run, system_v};
+use ckpt_tests::{
+    Launch, Output, Place, Process, Program, Restart, is_root, libckpt, not_run, restorer,
+    system_v, tool,
+};
 
 /// A segment of shared memory: its id and its key.
 #[derive(Clone, Copy)]
@@ -301,4 +304,46 @@ fn semaphores_that_another_process_has_taken_are_named() {
     refused("its value is too high");
     set_value(set, 1, 0);
     assert_survives(&program, &place);
+}
+
+#[test]
+fn what_is_undone_and_the_kernel_has_no_memory_for() {
+    let Some(strace) = tool("undo_fails", "strace") else {
+        return;
+    };
+    // Only libckpt and the restorer make this call: libc makes another one.
+    let traced = || {
+        Launch::plain(&strace).args([
+            "--daemonize",
+            "--output=trace",
+            "--inject=semop:error=ENOMEM",
+        ])
+    };
+    let place = Place::new("undo_untold");
+    let program = Program::compile("sysv_undo.c");
+    let mut process = traced()
+        .arg(format!("--env=LD_PRELOAD={}", libckpt().display()))
+        .arg(program.path())
+        .start(&place);
+    process.wait_until_ready();
+    let line = process.try_checkpoint("myckpt").expect_err("no memory");
+    assert!(
+        line.contains("the kernel does not tell what SEM_UNDO has to undo: out of memory"),
+        "{line}"
+    );
+    place.release();
+    assert_eq!(process.wait().code(), Some(42), "{}", place.text("err"));
+
+    let place = Place::new("undo_fails");
+    killed_with_undone_semaphores(&place);
+    let restart = traced().arg(restorer()).arg("myckpt");
+    let restart = restart.stderr(Output::File("restorer.err"));
+    let status = restart.start(&place).wait();
+    let said = place.text("restorer.err");
+    assert_eq!(status.code(), Some(123), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(
+        said.contains("what SEM_UNDO had to undo cannot be done again: out of memory"),
+        "{said}"
+    );
 }
