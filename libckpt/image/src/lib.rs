@@ -10,6 +10,7 @@ extern crate std;
 
 pub mod checksum;
 pub mod clocks;
+pub mod container;
 pub mod context;
 pub mod core_notes;
 pub mod cpu;

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use crate::clocks::Clocks;
+use crate::container;
 use crate::context::{Context, Contexts};
 use crate::cpu::Cpu;
 use crate::credentials::Credentials;
@@ -52,6 +53,8 @@ pub enum BadImage {
     OrdinaryCore,
     /// Another version of the format.
     OtherVersion(u32),
+    /// Another version of the container of a compressed image.
+    OtherContainer(u32),
     /// The file ends early or has something appended: its length, and what it should be, in bytes.
     WrongLength(u64, u64),
     /// Headers or notes are not what was written.
@@ -86,6 +89,13 @@ impl fmt::Display for BadImage {
                 write!(
                     f,
                     "written in format {version}, and this restorer reads format {FORMAT}"
+                )
+            }
+            Self::OtherContainer(version) => {
+                write!(
+                    f,
+                    "compressed in format {version}, and this restorer reads format {}",
+                    container::VERSION
                 )
             }
             Self::WrongLength(is, wanted) => {

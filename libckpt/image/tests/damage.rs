@@ -2,6 +2,7 @@
 
 use ckpt_image::checksum::crc32c;
 use ckpt_image::clocks::{CLOCKS, Clocks};
+use ckpt_image::container::{Blocks, Container, MAGIC, VERSION};
 use ckpt_image::context::{Context, Registers};
 use ckpt_image::cpu::{COMPONENTS, Cpu, FEATURE_WORDS};
 use ckpt_image::credentials::{Credentials, NAMESPACES};
@@ -840,4 +841,98 @@ fn files_of_other_kinds_are_called_by_their_name() {
         parts.read().unwrap_err().to_string(),
         "written in format 7, and this restorer reads format 2"
     );
+}
+
+/// Reads the index of a container with the image of `parts`, whose blocks have these lengths; `change` makes it another one. Where
+/// the blocks lie in the image.
+fn read_blocks(
+    parts: &Parts,
+    lengths: &[u32],
+    change: impl FnOnce(&mut Container),
+) -> Result<Vec<u64>, BadImage> {
+    let file = parts.file();
+    let (head, notes) = (&file[..PAGE as usize], &file[3 * PAGE as usize..]);
+    let image = Image::read(head, parts.segments.len(), notes, file.len() as u64, crc32c)?;
+    let index: Vec<u8> = lengths.iter().flat_map(|one| one.to_le_bytes()).collect();
+    let mut container = Container {
+        magic: MAGIC,
+        version: VERSION,
+        head_size: head.len() as u64,
+        data_size: lengths.iter().map(|&length| u64::from(length)).sum(),
+        blocks: lengths.len() as u64,
+        notes_size: notes.len() as u64,
+        image_size: file.len() as u64,
+        index_checksum: crc32c(&index),
+        checksum: 0,
+    };
+    change(&mut container);
+    let blocks = Blocks::read(&container, &image, &index, crc32c)?;
+    Ok(blocks.iter().map(|block| block.offset).collect())
+}
+
+#[test]
+fn each_extent_is_a_block() {
+    let mut parts = Parts::tiny();
+    parts.file_extents.clear();
+    for lengths in [[1, 1], [4096, 4096], [100, 4095]] {
+        assert_eq!(
+            read_blocks(&parts, &lengths, |_| {}),
+            Ok(vec![PAGE, 2 * PAGE])
+        );
+    }
+}
+
+#[test]
+fn blocks_that_do_not_fit_the_extents_are_refused() {
+    let mut parts = Parts::tiny();
+    parts.file_extents.clear();
+    let refused = |lengths: &[u32]| read_blocks(&parts, lengths, |_| {}).is_err();
+    let wrong: [&[u32]; 7] = [
+        &[],
+        &[100],
+        &[100, 100, 100],
+        &[0, 100],
+        &[100, 0],
+        &[4097, 100],
+        &[100, u32::MAX],
+    ];
+    assert!(wrong.into_iter().all(refused));
+    let changed = |change: fn(&mut Container)| read_blocks(&parts, &[100, 100], change).is_err();
+    assert!(changed(|container| container.data_size += 1));
+    assert!(changed(|container| container.data_size = 0));
+    assert!(changed(|container| container.blocks = 1));
+    assert!(changed(|container| container.notes_size -= 4));
+    assert!(changed(|container| container.image_size += 1));
+    assert!(changed(|container| container.head_size += 1));
+    assert!(changed(|container| container.index_checksum ^= 1));
+}
+
+#[test]
+fn extents_of_a_container_do_not_overlap() {
+    let refused = |edit: fn(&mut Parts), lengths: &[u32]| {
+        let mut parts = Parts::tiny();
+        parts.file_extents.clear();
+        edit(&mut parts);
+        // An image as it is may have them, since nobody is harmed.
+        assert_eq!(parts.read(), Ok(()));
+        read_blocks(&parts, lengths, |_| {}).is_err()
+    };
+    assert!(refused(|parts| parts.segments[2].offset = PAGE, &[9, 9]));
+    assert!(refused(
+        |parts| parts.segments[1].offset = 2 * PAGE,
+        &[9, 9]
+    ));
+    assert!(refused(|parts| parts.segments[1].offset = 0, &[9, 9]));
+    assert!(refused(
+        |parts| parts.file_extents = vec![file_extent(0, 0)],
+        &[9, 9, 9]
+    ));
+    assert!(refused(
+        |parts| {
+            let mut extent = file_extent(0, 0);
+            extent.place = 3 * PAGE;
+            parts.file_extents = vec![extent];
+        },
+        &[9, 9, 9]
+    ));
 }
