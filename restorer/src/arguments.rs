@@ -8,12 +8,15 @@ use crate::report::{Cause, Error, Exit, Object};
 /// What `--help` prints.
 pub const HELP: &str = "\
 Usage: restorer [OPTIONS] [--] IMAGE
+       restorer --to-core [--] IMAGE CORE
 
 Becomes the process that libckpt has saved in IMAGE.
 
 Options:
   --plan           print what a restart would do, and do nothing
   --verify         read and check all of the image, print one line
+  --to-core        write IMAGE as a core file for debuggers, which is an image as well: what is compressed (CKPT_COMPRESS)
+                   is not any more; CORE must not exist
   --any-owner      take an image that belongs to another user or that others can write;
                    restoring an image is running its code
   --allow-changed  take files that were changed in place since the checkpoint
@@ -45,18 +48,20 @@ pub enum Command<'a> {
     /// Print [`VERSION`].
     Version,
     /// Something with an image.
-    With(&'a [u8], Mode, Options<'a>),
+    With(&'a [u8], Mode<'a>, Options<'a>),
 }
 
 /// What to do with the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub enum Mode<'a> {
     /// Become the process in it.
     Restore,
     /// Print the plan.
     Plan,
     /// Check it.
     Verify,
+    /// Write it as a core file with this path.
+    ToCore(&'a [u8]),
 }
 
 /// Switches.
@@ -80,6 +85,9 @@ pub struct Options<'a> {
     pub environment: &'a [&'a [u8]],
 }
 
+/// What is wrong with one name more than there is use for.
+const TOO_MANY: &str = "there is an image already";
+
 /// Reads the arguments behind the program's name.
 ///
 /// # Errors
@@ -93,15 +101,18 @@ pub fn parse<'a>(arguments: impl Iterator<Item = &'a [u8]>) -> Result<Command<'a
             "see restorer --help",
         )
     };
-    let (mut image, mut mode, mut options) = (None, Mode::Restore, Options::default());
+    let (mut image, mut core) = (None, None);
+    let (mut mode, mut options) = (Mode::Restore, Options::default());
     let (mut moves, mut environment) = (MapVec::new(), MapVec::new());
     let mut only_names = false;
     let mut arguments = arguments;
     while let Some(argument) = arguments.next() {
         let chosen = match argument {
             name if only_names || !name.starts_with(b"-") => {
-                if image.replace(name).is_some() {
-                    return Err(wrong(Object::Path(name), "there is an image already"));
+                if image.is_none() {
+                    image = Some(name);
+                } else if core.replace(name).is_some() {
+                    return Err(wrong(Object::Path(name), TOO_MANY));
                 }
                 continue;
             }
@@ -158,22 +169,32 @@ pub fn parse<'a>(arguments: impl Iterator<Item = &'a [u8]>) -> Result<Command<'a
             }
             b"--plan" => Mode::Plan,
             b"--verify" => Mode::Verify,
+            b"--to-core" => Mode::ToCore(b""),
             _ => return Err(wrong(Object::Path(argument), "not an option")),
         };
         if mode != Mode::Restore && mode != chosen {
             return Err(wrong(
                 Object::Path(argument),
-                "only one of --plan and --verify at a time",
+                "only one of --plan, --verify, and --to-core at a time",
             ));
         }
         mode = chosen;
     }
     options.moves = Moves::new(moves.leak());
     options.environment = environment.leak();
-    match image {
-        Some(image) if !image.is_empty() => Ok(Command::With(image, mode, options)),
-        _ => Err(wrong(Object::Thing("no image"), "there is nothing to do")),
-    }
+    let image = image
+        .filter(|image| !image.is_empty())
+        .ok_or_else(|| wrong(Object::Thing("no image"), "there is nothing to do"))?;
+    let mode = match (mode, core) {
+        (Mode::ToCore(_), Some(core)) if !core.is_empty() => Mode::ToCore(core),
+        (Mode::ToCore(_), _) => {
+            let why = "it takes an image and the name of a file to write";
+            return Err(wrong(Object::Thing("--to-core"), why));
+        }
+        (_, Some(second)) => return Err(wrong(Object::Path(second), TOO_MANY)),
+        (mode, None) => mode,
+    };
+    Ok(Command::With(image, mode, options))
 }
 
 #[cfg(test)]
@@ -195,6 +216,13 @@ mod tests {
         assert_eq!(parsed(&["myckpt", "--any-owner", "--plan"]), wanted);
         let plain = Command::With(b"--plan", Mode::Restore, Options::default());
         assert_eq!(parsed(&["--", "--plan"]), Ok(plain));
+    }
+
+    #[test]
+    fn a_core_file_has_a_name() {
+        let wanted = Command::With(b"a", Mode::ToCore(b"b"), Options::default());
+        assert_eq!(parsed(&["--to-core", "a", "b"]), Ok(wanted));
+        assert_eq!(parsed(&["a", "--to-core", "--", "b"]), Ok(wanted));
     }
 
     #[test]
@@ -238,6 +266,11 @@ mod tests {
             &["--plan"],
             &["a", "b"],
             &["--plan", "--verify", "a"],
+            &["--to-core", "--verify", "a", "b"],
+            &["--to-core"],
+            &["--to-core", "a"],
+            &["--to-core", "a", ""],
+            &["--to-core", "a", "b", "c"],
             &["a", "--file"],
             &["a", "--file", "/b"],
             &["a", "--file", "b=/c"],

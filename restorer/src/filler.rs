@@ -9,7 +9,6 @@ use core::ops::Range;
 use core::slice;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use ckpt_image::reader::Image;
 use ckpt_image::segments::Span;
 use ckpt_sys::{Errno, MapVec, calls, files};
 use linux_raw_sys::general as n;
@@ -20,7 +19,7 @@ use restart::report::{Cause, Error, Exit, Object};
 use crate::Result;
 use crate::clone::create_thread;
 use crate::image_file::ImageFile;
-use crate::steps::{check_extent, no_huge_pages};
+use crate::steps::no_huge_pages;
 
 global_asm!(include_str!("../../asm/helper.S"), help = sym help);
 
@@ -65,6 +64,8 @@ impl Job {
 pub struct Filler {
     jobs: MapVec<Job>,
     stacks: MapVec<u8>,
+    /// Room for each process that fills, for [`ImageFile::read_extent`].
+    rooms: MapVec<u8>,
     /// The first job that nobody has taken.
     next: AtomicUsize,
     /// The first job that failed; all ones if none has.
@@ -80,7 +81,7 @@ const NONE: usize = usize::MAX;
 
 impl Filler {
     /// Room for all that the image may have to fill.
-    pub fn with_room_for(image: &Image<'static>) -> Result<Self> {
+    pub fn with_room_for(file: &ImageFile) -> Result<Self> {
         let no_memory = |errno| {
             Error::new(
                 Exit::Host,
@@ -93,10 +94,11 @@ impl Filler {
         let forbidden = |text: &[u8]| text.windows(NEVER.len()).any(|word| word == NEVER);
         let allowed = setting.is_ok_and(|text| !forbidden(text.as_bytes()));
         // No more are enlarged than filled.
-        let count = 2 * image.extents().count();
+        let count = 2 * file.image.extents().count();
         Ok(Self {
             jobs: MapVec::with_capacity(count).map_err(no_memory)?,
             stacks: MapVec::zeroed(HELPERS * STACK).map_err(no_memory)?,
+            rooms: MapVec::zeroed((1 + HELPERS) * file.room_size()).map_err(no_memory)?,
             next: AtomicUsize::new(0),
             failed: AtomicUsize::new(NONE),
             huge_pages: AtomicBool::new(allowed),
@@ -124,7 +126,7 @@ impl Filler {
     pub unsafe fn run(&mut self, file: &ImageFile) -> Result<()> {
         let length: u64 = self.jobs.iter().map(|job| job.length()).sum();
         let useful = calls::processors().min((length / WORTH_IT) as usize);
-        let work = Work { filler: self, file };
+        let work = Work::new(self, file);
         let mut helpers = [0; HELPERS];
         for (index, helper) in helpers
             .iter_mut()
@@ -155,12 +157,14 @@ impl Filler {
                 "free memory, or try again",
             )),
             // Once more, to say what is wrong.
-            index => Work { filler: self, file }.fill(index).and_then(|()| {
+            index => {
+                let work = Work::new(self, file);
+                work.fill(index, work.take_room())?;
                 Err(file.error(
                     Cause::Because("it changes while it is read"),
                     "leave it alone and try again",
                 ))
-            }),
+            }
         }
     }
 }
@@ -169,9 +173,28 @@ impl Filler {
 struct Work<'w> {
     filler: &'w Filler,
     file: &'w ImageFile,
+    /// How many of them have taken their room.
+    rooms_taken: AtomicUsize,
 }
 
-impl Work<'_> {
+impl<'w> Work<'w> {
+    fn new(filler: &'w Filler, file: &'w ImageFile) -> Self {
+        Self {
+            filler,
+            file,
+            rooms_taken: AtomicUsize::new(0),
+        }
+    }
+
+    /// The room of the process that asks, which it asks for once.
+    fn take_room(&self) -> &'w mut [u8] {
+        let size = self.filler.rooms.len() / (1 + HELPERS);
+        let number = self.rooms_taken.fetch_add(1, Ordering::Relaxed);
+        let at = self.filler.rooms.as_ptr() as usize + number * size;
+        // SAFETY: no more than the one who has begun the work and those who help ask for it, and each gets its own.
+        unsafe { slice::from_raw_parts_mut(at as *mut u8, size) }
+    }
+
     /// Creates a process that helps; its id.
     ///
     /// # Safety
@@ -191,12 +214,13 @@ impl Work<'_> {
 
     /// Takes jobs as long as there are any and none has failed.
     fn until_done(&self) {
+        let room = self.take_room();
         while self.filler.failed.load(Ordering::Relaxed) == NONE {
             let Some(share) = self.take() else {
                 return;
             };
             for index in share {
-                if self.fill(index).is_err() {
+                if self.fill(index, room).is_err() {
                     self.filler.failed.fetch_min(index, Ordering::Relaxed);
                     return;
                 }
@@ -231,7 +255,7 @@ impl Work<'_> {
     }
 
     /// Does one job.
-    fn fill(&self, index: usize) -> Result<()> {
+    fn fill(&self, index: usize, room: &mut [u8]) -> Result<()> {
         match self.filler.jobs[index] {
             Job::Enlarge(span) => {
                 let wanted = &self.filler.huge_pages;
@@ -249,29 +273,27 @@ impl Work<'_> {
                 // SAFETY: whoever has begun the work answers for the memory; no two jobs have any in common.
                 let bytes =
                     unsafe { slice::from_raw_parts_mut(to.start as *mut u8, to.len() as usize) };
-                populate(to);
-                let count = files::read_at(&self.file.fd, bytes, offset);
                 // Only huge pages that were not reserved when they were mapped can be missing.
-                if count == Err(Errno::EFAULT) {
+                if populate(to) == Err(Errno::EFAULT) {
                     return Err(no_huge_pages(to, Errno::EFAULT));
                 }
-                check_extent(self.file, count, bytes, checksum)
+                let read = self.file.read_extent(bytes, offset, checksum, room);
+                read.map_err(|error| match error.cause {
+                    Cause::Failed(_, Errno::EFAULT) => no_huge_pages(to, Errno::EFAULT),
+                    _ => error,
+                })
             }
         }
     }
 }
 
 /// Has the kernel put pages into `span`, all at once: reading into it would fault for each of them, and take a third more time.
-/// If it cannot do so, reading says what is wrong.
-fn populate(span: Span) {
+/// `EFAULT` says that there are none to be had. Reading would say so, too, but what is decompressed is written without the kernel. A
+/// kernel before 5.14 cannot do it (`EINVAL`).
+fn populate(span: Span) -> core::result::Result<(), Errno> {
+    let (start, length) = (span.start as usize, span.len() as usize);
     // SAFETY: the content stays as it is.
-    let _ = unsafe {
-        calls::advise(
-            span.start as usize,
-            span.len() as usize,
-            n::MADV_POPULATE_WRITE,
-        )
-    };
+    unsafe { calls::advise(start, length, n::MADV_POPULATE_WRITE) }
 }
 
 /// Entered from asm/helper.S in a process that helps.

@@ -1,5 +1,6 @@
 //! Opens an image and reads its headers and notes.
 
+use ckpt_image::container::{Block, Blocks, Container, Part};
 use ckpt_image::reader::{self, BadImage, Image, Segments};
 use ckpt_image::wire::Malformed;
 use ckpt_image::{PAGE, elf, page_up};
@@ -10,6 +11,7 @@ use linux_raw_sys::general as n;
 use restart::report::{Cause, Error, Exit, Object, compose};
 
 use crate::Result;
+use crate::extents::REMEDY;
 
 /// An open image whose headers and notes are checked.
 pub struct ImageFile {
@@ -19,6 +21,14 @@ pub struct ImageFile {
     pub image: Image<'static>,
     /// The file.
     pub fd: Fd,
+    /// Where its data is, if it is compressed: in ascending order of the offsets.
+    pub blocks: Option<MapVec<Block>>,
+    /// The beginning of the image up to its first page of data,
+    pub head: &'static [u8],
+    /// the note segment that ends it,
+    pub notes: &'static [u8],
+    /// and where that lies in the image, in bytes from its beginning.
+    pub notes_offset: u64,
 }
 
 /// `path` for the kernel.
@@ -51,8 +61,12 @@ impl ImageFile {
                 )
             })?;
         let size = check_file(&fd, path, any_owner)?;
-        let image = read(&fd, path, size)?;
-        Ok(Self { path, image, fd })
+        Source { fd, path, size }.read()
+    }
+
+    /// Whether its data has to be decompressed.
+    pub fn is_compressed(&self) -> bool {
+        self.blocks.is_some()
     }
 
     /// Keeps others from writing to the image as long as anything is mapped from it: the lease belongs to the open file, which
@@ -74,6 +88,12 @@ impl ImageFile {
 
     /// Prepares for memory that is mapped from the image, and maps one page of it, whose address is returned.
     pub fn map_a_page(&self) -> Result<u64> {
+        if self.is_compressed() {
+            return Err(self.error(
+                Cause::Because("it is compressed, and --lazy maps memory from it"),
+                "make an image of it that is not (--to-core), or do without --lazy",
+            ));
+        }
         self.lease()?;
         // The program may make any of its memory executable, now or later.
         let protection = n::PROT_READ | n::PROT_EXEC;
@@ -152,38 +172,94 @@ fn check_file(fd: &Fd, path: &'static [u8], any_owner: bool) -> Result<u64> {
     Ok(stat.st_size as u64)
 }
 
-fn read(fd: &Fd, path: &'static [u8], size: u64) -> Result<Image<'static>> {
-    const REMEDY: &str = "take a new checkpoint, or use another image";
-    let bad = |why: BadImage| error(path, Cause::BadImage(why), REMEDY);
-    let unreadable = |errno| match errno {
-        Errno::ENOMEM => Error::new(
-            Exit::Host,
-            Object::Path(path),
-            Cause::Failed("no memory for its notes", errno),
-            "free memory or raise `ulimit -v`",
-        ),
-        errno => error(path, Cause::Failed("cannot read it", errno), REMEDY),
-    };
-    let part = |offset: u64, length: u64| -> Result<&'static [u8]> {
-        let fits = offset.checked_add(length).is_some_and(|end| end <= size);
-        if !fits {
-            return Err(bad(Malformed::Truncated.into()));
+/// A file that is to be read.
+struct Source {
+    fd: Fd,
+    path: &'static [u8],
+    size: u64,
+}
+
+impl Source {
+    /// Reads headers and notes, and where the data is.
+    fn read(self) -> Result<ImageFile> {
+        let begin = self.part(0, self.size.min(elf::FILE_HEADER_SIZE as u64))?;
+        if Container::begins_with(begin) {
+            return self.read_container(begin);
         }
-        let mut bytes = MapVec::zeroed(length as usize).map_err(unreadable)?;
-        let count = files::read_at(fd, &mut bytes, offset).map_err(unreadable)?;
+        let section = |offset| self.part(offset, elf::SECTION_HEADER_SIZE as u64).ok();
+        let count = reader::segment_count(begin, section).map_err(|why| self.bad(why))?;
+        let head = self.part(0, page_up(elf::head_size(count) as u64))?;
+        let place = Segments::new(head, count)
+            .and_then(|segments| segments.notes(self.size))
+            .map_err(|why| self.bad(why))?;
+        let notes = self.part(place.offset, place.file_size)?;
+        let image = Image::read(head, count, notes, self.size, crc32c);
+        Ok(ImageFile {
+            path: self.path,
+            image: image.map_err(|why| self.bad(why))?,
+            head,
+            notes,
+            notes_offset: place.offset,
+            blocks: None,
+            fd: self.fd,
+        })
+    }
+
+    /// The same of a container, which begins with `begin`.
+    fn read_container(self, begin: &[u8]) -> Result<ImageFile> {
+        let container = Container::read(begin, self.size, crc32c);
+        let container = container.map_err(|why| self.bad(why))?;
+        let part = |Part { offset, length }| self.part(offset, length);
+        let (head, index) = (part(container.head())?, part(container.index())?);
+        let notes = part(container.notes())?;
+        let section = |offset| head.get(usize::try_from(offset).ok()?..);
+        let image = reader::segment_count(head, section)
+            .and_then(|count| Image::read(head, count, notes, container.image_size, crc32c));
+        let image = image.map_err(|why| self.bad(why))?;
+        let all = Blocks::read(&container, &image, index, crc32c).map_err(|why| self.bad(why))?;
+        let mut blocks =
+            MapVec::with_capacity(container.blocks as usize).map_err(|errno| self.unread(errno))?;
+        all.iter().for_each(|block| blocks.push_into_room(block));
+        Ok(ImageFile {
+            path: self.path,
+            image,
+            head,
+            notes,
+            notes_offset: container.image_size - container.notes_size,
+            blocks: Some(blocks),
+            fd: self.fd,
+        })
+    }
+
+    fn part(&self, offset: u64, length: u64) -> Result<&'static [u8]> {
+        let fits = offset
+            .checked_add(length)
+            .is_some_and(|end| end <= self.size);
+        if !fits {
+            return Err(self.bad(Malformed::Truncated));
+        }
+        let mut bytes = MapVec::zeroed(length as usize).map_err(|errno| self.unread(errno))?;
+        let count =
+            files::read_at(&self.fd, &mut bytes, offset).map_err(|errno| self.unread(errno))?;
         if count < bytes.len() {
-            return Err(bad(Malformed::Truncated.into()));
+            return Err(self.bad(Malformed::Truncated));
         }
         Ok(bytes.leak())
-    };
+    }
 
-    let begin = part(0, size.min(elf::FILE_HEADER_SIZE as u64))?;
-    let section = |offset| part(offset, elf::SECTION_HEADER_SIZE as u64).ok();
-    let count = reader::segment_count(begin, section).map_err(bad)?;
-    let head = part(0, page_up(elf::head_size(count) as u64))?;
-    let notes = Segments::new(head, count)
-        .and_then(|segments| segments.notes(size))
-        .map_err(|why| bad(why.into()))?;
-    let notes = part(notes.offset, notes.file_size)?;
-    Image::read(head, count, notes, size, crc32c).map_err(bad)
+    fn bad(&self, why: impl Into<BadImage>) -> Error<'static> {
+        error(self.path, Cause::BadImage(why.into()), REMEDY)
+    }
+
+    fn unread(&self, errno: Errno) -> Error<'static> {
+        match errno {
+            Errno::ENOMEM => Error::new(
+                Exit::Host,
+                Object::Path(self.path),
+                Cause::Failed("no memory for its notes", errno),
+                "free memory or raise `ulimit -v`",
+            ),
+            errno => error(self.path, Cause::Failed("cannot read it", errno), REMEDY),
+        }
+    }
 }

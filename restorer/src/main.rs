@@ -8,6 +8,8 @@
 mod address_space;
 mod clone;
 mod contents;
+mod core_file;
+mod extents;
 mod filler;
 mod host;
 mod image_file;
@@ -55,6 +57,7 @@ fn run(command_line: impl Iterator<Item = &'static [u8]>) -> Result<()> {
     let file = ImageFile::open(path, options.any_owner)?;
     match mode {
         Mode::Verify => verify::verify(&file),
+        Mode::ToCore(core) => core_file::write(&file, core),
         Mode::Plan => Memory::prepare(&file, options)?.print_plan(&file, options),
         Mode::Restore => restore(file, options).map(|never| match never {}),
     }
@@ -71,7 +74,7 @@ fn restore(mut file: ImageFile, options: Options<'static>) -> Result<Infallible>
     }
     let files = OpenFiles::open(&mut file, options)?;
     let sets_and_queues = SetsAndQueues::find_or_make(&image)?;
-    let mut filler = Filler::with_room_for(&image)?;
+    let mut filler = Filler::with_room_for(&file)?;
     let mut owners = Owners::with_room_for(&image)?;
     let mut threads = Threads::with_room_for(&image)?;
 

@@ -14,7 +14,7 @@ use ckpt_image::regions::{Backing, Region, vm_flags};
 use ckpt_image::segments::Span;
 use ckpt_image::signals::Pending;
 use ckpt_sys::line::Text;
-use ckpt_sys::{Errno, MapVec, calls, files};
+use ckpt_sys::{Errno, MapVec, calls};
 use linux_raw_sys::general as n;
 use restart::arguments::Options;
 use restart::layout::{Layout, NoLayout, Situation};
@@ -30,7 +30,7 @@ use crate::image_file::ImageFile;
 use crate::open_files::UnnamedFiles;
 use crate::output::{self, Printer};
 use crate::owners::Owners;
-use crate::steps::{Executor, check_extent};
+use crate::steps::Executor;
 use crate::{Result, contents, host};
 
 /// What is known about both address spaces.
@@ -480,14 +480,14 @@ fn read_saved_vdso(file: &ImageFile) -> Result<MapVec<u8>> {
         return Ok(MapVec::new());
     };
     let mut bytes = MapVec::zeroed(region.len() as usize).map_err(no_memory)?;
+    let mut room = file.room().map_err(no_memory)?;
     for (extent, offset) in file.image.placed_extents() {
         if !region.contains(extent.address) {
             continue;
         }
         let start = (extent.address - region.start) as usize;
         let part = &mut bytes[start..start + extent.len() as usize];
-        let count = files::read_at(&file.fd, part, offset);
-        check_extent(file, count, part, extent.checksum)?;
+        file.read_extent(part, offset, extent.checksum, &mut room)?;
     }
     if functions(&bytes).next().is_none() {
         return Err(file.error(

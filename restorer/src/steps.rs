@@ -3,7 +3,6 @@
 use ckpt_image::memory_settings::MemoryPolicy;
 use ckpt_image::regions::{Backing, FileIdentity};
 use ckpt_image::segments::Span;
-use ckpt_sys::crc::crc32c;
 use ckpt_sys::{Errno, Fd, Line, calls, system_v};
 use linux_raw_sys::general as n;
 use linux_raw_sys::prctl as p;
@@ -326,26 +325,5 @@ pub fn map_new(
     } else {
         // A kernel before 4.17 takes the address for a hint.
         Err(Errno::EEXIST)
-    }
-}
-
-/// Says whether an extent was read whole and is what was written.
-pub fn check_extent(
-    image: &ImageFile,
-    count: core::result::Result<usize, Errno>,
-    bytes: &[u8],
-    checksum: u32,
-) -> Result<()> {
-    const REMEDY: &str = "take a new checkpoint, or use another image";
-    match count {
-        Ok(count) if count < bytes.len() => {
-            Err(image.error(Cause::Because("damaged: its data ends early"), REMEDY))
-        }
-        Ok(_) if crc32c(bytes) != checksum => Err(image.error(
-            Cause::Because("damaged: the checksum of its data is wrong"),
-            REMEDY,
-        )),
-        Ok(_) => Ok(()),
-        Err(errno) => Err(image.error(Cause::Failed("cannot read its data", errno), REMEDY)),
     }
 }

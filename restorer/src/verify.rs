@@ -1,14 +1,12 @@
 //! `--verify`: reads everything, restores nothing.
 
-use ckpt_image::PAGE;
-use ckpt_image::extents::MAX_PAGES;
 use ckpt_image::objects::deleted_files::FileExtent;
 use ckpt_sys::line::Text;
-use ckpt_sys::{Errno, MapVec, files};
+use ckpt_sys::{Errno, MapVec};
 use restart::report::Cause;
 
+use crate::extents::LONGEST;
 use crate::image_file::ImageFile;
-use crate::steps::check_extent;
 use crate::{Result, output};
 
 /// Checks every extent and prints one line.
@@ -19,26 +17,17 @@ pub fn verify(file: &ImageFile) -> Result<()> {
             "free memory or raise `ulimit -v`",
         )
     };
-    let mut buffer = MapVec::zeroed((MAX_PAGES * PAGE) as usize).map_err(no_memory)?;
+    let mut buffer = MapVec::zeroed(LONGEST).map_err(no_memory)?;
+    let mut room = file.room().map_err(no_memory)?;
     let mut stored = 0;
     for (extent, offset) in file.image.placed_extents() {
         let bytes = &mut buffer[..extent.len() as usize];
-        check_extent(
-            file,
-            files::read_at(&file.fd, bytes, offset),
-            bytes,
-            extent.checksum,
-        )?;
+        file.read_extent(bytes, offset, extent.checksum, &mut room)?;
         stored += extent.len();
     }
     for extent in file.image.objects::<FileExtent>() {
         let bytes = &mut buffer[..extent.length as usize];
-        check_extent(
-            file,
-            files::read_at(&file.fd, bytes, extent.place),
-            bytes,
-            extent.checksum,
-        )?;
+        file.read_extent(bytes, extent.place, extent.checksum, &mut room)?;
         stored += u64::from(extent.length);
     }
     let regions = file.image.regions().count();

@@ -303,6 +303,22 @@ pub fn rename_at(directory: i32, from: &CStr, to: &CStr) -> Done {
     unsafe { call(n::__NR_renameat, arguments).map(drop) }
 }
 
+/// renameat2(2) within one directory, to a name that is not in use.
+///
+/// # Errors
+/// Those of the system call: `EEXIST` if it is, `EINVAL` on file systems that cannot do this.
+pub fn rename_to_new(directory: i32, from: &CStr, to: &CStr) -> Done {
+    let arguments = [
+        directory as usize,
+        from.as_ptr() as usize,
+        directory as usize,
+        to.as_ptr() as usize,
+        n::RENAME_NOREPLACE as usize,
+    ];
+    // SAFETY: the kernel reads two strings.
+    unsafe { call(n::__NR_renameat2, arguments).map(drop) }
+}
+
 /// unlinkat(2) of something that is no directory.
 ///
 /// # Errors
@@ -976,6 +992,23 @@ pub fn change_of(pid: i32) -> Result<Option<Change>, Errno> {
         n::CLD_CONTINUED => Some(Change::Continued),
         _ => None,
     })
+}
+
+/// waitid(2) without waiting: whether the child `pid`, of whatever kind, has ended. It stays to be waited for.
+#[must_use]
+pub fn has_ended(pid: i32) -> bool {
+    let mut info: SignalInfo = [0; 128];
+    let options = n::WEXITED | n::WNOHANG | n::WNOWAIT | n::__WALL;
+    let arguments = [
+        n::P_PID as usize,
+        pid as usize,
+        info.as_mut_ptr() as usize,
+        options as usize,
+        0,
+    ];
+    // SAFETY: the kernel writes one siginfo_t, and nothing of it as long as there is nothing to tell.
+    let result = unsafe { call(n::__NR_waitid, arguments) };
+    result.is_ok() && info != [0; 128]
 }
 
 /// Waits until process `pid` has ended, if the kernel can (since 5.3).

@@ -6,14 +6,13 @@ use ckpt_image::objects::deleted_files::FileExtent;
 use ckpt_image::objects::system_v::Segment;
 use ckpt_image::page_up;
 use ckpt_image::reader::Image;
-use ckpt_sys::{Errno, Line, MapVec, calls, files, proc, system_v};
+use ckpt_sys::{Errno, Line, MapVec, calls, proc, system_v};
 use linux_raw_sys::general as n;
 use restart::files::Place;
 
 use super::opener::{Problem, failed};
 use crate::image_file::ImageFile;
 use crate::output;
-use crate::steps::check_extent;
 
 /// Where the namespace of System V objects stands among the process's namespaces.
 const IPC: usize = 1;
@@ -152,13 +151,14 @@ fn put_content(id: i32, saved: &Segment, index: u32, file: &ImageFile) -> Result
 /// # Safety
 /// From `start` on there is memory of ours, as much as the file is long.
 unsafe fn fill(start: usize, index: u32, file: &ImageFile) -> Result<(), Problem> {
+    let mut room = file.room().map_err(failed("cannot be given its content"))?;
     let extents = file.image.objects::<FileExtent>();
     for extent in extents.filter(|extent| extent.file == index) {
         let at = (start + extent.offset as usize) as *mut u8;
         // SAFETY: the reader has checked that the extent lies within the file.
         let bytes = unsafe { slice::from_raw_parts_mut(at, extent.length as usize) };
-        let count = files::read_at(&file.fd, bytes, extent.place);
-        check_extent(file, count, bytes, extent.checksum).map_err(Problem::Image)?;
+        file.read_extent(bytes, extent.place, extent.checksum, &mut room)
+            .map_err(Problem::Image)?;
     }
     Ok(())
 }

@@ -18,7 +18,6 @@ use super::made;
 use super::opener::{Problem, failed, set_status};
 use super::system_v::Segments;
 use crate::image_file::{ImageFile, kernel_path};
-use crate::steps::check_extent;
 
 /// What the kernel puts behind the path of what has no name (`prepend_path` in fs/d_path.c).
 const MARK: &[u8] = b" (deleted)";
@@ -276,11 +275,12 @@ fn put_content(to: &Fd, index: u32, size: u64, file: &ImageFile) -> Result<(), P
     let no_room = failed("cannot be given its content");
     calls::ftruncate(to.number(), size).map_err(&no_room)?;
     let mut buffer = MapVec::zeroed(MAX_LENGTH as usize).map_err(&no_room)?;
+    let mut room = file.room().map_err(&no_room)?;
     let extents = file.image.objects::<FileExtent>();
     for extent in extents.filter(|extent| extent.file == index) {
         let bytes = &mut buffer[..extent.length as usize];
-        let count = files::read_at(&file.fd, bytes, extent.place);
-        check_extent(file, count, bytes, extent.checksum).map_err(Problem::Image)?;
+        file.read_extent(bytes, extent.place, extent.checksum, &mut room)
+            .map_err(Problem::Image)?;
         files::write_at(to, bytes, extent.offset).map_err(&no_room)?;
     }
     Ok(())
