@@ -323,7 +323,9 @@ fn attempt(
         let started = calls::clock(n::CLOCK_MONOTONIC);
         let target = Target::create(&start.settings, pid)?;
         let limit = limits[n::RLIMIT_FSIZE as usize][0];
-        let size = write::image(&state, regions, kept, target.file(), &target.path(), limit)?;
+        let (file, path, compression) = (target.file(), target.path(), start.settings.compression);
+        let output = write::Output::new(file, limit, &path, compression)?;
+        let size = write::image(&state, regions, kept, output)?;
         let writing = since(started);
         target.sync()?;
         let sync = since(started) - writing;

@@ -39,6 +39,15 @@ pub enum Children {
     Ignore,
 }
 
+/// What is done to the data of an image (`CKPT_COMPRESS`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// Nothing.
+    None,
+    /// It is compressed.
+    Lz4,
+}
+
 /// All settings.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
@@ -60,6 +69,8 @@ pub struct Settings {
     pub deleted: u64,
     /// Whether what mapped files still hold is left out of the image (`CKPT_THIN`).
     pub thin: bool,
+    /// `CKPT_COMPRESS`.
+    pub compression: Compression,
 }
 
 /// `CKPT_DELETED` where it is not set: enough for what programs keep in temporary files, and too little to fill a disk.
@@ -130,6 +141,7 @@ impl Settings {
             timeout: TIMEOUT * SECOND,
             deleted: DELETED,
             thin: false,
+            compression: Compression::None,
         }
     }
 
@@ -184,6 +196,16 @@ impl Settings {
                 .ok_or("it is a number of bytes, or of KiB, MiB, or GiB with K, M, or G behind it")
         })?;
         take(environment, c"CKPT_THIN", &mut new.thin, yes_or_no)?;
+        take(
+            environment,
+            c"CKPT_COMPRESS",
+            &mut new.compression,
+            |value| match value {
+                b"none" => Ok(Compression::None),
+                b"lz4" => Ok(Compression::Lz4),
+                _ => Err("it is `none` or `lz4`"),
+            },
+        )?;
         Ok(new)
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Async-signal-safe: see `signal`.
 
+use ckpt_image::container::Container;
 use ckpt_image::elf::{
     FILE_HEADER_SIZE, PROGRAM_HEADER_SIZE, PT_NOTE, ProgramHeader, check_file_header,
 };
@@ -9,6 +10,7 @@ use ckpt_image::header::Header;
 use ckpt_image::note::{Kind, Meaning, Note};
 use ckpt_image::wire::Decoder;
 use ckpt_sys::bytes::decimal;
+use ckpt_sys::crc::crc32c;
 use ckpt_sys::line::Path;
 use ckpt_sys::{Errno, Fd, Line, calls, files, proc};
 use linux_raw_sys::general as n;
@@ -281,14 +283,14 @@ fn owner_of(directory: &Fd, name: &Name, path: &Path) -> Result<Owner, Failure> 
     if regular && stat.st_size == 0 {
         return Ok(Owner::Nobody);
     }
-    if !regular || files::read_at(&file, &mut head, 0).is_err() || check_file_header(&head).is_err()
-    {
+    let is_image = |head: &[u8]| Container::begins_with(head) || check_file_header(head).is_ok();
+    if !regular || files::read_at(&file, &mut head, 0).is_err() || !is_image(&head) {
         return Err(failure!(
             "{path}: it exists and is no checkpoint image; move it away, or set CKPT_FILE to another name"
         ));
     }
     let mut notes = [0; 4096];
-    let header = read_header(&file, &head, &mut notes);
+    let header = read_header(&file, &head, stat.st_size as u64, &mut notes);
     let Some(header) = header else {
         return Ok(Owner::Nobody);
     };
@@ -309,13 +311,15 @@ fn owner_of(directory: &Fd, name: &Name, path: &Path) -> Result<Owner, Failure> 
     })
 }
 
-/// The header note of the image whose file begins with `head`. It is the first note.
-fn read_header<'b>(file: &Fd, head: &[u8], buffer: &'b mut [u8]) -> Option<Header<'b>> {
-    let segment: ProgramHeader = Decoder::new(&head[FILE_HEADER_SIZE..]).get().ok()?;
-    if segment.kind != PT_NOTE {
-        return None;
-    }
-    let count = files::read_at(file, buffer, segment.offset).ok()?;
+/// The header note of the image whose file begins with `head` and has `size` bytes. It is the first note.
+fn read_header<'b>(file: &Fd, head: &[u8], size: u64, buffer: &'b mut [u8]) -> Option<Header<'b>> {
+    let notes_at = if Container::begins_with(head) {
+        Container::read(head, size, crc32c).ok()?.notes().offset
+    } else {
+        let segment: ProgramHeader = Decoder::new(&head[FILE_HEADER_SIZE..]).get().ok()?;
+        Some(segment.offset).filter(|_| segment.kind == PT_NOTE)?
+    };
+    let count = files::read_at(file, buffer, notes_at).ok()?;
     let note = Note::take(&mut Decoder::new(&buffer[..count])).ok()?;
     match note.meaning().ok()? {
         Meaning::Ours(Kind::Header, mut content) => content.get().ok(),

@@ -2,9 +2,12 @@
 //!
 //! Async-signal-safe: see `signal`.
 
+mod batches;
 mod memory;
 mod notes;
+mod output;
 mod owner_search;
+mod packer;
 mod unnamed_files;
 
 use ckpt_image::elf::{
@@ -15,9 +18,8 @@ use ckpt_image::regions::{Backing, PROT_WRITE, Region};
 use ckpt_image::segments::{Piece, Span, choose_gap, cut};
 use ckpt_image::wire::{Encoder, NoSpace};
 use ckpt_image::{PAGE, context::Context, page_up};
+use ckpt_sys::MapVec;
 use ckpt_sys::crc::crc32c;
-use ckpt_sys::{Errno, Fd, MapVec, calls, files};
-use linux_raw_sys::general as n;
 
 use crate::collect::content::{PageTables, Pages, Run};
 use crate::collect::regions::{Mapped, Regions};
@@ -26,66 +28,10 @@ use crate::snapshot::Kept;
 use memory::MemoryWriter;
 pub use notes::State;
 use notes::{Found, Notes};
+pub use output::Output;
 use owner_search::OwnerSearch;
 
-/// A file that is being written. Nothing is written behind the limit of file sizes, since that would raise SIGXFSZ.
-struct Output<'f> {
-    file: &'f Fd,
-    limit: u64,
-    path: &'f dyn core::fmt::Display,
-    /// Bytes really written, without holes.
-    written: u64,
-    /// Whether the file system writes faster to what was allocated before.
-    allocates: bool,
-}
-
-/// From this many bytes on allocating before writing takes less time than it saves.
-const LARGE: usize = 1 << 20;
-
-impl<'f> Output<'f> {
-    fn new(file: &'f Fd, limit: u64, path: &'f dyn core::fmt::Display) -> Self {
-        // To file systems in memory, allocating means clearing what is overwritten afterwards.
-        let in_memory = [n::TMPFS_MAGIC, n::RAMFS_MAGIC];
-        let kind = calls::file_system(file.number());
-        Self {
-            file,
-            limit,
-            path,
-            written: 0,
-            allocates: kind.is_ok_and(|kind| !in_memory.contains(&kind)),
-        }
-    }
-
-    fn write(&mut self, bytes: &[u8], offset: u64) -> Result<(), Failure> {
-        self.check_limit(offset + bytes.len() as u64)?;
-        self.written += bytes.len() as u64;
-        let mut result = Ok(());
-        if self.allocates && bytes.len() >= LARGE {
-            match calls::fallocate(self.file.number(), 0, offset, bytes.len() as u64) {
-                Ok(_) | Err(Errno::EINTR) => {}
-                Err(errno @ (Errno::ENOSPC | Errno::EDQUOT)) => result = Err(errno),
-                Err(_) => self.allocates = false,
-            }
-        }
-        result
-            .and_then(|()| files::write_at(self.file, bytes, offset))
-            .doing(format_args!("{}", self.path))
-    }
-
-    fn check_limit(&self, size: u64) -> Result<(), Failure> {
-        if size <= self.limit {
-            return Ok(());
-        }
-        Err(failure!(
-            "{}: the image needs {size} bytes, and the limit of file sizes is {}; raise it (ulimit -f) before the program \
-             starts",
-            self.path,
-            self.limit
-        ))
-    }
-}
-
-/// Writes the image of the process to `file`, whose path is for messages only; the number of bytes written.
+/// Writes the image of the process to `output`; the number of bytes written.
 ///
 /// # Errors
 /// [`Failure`] if something cannot be read or written.
@@ -93,13 +39,10 @@ pub fn image(
     state: &State<'_>,
     regions: &Regions,
     kept: &Kept,
-    file: &Fd,
-    path: &dyn core::fmt::Display,
-    file_size_limit: u64,
+    mut output: Output<'_>,
 ) -> Result<u64, Failure> {
-    let mut output = Output::new(file, file_size_limit, path);
     let mut layout = Layout::plan(regions, kept)?;
-    output.check_limit(layout.data_end)?;
+    output.begin(layout.data_start, layout.data_end)?;
     let mut notes = Notes::begin(state, regions.list())?;
     let mut search = OwnerSearch::new(owners_of(state.contexts)?);
     let mut found = Found::default();
@@ -122,8 +65,7 @@ pub fn image(
         .doing(format_args!("memory for the threads"))?;
     found.sort_owners(&layout.pages.guards);
     notes.add_found(state, regions.objects(), &layout.pages.guards, &found)?;
-    layout.write_notes_and_head(notes, &mut output)?;
-    Ok(output.written)
+    layout.write_notes_and_head(notes, output)
 }
 
 /// Whether a restart may change what is at `address` in one of `regions`, which ascend: not where the program has made it
@@ -242,14 +184,9 @@ impl Layout {
         Ok(())
     }
 
-    fn write_notes_and_head(
-        mut self,
-        notes: Notes,
-        output: &mut Output<'_>,
-    ) -> Result<(), Failure> {
+    fn write_notes_and_head(mut self, notes: Notes, output: Output<'_>) -> Result<u64, Failure> {
         let notes_size = notes.len() as u64;
         let file_size = self.data_end + notes_size;
-        output.check_limit(file_size)?;
         self.segments[0].offset = self.data_end;
         self.segments[0].file_size = notes_size;
         let mut head = MapVec::zeroed(self.data_start as usize)
@@ -257,8 +194,7 @@ impl Layout {
         encode_head(&mut Encoder::new(&mut head), &self.segments)
             .map_err(|NoSpace| failure!("internal error: the headers are larger than expected"))?;
         let notes = notes.close(file_size, crc32c(&head))?;
-        output.write(&notes, self.data_end)?;
-        output.write(&head, 0)
+        output.close(&head, &notes, self.data_end)
     }
 }
 

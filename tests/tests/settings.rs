@@ -190,6 +190,8 @@ fn an_invalid_value_is_named_and_libckpt_is_off() {
         ("CKPT_DELETED", "1X"),
         ("CKPT_DELETED", "99999999999G"),
         ("CKPT_THIN", "2"),
+        ("CKPT_COMPRESS", "zip"),
+        ("CKPT_COMPRESS", ""),
         ("CKPT_TIMEOUT", "0"),
         ("CKPT_TIMEOUT", "soon"),
         ("CKPT_FILE", ""),

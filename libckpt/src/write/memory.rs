@@ -117,7 +117,7 @@ impl<'k> MemoryWriter<'k> {
             let end = end.map_or(memory.len(), |(page, _)| page * PAGE as usize);
             let bytes = &memory[first * PAGE as usize..end];
             let start = (first as u64) * PAGE;
-            output.write(bytes, offset + start)?;
+            output.extent(bytes, offset + start)?;
             let extent = Extent {
                 address: run.span.start + start,
                 pages: (bytes.len() / PAGE as usize) as u16,

@@ -53,7 +53,7 @@ pub fn write(
         if is_zero(bytes) {
             continue;
         }
-        output.write(bytes, end)?;
+        output.extent(bytes, end)?;
         let extent = FileExtent {
             file: run.file,
             length: run.length,
