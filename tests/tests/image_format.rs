@@ -21,10 +21,28 @@ struct Table {
     repeated: Vec<(String, Size)>,
 }
 
+fn document() -> String {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/IMAGE.md");
+    std::fs::read_to_string(path).expect("the document is there")
+}
+
+/// A row of a table: name and size of a field.
+fn field(line: &str) -> Option<(String, Size)> {
+    let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+    let &[_, name, size, _, _] = &cells[..] else {
+        return None;
+    };
+    let size = match (size, size.parse()) {
+        ("n", _) => Size::String,
+        (_, Ok(bytes)) => Size::Fixed(bytes),
+        _ => return None,
+    };
+    Some((name.to_owned(), size))
+}
+
 /// The tables of the document, by the note's type.
 fn tables() -> BTreeMap<u32, Table> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/IMAGE.md");
-    let text = std::fs::read_to_string(path).expect("the document is there");
+    let text = document();
     let mut tables = BTreeMap::new();
     let mut current = None;
     let mut repeated = false;
@@ -39,14 +57,8 @@ fn tables() -> BTreeMap<u32, Table> {
         } else if line.starts_with("Repeated") || line.starts_with("Then, repeated") {
             repeated = true;
         }
-        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
-        let (Some(kind), &[_, name, size, _, _]) = (current, &cells[..]) else {
+        let (Some(kind), Some(field)) = (current, field(line)) else {
             continue;
-        };
-        let size = match (size, size.parse()) {
-            ("n", _) => Size::String,
-            (_, Ok(bytes)) => Size::Fixed(bytes),
-            _ => continue,
         };
         let table = tables.get_mut(&kind).expect("the heading made it");
         let fields = if repeated {
@@ -54,7 +66,7 @@ fn tables() -> BTreeMap<u32, Table> {
         } else {
             &mut table.fixed
         };
-        fields.push((name.to_owned(), size));
+        fields.push(field);
     }
     tables
 }
@@ -167,6 +179,44 @@ fn the_document_describes_real_images() {
         "described: {:x?}, seen: {seen:x?}",
         tables.keys()
     );
+}
+
+#[test]
+fn the_document_describes_containers() {
+    let text = document();
+    let (_, section) = text
+        .split_once("\n## Compressed images\n")
+        .expect("there is a section");
+    let (section, _) = section.split_once("\n## ").expect("another one follows");
+    let fields: Vec<(String, Size)> = section.lines().filter_map(field).collect();
+    let place = Place::new("image_format");
+    let launch = Program::compile("deleted_file.c").launch();
+    let mut process = launch.env("CKPT_COMPRESS", "lz4").start(&place);
+    process.wait_until_ready();
+    process.checkpoint();
+    let file = place.bytes("myckpt");
+    let mut rest = &file[..];
+    let values = take(&mut rest, &fields);
+    assert_eq!(file.len() - rest.len(), 60, "{values:?}");
+    assert_eq!(values["magic"], b"\x89CKPTLZ4");
+    assert_eq!(number(values["version"]), 1);
+    let mut part = |size: u64| {
+        let (part, behind) = rest.split_at(usize::try_from(size).unwrap());
+        rest = behind;
+        part
+    };
+    let head = part(number(values["head_size"]));
+    let data = part(number(values["data_size"]));
+    let index = part(4 * number(values["blocks"]));
+    let notes = part(number(values["notes_size"]));
+    assert_eq!(rest, b"", "nothing follows");
+    assert!(head.starts_with(b"\x7fELF"));
+    let lengths = index.chunks(4).map(number);
+    assert_eq!(lengths.sum::<u64>(), number(values["data_size"]));
+    assert_eq!(data.len() as u64, number(values["data_size"]));
+    // CHECKSUMS ends with the length of the image, and two sums.
+    let image_size = &notes[notes.len() - 16..][..8];
+    assert_eq!(image_size, values["image_size"]);
 }
 
 /// The same of an image of a program that has a terminal.

@@ -6,6 +6,7 @@
 //! on a machine that does other things, too.
 
 mod beats;
+mod compress;
 mod criu;
 mod figures;
 mod line;
@@ -28,11 +29,12 @@ use ckpt_tests::{Place, target_dir};
 type Measure = fn(&[u64]);
 
 /// What is measured, by name.
-const PARTS: [(&str, Measure); 9] = [
+const PARTS: [(&str, Measure); 10] = [
     ("start", |_| start_up::measure()),
     ("pause", pause::measure),
     ("writing", writing::measure),
     ("speed", speed::measure),
+    ("compress", compress::measure),
     ("threads", |_| threads::measure()),
     ("size", |_| size::measure()),
     ("run", |_| run_time::measure()),

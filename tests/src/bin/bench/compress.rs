@@ -1,0 +1,136 @@
+//! What `CKPT_COMPRESS=lz4` costs and saves, beside a plain image of the same program in the same run.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::time::Instant;
+
+use ckpt_tests::{CHECKPOINT_SIGNAL, Launch, Place, Program, Restart, until};
+
+use crate::figures::{Table, mebibytes, median, milliseconds, ms, size, with_range};
+use crate::line::Line;
+use crate::speed::{restart_time, settle};
+use crate::{available, place};
+
+/// Milliseconds, and bytes on the disk.
+struct Figures {
+    writing: f64,
+    sync: f64,
+    restart: f64,
+    image: f64,
+}
+
+struct Round {
+    plain: Figures,
+    packed: Figures,
+    /// Milliseconds that `restorer --to-core` takes.
+    to_core: f64,
+}
+
+/// What the memory holds, and the arguments of `beats.c` that say so.
+const DATA: [(&str, &[&str]); 3] = [
+    ("random", &[]),
+    ("words", &["0", "2", "words"]),
+    ("records", &["0", "2", "records"]),
+];
+
+pub fn measure(sizes: &[u64]) {
+    let mut table = Table::new([
+        "data",
+        "image, plain",
+        "lz4",
+        "lz4 / plain",
+        "writing, plain",
+        "lz4",
+        "lz4 / plain",
+        "sync, plain",
+        "lz4",
+        "restart, plain",
+        "lz4",
+        "lz4 / plain",
+        "`--to-core`",
+    ]);
+    let program = Program::workload("beats.c");
+    for &mebibytes_of_data in sizes {
+        if available() < 4 * mebibytes_of_data {
+            println!("{}: left out, too little memory\n", size(mebibytes_of_data));
+            continue;
+        }
+        let rounds = match mebibytes_of_data {
+            ..128 => 9,
+            128..1024 => 5,
+            _ => 3,
+        };
+        for (name, arguments) in DATA {
+            let rounds: Vec<Round> = (0..rounds)
+                .map(|_| round(&program, mebibytes_of_data, arguments))
+                .collect();
+            let time = |of: fn(&Round) -> f64| ms(median(rounds.iter().map(of)));
+            let bytes = |of: fn(&Round) -> f64| mebibytes(median(rounds.iter().map(of)) as u64);
+            let ratio = |of: fn(&Figures) -> f64| {
+                with_range(
+                    rounds
+                        .iter()
+                        .map(|round| of(&round.packed) / of(&round.plain)),
+                )
+            };
+            table.row([
+                format!("{}, {name}", size(mebibytes_of_data)),
+                bytes(|round| round.plain.image),
+                bytes(|round| round.packed.image),
+                ratio(|figures| figures.image),
+                time(|round| round.plain.writing),
+                time(|round| round.packed.writing),
+                ratio(|figures| figures.writing),
+                time(|round| round.plain.sync),
+                time(|round| round.packed.sync),
+                time(|round| round.plain.restart),
+                time(|round| round.packed.restart),
+                ratio(|figures| figures.restart),
+                time(|round| round.to_core),
+            ]);
+        }
+    }
+    table.print("Compressed images");
+}
+
+fn round(program: &Program, mebibytes: u64, arguments: &[&str]) -> Round {
+    let launch = |compression: &str| {
+        let launch = program.launch().env("CKPT_COMPRESS", compression);
+        launch.arg(mebibytes.to_string()).args(arguments)
+    };
+    let (_, plain) = figures(launch("none"));
+    let (place, packed) = figures(launch("lz4"));
+    settle(&place);
+    let start = Instant::now();
+    let mut restorer = Launch::restorer(["--to-core", "myckpt", "core"]).start(&place);
+    let status = restorer.wait();
+    let to_core = milliseconds(start.elapsed());
+    assert!(status.success(), "{}", place.text("restorer.err"));
+    Round {
+        plain,
+        packed,
+        to_core,
+    }
+}
+
+/// Takes a checkpoint of a program and restores it.
+fn figures(launch: Launch) -> (Place, Figures) {
+    let place = place("compress");
+    let mut process = launch.start(&place);
+    process.wait_until_ready();
+    process.wait_until_armed();
+    settle(&place);
+    process.signal(CHECKPOINT_SIGNAL);
+    let line = until("the line of libckpt", || Line::of(&place));
+    process.kill();
+    let image = fs::metadata(place.file("myckpt")).expect("there is an image");
+    settle(&place);
+    let restart = restart_time(&place, Restart::Eager);
+    let figures = Figures {
+        writing: line.writing,
+        sync: line.sync,
+        restart,
+        image: (image.blocks() * 512) as f64,
+    };
+    (place, figures)
+}
