@@ -3,6 +3,7 @@
 //! Async-signal-safe: see `signal`.
 
 mod batches;
+mod helpers;
 mod memory;
 mod notes;
 mod output;
@@ -25,7 +26,7 @@ use crate::collect::content::{PageTables, Pages, Run};
 use crate::collect::regions::{Mapped, Regions};
 use crate::failure::{Doing, Failure, failure};
 use crate::snapshot::Kept;
-use memory::MemoryWriter;
+use memory::Stretch;
 pub use notes::State;
 use notes::{Found, Notes};
 pub use output::Output;
@@ -44,15 +45,15 @@ pub fn image(
     let mut layout = Layout::plan(regions, kept)?;
     output.begin(layout.data_start, layout.data_end)?;
     let mut notes = Notes::begin(state, regions.list())?;
-    let mut search = OwnerSearch::new(owners_of(state.contexts)?);
+    let owners = owners_of(state.contexts)?;
     let mut found = Found::default();
-    let mut memory = MemoryWriter::new(kept, &mut search, &mut found)?;
-    layout.write_memory(regions.list(), &mut memory, &mut output)?;
+    let stretches = layout.stretches(regions.list())?;
+    memory::write(&stretches, kept, &owners, &mut found, &mut output)?;
     layout.data_end = unnamed_files::write(
         state.descriptors.file_runs(),
         kept,
         regions.list(),
-        &mut search,
+        &mut OwnerSearch::new(&owners),
         &mut found,
         layout.data_end,
         &mut output,
@@ -159,12 +160,9 @@ impl Layout {
         })
     }
 
-    fn write_memory(
-        &self,
-        regions: &[Mapped<'_>],
-        writer: &mut MemoryWriter<'_>,
-        output: &mut Output<'_>,
-    ) -> Result<(), Failure> {
+    /// What has to be written, and where it goes.
+    fn stretches<'r>(&self, regions: &'r [Mapped<'_>]) -> Result<MapVec<Stretch<'r>>, Failure> {
+        let mut stretches = MapVec::new();
         let mut segments = self.segments[1..].iter().peekable();
         let mut runs = self.pages.runs.iter().peekable();
         for Mapped { region, .. } in regions {
@@ -178,10 +176,12 @@ impl Layout {
                     .peek()
                     .ok_or_else(|| failure!("internal error: a run without a segment"))?;
                 let offset = segment.offset + (run.span.start - segment.address);
-                writer.write(region, *run, offset, output)?;
+                Stretch::of_run(region, *run, offset)
+                    .try_for_each(|stretch| stretches.push(stretch))
+                    .doing(format_args!("memory for the list of stretches"))?;
             }
         }
-        Ok(())
+        Ok(stretches)
     }
 
     fn write_notes_and_head(mut self, notes: Notes, output: Output<'_>) -> Result<u64, Failure> {

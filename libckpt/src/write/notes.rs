@@ -173,6 +173,17 @@ pub struct Found {
 }
 
 impl Found {
+    /// Adds what somebody else has found in memory.
+    ///
+    /// # Errors
+    /// [`Failure`] if there is no memory for it.
+    pub fn add(&mut self, other: &Self) -> Result<(), Failure> {
+        self.extents
+            .extend(&other.extents)
+            .and_then(|()| self.owners.extend(&other.owners))
+            .doing(format_args!("memory for the list of extents"))
+    }
+
     /// Puts the words in order, once each, and leaves out those that only guard pages show, since they cannot be written
     /// there. Others see the same memory at another address.
     pub fn sort_owners(&mut self, guards: &[Guard]) {

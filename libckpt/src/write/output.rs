@@ -64,6 +64,14 @@ impl<'f> Output<'f> {
         }
     }
 
+    /// Where extents go as they are, in any order; `None` if they have to come to [`Self::extent`].
+    pub fn sink_of_extents(&mut self) -> Option<&mut Sink<'f>> {
+        match &self.packer {
+            Some(_) => None,
+            None => Some(&mut self.sink),
+        }
+    }
+
     /// Writes `notes`, which belong at `offset` and end the image, and `head`, its beginning; how many bytes were written in all,
     /// without holes.
     ///
@@ -101,7 +109,7 @@ pub struct Sink<'f> {
     file: &'f Fd,
     limit: u64,
     path: &'f dyn Display,
-    /// Bytes really written, without holes.
+    /// See [`Self::written`].
     written: u64,
     /// Whether the file system writes faster to what was allocated before.
     allocates: bool,
@@ -142,6 +150,24 @@ impl<'f> Sink<'f> {
         result
             .and_then(|()| files::write_at(self.file, bytes, offset))
             .doing(format_args!("{}", self.path))
+    }
+
+    /// Another one that writes to the same file.
+    pub fn another(&self) -> Self {
+        Self {
+            written: 0,
+            ..*self
+        }
+    }
+
+    /// Bytes that were written, without holes.
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Adds what another one has written.
+    pub fn add_written(&mut self, bytes: u64) {
+        self.written += bytes;
     }
 
     fn check_limit(&self, size: u64) -> Result<(), Failure> {

@@ -6,16 +6,14 @@
 
 use core::sync::atomic::Ordering;
 
-use ckpt_sys::{Errno, MapVec, calls};
-use linux_raw_sys::general as n;
-use linux_raw_sys::prctl as p;
+use ckpt_sys::{MapVec, calls};
 
 use super::batches::{
     BATCHES_EACH, BLOCKS, Batches, COLLECTING, Content, DONE, FULL, PROCESSORS, ROOM, SIZE,
 };
+use super::helpers::{Helper, end_with};
 use super::output::Sink;
 use crate::failure::{Doing, Failure};
-use crate::signal;
 
 /// Stack of a process that helps, in bytes. The compressor has a table of 16 KiB on it.
 const STACK: usize = 128 << 10;
@@ -30,8 +28,8 @@ pub struct Packer {
     /// Their memory.
     memory: MapVec<u8>,
     stacks: MapVec<u8>,
-    /// The processes that help, and how many there are and may be.
-    helpers: [i32; PROCESSORS],
+    /// The processes that help, how many there are, and may be.
+    helpers: [Option<Helper>; PROCESSORS],
     helping: usize,
     wanted: usize,
     /// How many batches were written, and how many were full.
@@ -57,7 +55,7 @@ impl Packer {
             shared: MapVec::zeroed(size_of::<Batches>()).doing(no_memory)?,
             memory: MapVec::zeroed(count * (SIZE + ROOM)).doing(no_memory)?,
             stacks: MapVec::zeroed((processors - 1) * STACK).doing(no_memory)?,
-            helpers: [0; PROCESSORS],
+            helpers: [None; PROCESSORS],
             helping: 0,
             wanted: processors - 1,
             written: 0,
@@ -147,12 +145,10 @@ impl Packer {
     /// Creates one more process that helps.
     fn begin_helper(&mut self) {
         let stack = self.stacks.span().start + ((self.helping + 1) * STACK) as u64;
-        let flags = n::CLONE_VM | n::CLONE_FS | n::CLONE_FILES | n::CLONE_UNTRACED;
-        // SAFETY: (1) the stack is its own, and stays with everything else until it has ended, since dropping this waits for it; (2)
-        // what it uses of ours is meant to be shared.
-        match unsafe { signal::clone_child(flags, stack, help, self.batches()) } {
-            Ok(pid) => {
-                self.helpers[self.helping] = pid as i32;
+        // SAFETY: the stack is its own, and stays with everything else until it has ended, since dropping this waits for it.
+        match unsafe { Helper::begin(stack, help, self.batches()) } {
+            Ok(helper) => {
+                self.helpers[self.helping] = Some(helper);
                 self.helping += 1;
             }
             // No more processes are permitted: then it takes longer.
@@ -210,20 +206,18 @@ impl Drop for Packer {
         let batches = self.batches();
         batches.ended.store(true, Ordering::Release);
         batches.tell();
-        for &helper in &self.helpers[..self.helping] {
-            while calls::wait_for(helper) == Err(Errno::EINTR) {}
+        for helper in self.helpers.iter().flatten() {
+            // What a killed one has left undone is done by then.
+            helper.wait();
         }
     }
 }
 
 /// Entered in a process that helps.
 extern "C" fn help(batches: &Batches) {
-    // What it does is of no use without the writer.
-    // SAFETY: the option takes a number.
-    let _ = unsafe { calls::prctl(p::PR_SET_PDEATHSIG, [n::SIGKILL as usize, 0, 0, 0]) };
-    let is_alone = calls::getppid().is_ok_and(|parent| parent as i32 != batches.writer);
+    let is_needed = end_with(batches.writer);
     let own_id = calls::pid() as u32;
-    while !is_alone && !batches.ended.load(Ordering::Acquire) {
+    while is_needed && !batches.ended.load(Ordering::Acquire) {
         let news = batches.news.load(Ordering::Acquire);
         if !batches.compress_one(own_id) && !batches.ended.load(Ordering::Acquire) {
             calls::wait_while(&batches.news, news, None);

@@ -25,7 +25,7 @@ pub fn write(
     runs: &[FileRun],
     kept: &Kept,
     regions: &[Mapped<'_>],
-    search: &mut OwnerSearch,
+    search: &mut OwnerSearch<'_>,
     found: &mut Found,
     start: u64,
     output: &mut Output<'_>,
