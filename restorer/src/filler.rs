@@ -159,7 +159,7 @@ impl Filler {
             // Once more, to say what is wrong.
             index => {
                 let work = Work::new(self, file);
-                work.fill(index, work.take_room())?;
+                work.fill(index, &mut work.begin())?;
                 Err(file.error(
                     Cause::Because("it changes while it is read"),
                     "leave it alone and try again",
@@ -177,6 +177,14 @@ struct Work<'w> {
     rooms_taken: AtomicUsize,
 }
 
+/// What each of them has for itself.
+struct Own<'w> {
+    /// For [`ImageFile::read_extent`].
+    room: &'w mut [u8],
+    /// What it has backed by huge pages last.
+    enlarged: Span,
+}
+
 impl<'w> Work<'w> {
     fn new(filler: &'w Filler, file: &'w ImageFile) -> Self {
         Self {
@@ -186,13 +194,16 @@ impl<'w> Work<'w> {
         }
     }
 
-    /// The room of the process that asks, which it asks for once.
-    fn take_room(&self) -> &'w mut [u8] {
+    /// What the process that asks, once, has for itself.
+    fn begin(&self) -> Own<'w> {
         let size = self.filler.rooms.len() / (1 + HELPERS);
         let number = self.rooms_taken.fetch_add(1, Ordering::Relaxed);
         let at = self.filler.rooms.as_ptr() as usize + number * size;
-        // SAFETY: no more than the one who has begun the work and those who help ask for it, and each gets its own.
-        unsafe { slice::from_raw_parts_mut(at as *mut u8, size) }
+        Own {
+            // SAFETY: no more than the one who has begun the work and those who help ask for it, and each gets its own.
+            room: unsafe { slice::from_raw_parts_mut(at as *mut u8, size) },
+            enlarged: Span::new(0, 0),
+        }
     }
 
     /// Creates a process that helps; its id.
@@ -214,13 +225,13 @@ impl<'w> Work<'w> {
 
     /// Takes jobs as long as there are any and none has failed.
     fn until_done(&self) {
-        let room = self.take_room();
+        let mut own = self.begin();
         while self.filler.failed.load(Ordering::Relaxed) == NONE {
             let Some(share) = self.take() else {
                 return;
             };
             for index in share {
-                if self.fill(index, room).is_err() {
+                if self.fill(index, &mut own).is_err() {
                     self.filler.failed.fetch_min(index, Ordering::Relaxed);
                     return;
                 }
@@ -255,13 +266,17 @@ impl<'w> Work<'w> {
     }
 
     /// Does one job.
-    fn fill(&self, index: usize, room: &mut [u8]) -> Result<()> {
+    fn fill(&self, index: usize, own: &mut Own<'_>) -> Result<()> {
         match self.filler.jobs[index] {
             Job::Enlarge(span) => {
                 let wanted = &self.filler.huge_pages;
-                // SAFETY: whoever has begun the work answers for the memory.
-                if wanted.load(Ordering::Relaxed) && !unsafe { enlarge(span) } {
-                    wanted.store(false, Ordering::Relaxed);
+                if wanted.load(Ordering::Relaxed) {
+                    // SAFETY: whoever has begun the work answers for the memory.
+                    if unsafe { enlarge(span) } {
+                        own.enlarged = span;
+                    } else {
+                        wanted.store(false, Ordering::Relaxed);
+                    }
                 }
                 Ok(())
             }
@@ -273,11 +288,13 @@ impl<'w> Work<'w> {
                 // SAFETY: whoever has begun the work answers for the memory; no two jobs have any in common.
                 let bytes =
                     unsafe { slice::from_raw_parts_mut(to.start as *mut u8, to.len() as usize) };
+                // Asking for what is there would wait for others, who enlarge theirs.
+                let is_there = own.enlarged.intersection(&to) == Some(to);
                 // Only huge pages that were not reserved when they were mapped can be missing.
-                if populate(to) == Err(Errno::EFAULT) {
+                if !is_there && populate(to) == Err(Errno::EFAULT) {
                     return Err(no_huge_pages(to, Errno::EFAULT));
                 }
-                let read = self.file.read_extent(bytes, offset, checksum, room);
+                let read = self.file.read_extent(bytes, offset, checksum, own.room);
                 read.map_err(|error| match error.cause {
                     Cause::Failed(_, Errno::EFAULT) => no_huge_pages(to, Errno::EFAULT),
                     _ => error,
