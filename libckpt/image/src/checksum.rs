@@ -42,7 +42,13 @@ const fn tables() -> [[u32; 256]; 8] {
 /// CRC32C of `bytes`.
 #[must_use]
 pub fn crc32c(bytes: &[u8]) -> u32 {
-    let mut crc = !0u32;
+    crc32c_behind(0, bytes)
+}
+
+/// CRC32C of what has the CRC32C `sum`, and `bytes` behind it.
+#[must_use]
+pub fn crc32c_behind(sum: u32, bytes: &[u8]) -> u32 {
+    let mut crc = !sum;
     let mut words = bytes.chunks_exact(8);
     for word in &mut words {
         let low = u32::from_le_bytes([word[0], word[1], word[2], word[3]]) ^ crc;
@@ -63,7 +69,7 @@ pub fn crc32c(bytes: &[u8]) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::crc32c;
+    use super::{crc32c, crc32c_behind};
 
     #[test]
     fn known_answers() {
@@ -72,5 +78,6 @@ mod tests {
         assert_eq!(crc32c(&[0; 32]), 0x8A91_36AA);
         assert_eq!(crc32c(&[0xff; 32]), 0x62A8_AB43);
         assert_eq!(crc32c(b""), 0);
+        assert_eq!(crc32c_behind(crc32c(b"1234"), b"56789"), 0xE306_9283);
     }
 }

@@ -16,12 +16,18 @@ const STREAM: usize = 1024;
 /// CRC32C of `bytes`, as [`checksum::crc32c`] computes it.
 #[must_use]
 pub fn crc32c(bytes: &[u8]) -> u32 {
+    crc32c_behind(0, bytes)
+}
+
+/// CRC32C of what has the CRC32C `sum`, and `bytes` behind it.
+#[must_use]
+pub fn crc32c_behind(sum: u32, bytes: &[u8]) -> u32 {
     match Vectors::available() {
-        Vectors::None => checksum::crc32c(bytes),
+        Vectors::None => checksum::crc32c_behind(sum, bytes),
         // SAFETY: the processor has SSE 4.2.
-        Vectors::Crc32 | Vectors::Avx2 => unsafe { hardware(bytes) },
+        Vectors::Crc32 | Vectors::Avx2 => unsafe { hardware(sum, bytes) },
         // SAFETY: the processor has all of it.
-        Vectors::Multiplication => unsafe { folded(bytes) },
+        Vectors::Multiplication => unsafe { folded(sum, bytes) },
     }
 }
 
@@ -33,14 +39,15 @@ const REGISTER: usize = size_of::<__m256i>();
 /// place have the same sum as 16 others, which are two products of their halves, at a place further behind. So all that was
 /// read is kept as the 128 bytes that have its sum, and only those are summed in the end.
 #[target_feature(enable = "sse4.2,avx2,pclmulqdq,vpclmulqdq")]
-fn folded(bytes: &[u8]) -> u32 {
+fn folded(sum_before: u32, bytes: &[u8]) -> u32 {
     let (blocks, rest) = bytes.as_chunks::<FOLDED>();
     let Some((first, blocks)) = blocks.split_first() else {
-        return hardware(bytes);
+        return hardware(sum_before, bytes);
     };
     let mut sum = load(first);
-    // The sum begins with all bits set, as though the first four bytes were others.
-    sum[0] = _mm256_xor_si256(sum[0], _mm256_set_epi64x(0, 0, 0, ALL_BITS));
+    // What was summed before is as though the first four bytes were others.
+    let before = _mm256_set_epi64x(0, 0, 0, i64::from(!sum_before));
+    sum[0] = _mm256_xor_si256(sum[0], before);
     let [low, high] = FOLD;
     let factors = _mm256_set_epi64x(high, low, high, low);
     for block in blocks {
@@ -61,8 +68,8 @@ fn folded(bytes: &[u8]) -> u32 {
 }
 
 #[target_feature(enable = "sse4.2")]
-fn hardware(bytes: &[u8]) -> u32 {
-    let mut crc = u64::from(!0u32);
+fn hardware(sum_before: u32, bytes: &[u8]) -> u32 {
+    let mut crc = u64::from(!sum_before);
     let mut blocks = bytes.chunks_exact(3 * STREAM);
     for block in &mut blocks {
         let (first, rest) = block.split_at(STREAM);
@@ -153,9 +160,6 @@ const fn apply(map: &[u32; 32], value: u32) -> u32 {
     result
 }
 
-/// What a sum begins with.
-const ALL_BITS: i64 = u32::MAX as i64;
-
 #[target_feature(enable = "avx2")]
 fn load(block: &[u8; FOLDED]) -> [__m256i; 4] {
     let mut registers = block.as_chunks::<REGISTER>().0.iter();
@@ -197,9 +201,16 @@ mod tests {
         for length in (0..520).chain([1023, 3071, 3072, 3073, 6144, 10_000, 20_000]) {
             let (bytes, expected) = (&bytes[..length], checksum::crc32c(&bytes[..length]));
             assert_eq!(crc32c(bytes), expected, "{length} bytes");
+            let (front, back) = bytes.split_at(length / 3);
+            assert_eq!(
+                crc32c_behind(crc32c(front), back),
+                expected,
+                "{length} bytes in two"
+            );
             if vectors >= Vectors::Crc32 {
                 // SAFETY: the processor has SSE 4.2.
-                assert_eq!(unsafe { hardware(bytes) }, expected, "{length} bytes");
+                let sum = unsafe { hardware(hardware(0, front), back) };
+                assert_eq!(sum, expected, "{length} bytes");
             }
         }
     }
