@@ -8,6 +8,7 @@ use ckpt_tests::{Place, Process, Program, Restart, until};
 
 use crate::beats::{end_of_stop, longest_stop, now, until_often};
 use crate::figures::{Table, median, milliseconds, ms, size, with_range};
+use crate::yardstick::warm_memory_up;
 use crate::{place, speed};
 
 /// A directory with a Debian in it that has CRIU.
@@ -75,6 +76,7 @@ fn ours(program: &Program, mebibytes: u64) -> Times {
     let stood_still = until("the program to go on", || longest_stop(&place, signal));
     process.kill();
     speed::settle(&place);
+    warm_memory_up(mebibytes << 20);
     Times {
         stood_still,
         checkpoint,
@@ -99,6 +101,7 @@ fn theirs(program: &Program, mebibytes: u64, root: &Path) -> Times {
     let ended = process.wait();
     assert!(!ended.success(), "CRIU ends what it dumps");
     speed::settle(&place);
+    warm_memory_up(mebibytes << 20);
     let start = now();
     let pid_file = place.file("pid");
     let pid_file = pid_file.to_str().expect("a place has a plain name");

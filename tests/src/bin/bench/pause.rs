@@ -89,6 +89,9 @@ fn round(program: &Program, mebibytes: u64, pages: &str) -> Round {
     let [watching, touching] = ["watch", "touch"].map(|what| {
         let place = place("pause");
         let launch = program.launch().arg(mebibytes.to_string());
+        // Elsewhere: the program waits for whoever changes the directory that it looks into all the time.
+        fs::create_dir(place.file("images")).expect("a place is writable");
+        let launch = launch.env("CKPT_FILE", "images/myckpt");
         let mut process = launch.arg(pages).arg(what).start(&place);
         process.wait_until_ready();
         process.wait_until_armed();

@@ -10,7 +10,7 @@ use ckpt_tests::{CHECKPOINT_SIGNAL, Launch, Place, Process, Program, Restart, un
 use crate::beats::{end_of_stop, longest_stop, now, until_often};
 use crate::figures::{Table, median, milliseconds, ms, size, with_range};
 use crate::line::Line;
-use crate::yardstick::{read_into_fresh_memory, warm_memory_up_for};
+use crate::yardstick::{read_into_fresh_memory, warm_memory_up};
 use crate::{available, place};
 
 /// Milliseconds.
@@ -113,9 +113,9 @@ fn round(program: &Program, mebibytes: u64) -> Round {
     let dd_read = dd(&place, &image, Path::new("/dev/null"), None);
 
     settle(&place);
-    warm_memory_up_for(&image);
+    warm_memory_up(mebibytes << 20);
     let restart = restart_time(&place, Restart::Eager);
-    warm_memory_up_for(&image);
+    warm_memory_up(mebibytes << 20);
     let read = read_into_fresh_memory(&image);
     let lazy_restart = restart_time(&place, Restart::Lazy);
     Round {

@@ -40,11 +40,10 @@ pub fn read_into_fresh_memory(path: &Path) -> f64 {
     milliseconds(start.elapsed())
 }
 
-/// Takes more memory than `path` has bytes, and gives it back. To a virtual machine, memory that was free for long is not there,
+/// Takes more than `bytes` of memory, and gives it back. To a virtual machine, memory that was free for long is not there,
 /// and getting it takes longer than filling it: whoever is measured next is not to pay for that.
-pub fn warm_memory_up_for(path: &Path) {
-    let length = usize::try_from(path.metadata().expect("the file is there").len());
-    let length = length.expect("it fits") * 2 + (64 << 20);
+pub fn warm_memory_up(bytes: u64) {
+    let length = usize::try_from(bytes).expect("it fits") * 2 + (64 << 20);
     let memory = Fresh::new(length);
     for at in (0..length).step_by(HUGE_PAGE) {
         // SAFETY: the part is within the memory, and nobody else uses it.
