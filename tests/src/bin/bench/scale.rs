@@ -6,6 +6,7 @@ use ckpt_tests::{CHECKPOINT_SIGNAL, Program, Restart, target_dir, until};
 
 use crate::figures::{Table, median, ms};
 use crate::line::Line;
+use crate::yardstick::warm_memory_up;
 use crate::{available, place, plot, speed};
 
 const ROUNDS: usize = 5;
@@ -86,6 +87,7 @@ fn round(program: &Program, arguments: [u32; 3]) -> Times {
     let line = until("the line of libckpt", || Line::of(&place));
     process.kill();
     speed::settle(&place);
+    warm_memory_up(u64::from(arguments[0]) << 20);
     let restart = speed::restart_time(&place, Restart::Eager);
     [line.pause, line.total, restart]
 }
