@@ -31,15 +31,16 @@ test: test-debug test-release
 # What tests the artefacts need not be optimised as they are: that takes minutes.
 test_release := CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=1 $(CARGO) test --release --package ckpt-tests
 
-# Real programs run with what users run. The debug build is for the checks in our own code, which the small ones reach as well.
-real := real_programs servers terminals threaded_programs warm_starts
+# Real programs, and what waits for long, run with what users run. The debug build is for the checks in our own code, which the
+# small programs reach as well.
+only_in_release := real_programs servers terminals threaded_programs waits warm_starts
 suites := $(patsubst tests/tests/%.rs,%,$(wildcard tests/tests/*.rs))
 
 test-debug: debug
 	$(CARGO) build --package ckpt-rust-threads
 	$(CARGO) test $(unit_tested)
 	CKPT_TEST_GENERATIONS=$(or $(CKPT_TEST_GENERATIONS),2) \
-		$(CARGO) test --package ckpt-tests --lib --bins $(addprefix --test ,$(filter-out $(real),$(suites)))
+		$(CARGO) test --package ckpt-tests --lib --bins $(addprefix --test ,$(filter-out $(only_in_release),$(suites)))
 
 # One round of each real program: `make soak` does many.
 test-release: all
