@@ -7,7 +7,7 @@ use std::process::Command;
 use ckpt_image::checksum::crc32c;
 use ckpt_image::container::{CONTAINER_SIZE, ENTRY_SIZE, MAGIC, VERSION};
 use ckpt_tests::{
-    CHECKPOINT_SIGNAL, Launch, Place, Process, Program, Random, Restart, is_root, not_run, tool,
+    CHECKPOINT_SIGNAL, Launch, Mount, Place, Process, Program, Random, Restart, not_run, tool,
     until,
 };
 
@@ -379,36 +379,10 @@ fn a_core_file_replaces_nothing() {
     assert_eq!(place.leftovers(), [""; 0]);
 }
 
-/// A small file system that goes away with this.
-struct Mount<'a>(&'a Place);
-
-impl<'a> Mount<'a> {
-    fn on(place: &'a Place) -> Option<Self> {
-        fs::create_dir(place.file("small")).expect("a place is writable");
-        let mut mount = Command::new("mount");
-        mount
-            .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
-            .arg(place.file("small"));
-        (is_root() && mount.status().is_ok_and(|status| status.success())).then_some(Self(place))
-    }
-
-    fn names(&self) -> usize {
-        let directory = fs::read_dir(self.0.file("small"));
-        directory.expect("it is mounted").count()
-    }
-}
-
-impl Drop for Mount<'_> {
-    fn drop(&mut self) {
-        let mut umount = Command::new("umount");
-        let _ = umount.arg("-l").arg(self.0.file("small")).status();
-    }
-}
-
 #[test]
 fn a_full_disk_is_named_and_nothing_is_left() {
     let place = image("core-full", "big_heap.c");
-    let Some(mount) = Mount::on(&place) else {
+    let Some(mount) = Mount::on(&place, "small", "size=1m") else {
         return not_run("a_full_disk", "it takes root and the right to mount");
     };
     let words = ["small/core", "ENOSPC", "free some space"];
@@ -422,7 +396,7 @@ fn a_full_disk_is_named_and_nothing_is_left() {
 #[test]
 fn a_checkpoint_on_a_full_disk_is_refused() {
     let place = Place::new("compressed-full");
-    let Some(mount) = Mount::on(&place) else {
+    let Some(mount) = Mount::on(&place, "small", "size=1m") else {
         return not_run("a_full_disk", "it takes root and the right to mount");
     };
     let program = Program::compile("big_heap.c");

@@ -3,10 +3,9 @@
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::process::Command;
 
 use ckpt_tests::{
-    CHECKPOINT_SIGNAL, Launch, Output, Place, Process, Program, Restart, is_root, libckpt, not_run,
+    CHECKPOINT_SIGNAL, Launch, Mount, Output, Place, Process, Program, Restart, libckpt, not_run,
     tool, until,
 };
 
@@ -63,33 +62,10 @@ fn a_missing_directory() {
     assert_unharmed(process, &place);
 }
 
-/// A small file system that goes away with this.
-struct Mount<'a>(&'a Place);
-
-impl<'a> Mount<'a> {
-    fn on(place: &'a Place) -> Option<Self> {
-        fs::create_dir(place.file("small")).expect("a place is writable");
-        let mut mount = Command::new("mount");
-        mount
-            .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
-            .arg(place.file("small"));
-        (is_root() && mount.status().is_ok_and(|status| status.success())).then_some(Self(place))
-    }
-}
-
-impl Drop for Mount<'_> {
-    fn drop(&mut self) {
-        let _ = Command::new("umount")
-            .arg("-l")
-            .arg(self.0.file("small"))
-            .status();
-    }
-}
-
 #[test]
 fn a_full_file_system() {
     let place = Place::new("full");
-    let Some(_mount) = Mount::on(&place) else {
+    let Some(mount) = Mount::on(&place, "small", "size=1m") else {
         return not_run("a_full_file_system", "it takes root and the right to mount");
     };
     let program = Program::compile("big_heap.c");
@@ -99,10 +75,7 @@ fn a_full_file_system() {
         .start(&place);
     process.wait_until_ready();
     assert_refused(&mut process, &place, "ENOSPC");
-    let left = fs::read_dir(place.file("small"))
-        .expect("it is mounted")
-        .count();
-    assert_eq!(left, 0, "something is left on the file system");
+    assert_eq!(mount.names(), 0, "something is left on the file system");
     assert_unharmed(process, &place);
 }
 

@@ -3,9 +3,8 @@
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
-use std::process::Command;
 
-use ckpt_tests::{Launch, Place, Process, Program, is_root, not_run};
+use ckpt_tests::{Launch, Mount, Place, Process, Program, not_run};
 
 /// A program with a heap of 64 MiB, which it looks at when it is released.
 const PROGRAM: &str = "big_heap.c";
@@ -154,31 +153,10 @@ fn an_image_that_somebody_is_writing_is_refused() {
     assert_survives(restore_lazily(&place), &place);
 }
 
-/// A file system on which nothing is executed; it goes away with this.
-struct NoExec<'a>(&'a Place);
-
-impl<'a> NoExec<'a> {
-    fn on(place: &'a Place) -> Option<Self> {
-        fs::create_dir(place.file("noexec")).expect("a place is writable");
-        let mut mount = Command::new("mount");
-        mount
-            .args(["-t", "tmpfs", "-o", "noexec", "tmpfs"])
-            .arg(place.file("noexec"));
-        (is_root() && mount.status().is_ok_and(|status| status.success())).then_some(Self(place))
-    }
-}
-
-impl Drop for NoExec<'_> {
-    fn drop(&mut self) {
-        let mut umount = Command::new("umount");
-        let _ = umount.arg("-l").arg(self.0.file("noexec")).status();
-    }
-}
-
 #[test]
 fn an_image_on_a_file_system_without_execution_is_refused() {
     let place = image("lazy-noexec");
-    let Some(_mount) = NoExec::on(&place) else {
+    let Some(_mount) = Mount::on(&place, "noexec", "noexec") else {
         return not_run("lazy_noexec", "it takes root and the right to mount");
     };
     fs::copy(place.file("myckpt"), place.file("noexec/myckpt")).expect("there is room");

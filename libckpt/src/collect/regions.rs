@@ -443,10 +443,23 @@ const UNSUPPORTED: [(&[u8], &str); 6] = [
     (b"io", "a mapped device"),
     (b"pf", "a mapped device"),
     (b"ss", "a shadow stack"),
-    (b"um", "memory that userfaultfd watches"),
-    (b"uw", "memory that userfaultfd watches"),
-    (b"ui", "memory that userfaultfd watches"),
+    (b"um", WATCHED),
+    (b"uw", WATCHED),
+    (b"ui", WATCHED),
 ];
+const WATCHED: &str = "memory that userfaultfd watches";
+
+/// What cannot be restored of a mapping that has these flags in smaps.
+fn unsupported(flags: &[u8]) -> Option<&'static str> {
+    let mut all = UNSUPPORTED.iter();
+    let found = all.find(|(unsupported, _)| fields(flags).any(|flag| flag == *unsupported));
+    found.map(|&(_, what)| what)
+}
+
+fn unsupported_at(name: &[u8], start: u64, what: &str) -> Failure {
+    let name = Text(if name.is_empty() { b"memory" } else { name });
+    failure!("{name} at {start:#x}: {what} is not supported; unmap it first")
+}
 
 /// Adds what smaps says to the regions. Returns what `probe`, which was mapped only now, shows of mlockall(2): the kernel tells
 /// nobody whether what is mapped in future is locked.
@@ -541,11 +554,8 @@ fn refuse_watched(pid: i32) -> Result<(), Failure> {
     let mut start = 0;
     while let Ok(Some(line)) = reader.next_line() {
         if let Some(flags) = line.strip_prefix(b"VmFlags:") {
-            let watched = [b"um", b"uw", b"ui"];
-            if fields(flags).any(|flag| watched.iter().any(|watched| *watched == flag)) {
-                return Err(failure!(
-                    "memory at {start:#x}: memory that userfaultfd watches is not supported; unmap it first"
-                ));
+            if unsupported(flags) == Some(WATCHED) {
+                return Err(unsupported_at(b"", start, WATCHED));
             }
         } else if let Some(header) = MapsLine::parse(line) {
             start = header.span.start;
@@ -558,22 +568,11 @@ fn add_flags(region: &mut Region<'_>, flags: &[u8]) -> Result<(), Failure> {
     if region.backing() == Backing::Vdso {
         return Ok(());
     }
+    if let Some(what) = unsupported(flags) {
+        return Err(unsupported_at(region.name, region.start, what));
+    }
     let mut may_write = false;
     for flag in fields(flags) {
-        if let Some((_, what)) = UNSUPPORTED
-            .iter()
-            .find(|(unsupported, _)| *unsupported == flag)
-        {
-            let name = Text(if region.name.is_empty() {
-                b"memory"
-            } else {
-                region.name
-            });
-            return Err(failure!(
-                "{name} at {:#x}: {what} is not supported; unmap it first",
-                region.start
-            ));
-        }
         may_write |= flag == b"mw";
         let known = vm_flags::NAMES
             .iter()
@@ -599,7 +598,7 @@ fn add_flags(region: &mut Region<'_>, flags: &[u8]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The name of such memory.
+/// What maps calls private memory in huge pages that are set aside.
 const HUGE_PAGES: &[u8] = b"/anon_hugepage (deleted)";
 
 /// Private memory in huge pages looks like a file without a name (`hugetlb_file_setup` in fs/hugetlbfs/inode.c).

@@ -970,17 +970,7 @@ pub enum Change {
 /// # Errors
 /// Those of the system call.
 pub fn change_of(pid: i32) -> Result<Option<Change>, Errno> {
-    let mut info: SignalInfo = [0; 128];
-    let options = n::WEXITED | n::WSTOPPED | n::WCONTINUED | n::WNOHANG;
-    let arguments = [
-        n::P_PID as usize,
-        pid as usize,
-        info.as_mut_ptr() as usize,
-        options as usize,
-        0,
-    ];
-    // SAFETY: the kernel writes one siginfo_t.
-    unsafe { call(n::__NR_waitid, arguments)? };
+    let info = news_of(pid, n::WEXITED | n::WSTOPPED | n::WCONTINUED)?;
     // Offsets of si_code and si_status (include/uapi/asm-generic/siginfo.h).
     let field =
         |at: usize| i32::from_ne_bytes([info[at], info[at + 1], info[at + 2], info[at + 3]]);
@@ -997,18 +987,23 @@ pub fn change_of(pid: i32) -> Result<Option<Change>, Errno> {
 /// waitid(2) without waiting: whether the child `pid`, of whatever kind, has ended. It stays to be waited for.
 #[must_use]
 pub fn has_ended(pid: i32) -> bool {
+    let news = news_of(pid, n::WEXITED | n::WNOWAIT | n::__WALL);
+    news.is_ok_and(|info| info != [0; 128])
+}
+
+/// waitid(2) without waiting; all zeros as long as there is nothing to tell.
+fn news_of(child: i32, options: u32) -> Result<SignalInfo, Errno> {
     let mut info: SignalInfo = [0; 128];
-    let options = n::WEXITED | n::WNOHANG | n::WNOWAIT | n::__WALL;
     let arguments = [
         n::P_PID as usize,
-        pid as usize,
+        child as usize,
         info.as_mut_ptr() as usize,
-        options as usize,
+        (options | n::WNOHANG) as usize,
         0,
     ];
-    // SAFETY: the kernel writes one siginfo_t, and nothing of it as long as there is nothing to tell.
-    let result = unsafe { call(n::__NR_waitid, arguments) };
-    result.is_ok() && info != [0; 128]
+    // SAFETY: the kernel writes one siginfo_t.
+    unsafe { call(n::__NR_waitid, arguments)? };
+    Ok(info)
 }
 
 /// Waits until process `pid` has ended, if the kernel can (since 5.3).
