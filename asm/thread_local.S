@@ -17,6 +17,8 @@ ckpt_thread_local:
 
     .section .tbss, "awT", @nobits
     .balign 8
+    .globl ckpt_thread_block
+    .hidden ckpt_thread_block
     .type ckpt_thread_block, @object
 ckpt_thread_block:
     .zero {size}

@@ -23,6 +23,7 @@ use crate::collect::signals::Signals;
 use crate::collect::thread::Processors;
 use crate::collect::{credentials, process, relatives};
 use crate::failure::{Doing, Failure};
+use crate::locks;
 use crate::report::{self, Milliseconds, Size};
 use crate::resume::{self, RESUME};
 use crate::settings::{After, EXIT_STATUS, Mode};
@@ -274,6 +275,14 @@ fn attempt(
     timers.write(descriptors.objects_mut())?;
     let contexts = prepare_restart(pid, initiator, &mut stopped)?;
     let id_words = id_words(initiator, &stopped)?;
+    let siblings = &contexts[1..];
+    let is_sibling = |tid| {
+        siblings
+            .binary_search_by_key(&tid, |context| context.tid)
+            .is_ok()
+    };
+    let is_there = |tid| tid == pid || is_sibling(tid);
+    let lock_words = locks::left(is_there).doing(format_args!("memory for the list of locks"))?;
 
     let arguments: Line<256> = files::read_small(c"/proc/thread-self/cmdline").unwrap_or_default();
     let kernel = proc::kernel_release();
@@ -309,6 +318,7 @@ fn attempt(
         credentials,
         contexts: &contexts,
         id_words: &id_words,
+        lock_words: &lock_words,
         descriptors: &descriptors,
         actions: &signals.actions,
         pending: &signals.pending,

@@ -6,7 +6,7 @@
 use core::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 
 use ckpt_image::context::Registers;
-use ckpt_image::owners;
+use ckpt_image::owners::{self, LockWord};
 use ckpt_sys::handover::Handover;
 use ckpt_sys::syscall::call;
 use ckpt_sys::{Errno, calls};
@@ -18,7 +18,7 @@ use crate::collect::credentials;
 use crate::collect::thread::Attributes;
 use crate::signal::Owned;
 use crate::threads::{ForeignRseq, Thread, park, role, unblock};
-use crate::{clocks, environment, interpose, lazy, report, signal, snapshot, vdso};
+use crate::{clocks, environment, interpose, lazy, locks, report, signal, snapshot, vdso};
 
 /// What a restored process has to know. It is filled in at a checkpoint and reaches the restored process as part of its
 /// memory.
@@ -182,21 +182,34 @@ impl Registered {
         Some(self.tid_address).filter(|&address| address != 0)
     }
 
+    /// Calls `each` with the address of the lock word of every robust mutex that the thread holds, as far as the kernel would look.
+    fn for_each_robust(&self, mut each: impl FnMut(u64)) {
+        /// `ROBUST_LIST_LIMIT` (include/uapi/linux/futex.h).
+        const LIMIT: usize = 2048;
+        let [head, _] = self.robust_list;
+        let Some([mut entry, offset]) = read_words(head) else {
+            return;
+        };
+        for _ in 0..LIMIT {
+            // The lowest bit says that the mutex inherits priorities.
+            let at = entry & !1;
+            if at == head {
+                return;
+            }
+            each(at.wrapping_add(offset));
+            let Some([next]) = read_words(at) else {
+                return;
+            };
+            entry = next;
+        }
+    }
+
     /// The word of a robust lock that thread `tid` was taking or giving back and that holds its id, while the lock's other
     /// fields do not say so.
     pub fn pending_lock(&self, tid: i32) -> Option<u64> {
         // struct robust_list_head (include/uapi/linux/futex.h): the list, the offset from an entry to its lock's word, and the
         // entry at hand, whose lowest bit is not part of the address.
-        let mut head = [0; 24];
-        let [address, _] = self.robust_list;
-        if calls::copy_memory(address, &mut head) != Ok(head.len()) {
-            return None;
-        }
-        let [_, offset, entry] = [0, 8, 16].map(|at| {
-            let mut field = [0; 8];
-            field.copy_from_slice(&head[at..at + 8]);
-            u64::from_le_bytes(field)
-        });
+        let [_, offset, entry] = read_words(self.robust_list[0])?;
         let word = (entry & !1).wrapping_add(offset);
         let mut value = [0; 4];
         let is_there = entry != 0
@@ -218,6 +231,13 @@ impl Registered {
             let _ = rseq(area, length, 0);
         }
     }
+}
+
+/// The numbers at `address`, if there is memory.
+fn read_words<const N: usize>(address: u64) -> Option<[u64; N]> {
+    let mut words = [[0; 8]; N];
+    let bytes = words.as_flattened_mut();
+    (calls::copy_memory(address, bytes) == Ok(bytes.len())).then(|| words.map(u64::from_le_bytes))
 }
 
 /// Looks for the thread id in libc's thread descriptor, on kernels without `PR_GET_TID_ADDRESS`
@@ -242,6 +262,10 @@ impl Thread {
     /// Makes the caller, a new kernel thread, the thread that it was, but for its attributes.
     fn become_again(&self) {
         self.registered.restore();
+        if self.has_thread_pointer() {
+            // SAFETY: it has one.
+            unsafe { locks::expect(self.waits_for(), self.former_tid as u32) };
+        }
         // A new thread has 0.
         if self.gs_base != 0 {
             // SAFETY: the base was the thread's own; our code does not use GS.
@@ -256,43 +280,25 @@ impl Thread {
         }
     }
 
-    /// A thread that waits for a robust or priority-inheriting mutex has read its id before, and stores it into the mutex when
-    /// it gets it (`__pthread_mutex_lock_full`, nptl/pthread_mutex_lock.c). Gives it the new id there: in the registers
-    /// that a function keeps, or in the innermost frame. What else equals the id there is the id, too.
-    fn rename_in_lock(&mut self) {
-        /// What the frame of that function takes, in bytes, with room to spare.
-        const FRAME: u64 = 256;
+    /// Has locks that the kernel looks at name their owners: those that the thread holds and the kernel would give back for it, and
+    /// the one that it waits for, whose owner the kernel looks up.
+    fn settle_locks(&self) {
+        // SAFETY: what the kernel takes for a lock is one, and nobody runs.
+        unsafe {
+            self.registered
+                .for_each_robust(|word| locks::use_robust(word));
+            if let Some(mutex) = self.waits_for() {
+                locks::use_mutex(mutex);
+            }
+        }
+    }
+
+    /// The mutex in which the owner's id stands and for which the thread waits.
+    fn waits_for(&self) -> Option<u64> {
         // SAFETY: the frame is the thread's own.
-        let registers = unsafe { &mut (*self.frame).registers };
-        if !self.call.is_futex(registers) || !waits_for_owned_mutex(registers) {
-            return;
-        }
-        let (old, new) = (self.former_tid, self.tid);
-        for register in [
-            &mut registers.rbx,
-            &mut registers.rbp,
-            &mut registers.r12,
-            &mut registers.r13,
-            &mut registers.r14,
-            &mut registers.r15,
-        ] {
-            if *register == old as u64 {
-                *register = new as u64;
-            }
-        }
-        let mut words = [0u32; FRAME as usize / 4];
-        // SAFETY: the array is as long as its bytes.
-        let bytes = unsafe {
-            core::slice::from_raw_parts_mut(words.as_mut_ptr().cast::<u8>(), FRAME as usize)
-        };
-        // The stack may end before.
-        let copied = calls::copy_memory(registers.rsp, bytes).unwrap_or(0);
-        for (index, &word) in words[..copied / 4].iter().enumerate() {
-            if word == old as u32 {
-                // SAFETY: the word was read from there, and the stack is the thread's own.
-                unsafe { ((registers.rsp + index as u64 * 4) as *mut i32).write(new) };
-            }
-        }
+        let registers = unsafe { &(*self.frame).registers };
+        let waits = self.call.is_futex(registers) && waits_for_owned_mutex(registers);
+        waits.then_some(registers.rdi)
     }
 }
 
@@ -341,6 +347,14 @@ pub extern "C" fn restored(handover: &Handover) -> ! {
         core::slice::from_raw_parts(start as *const u8, length as usize)
     };
     let changed = environment::change(variables);
+    // SAFETY: (1) the restorer has put them there; (2) the other threads wait at the gate.
+    let without_locks = unsafe {
+        let (start, count) = (handover.lock_words, handover.lock_word_count);
+        locks::adopt(core::slice::from_raw_parts(
+            start as *const LockWord,
+            count as usize,
+        ))
+    };
     // SAFETY: (1) the record is on the main thread's signal stack, or in a static; (2) the other threads wait at the gate.
     let main = unsafe {
         prepare_threads(resume);
@@ -364,6 +378,11 @@ pub extern "C" fn restored(handover: &Handover) -> ! {
     if let Err(errno) = changed {
         report::line(format_args!(
             "the environment cannot be changed: {errno}; the program goes on with what it had"
+        ));
+    }
+    if let Err(errno) = without_locks {
+        report::line(format_args!(
+            "no memory for the list of held locks ({errno}): those that know their owner cannot be given back"
         ));
     }
     let refused = NOT_PERMITTED.swap(0, Ordering::Relaxed);
@@ -397,7 +416,7 @@ unsafe fn prepare_threads(resume: &Resume) {
             if !thread.begins {
                 continue;
             }
-            thread.rename_in_lock();
+            thread.settle_locks();
             if record != resume.main {
                 thread.lacks_attributes = thread
                     .attributes

@@ -11,7 +11,7 @@ use crate::environment::{self, Environment};
 use crate::settings::{Settings, complain};
 use crate::signal::Owned;
 use crate::threads::role;
-use crate::{alternate, interpose, report, resume, signal, vdso};
+use crate::{alternate, interpose, locks, report, resume, signal, vdso};
 
 /// What the constructor found out.
 #[derive(Debug)]
@@ -66,6 +66,7 @@ ctor::declarative::ctor! {
         role::settle_in();
         signal::set_stack(stack);
         interpose::take_over(settings.signal, alternate);
+        locks::find_libc();
         signal::install(settings.signal);
         // Whatever the parent had blocked: from here on the signal comes through.
         let _ = calls::signal_mask(n::SIG_UNBLOCK, Some(signal_bit(settings.signal)));

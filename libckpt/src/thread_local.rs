@@ -7,7 +7,8 @@ use ckpt_sys::kernel::SignalStack;
 
 use crate::alternate::Slot;
 use crate::clocks::Deadline;
-use crate::vdso::PutOff;
+use crate::locks::Late;
+use crate::put_off::PutOff;
 use ckpt_sys::in_progress::{CallNote, NoteInFrame};
 
 global_asm!(
@@ -42,6 +43,10 @@ pub struct ThreadLocal {
     pub put_off: PutOff,
     /// Not 0: the thread waits in our handler for another's checkpoint.
     pub waits: u32,
+    /// Not 0: the thread settles the words of a lock.
+    pub settles: u32,
+    /// A mutex that the thread takes, or has taken, under a former id.
+    pub late: Late,
     /// A struct timespec for a call that is made again with the time that is left.
     pub scratch: [u64; 2],
 }

@@ -65,6 +65,7 @@ pub fn image(
     ours.try_for_each(|&word| found.owners.push(word))
         .doing(format_args!("memory for the threads"))?;
     found.sort_owners(&layout.pages.guards);
+    found.sort_lock_words(state.lock_words)?;
     notes.add_found(state, regions.objects(), &layout.pages.guards, &found)?;
     layout.write_notes_and_head(notes, output)
 }

@@ -45,6 +45,8 @@ pub struct Situation<'s> {
     pub siblings: usize,
     /// Number of signals that are pending for these.
     pub signals: usize,
+    /// Words that seem to name the owners of held locks.
+    pub lock_words: usize,
     /// Bytes of what the program is to find in its environment.
     pub environment: usize,
 }
@@ -165,6 +167,7 @@ impl Layout {
             operations: situation.own.len() + situation.vdso_areas + staged + sealed,
             siblings: situation.siblings,
             signals: situation.signals,
+            lock_words: situation.lock_words,
             environment: situation.environment,
         };
 
@@ -328,6 +331,7 @@ mod tests {
             stack_limit: 8 << 20,
             siblings: 2,
             signals: 1,
+            lock_words: 10,
             environment: 100,
         }
     }

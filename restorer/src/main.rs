@@ -99,6 +99,7 @@ fn restore(mut file: ImageFile, options: Options<'static>) -> Result<Infallible>
     // SAFETY: the words are in memory of the program that was filled and can be written, which the reader has checked, and
     // none of its threads runs.
     unsafe { owners.rename(threads.ids()) };
+    pad.tell_locks(&image, threads.ids());
     posix_timers::create(&image, threads.ids())?;
     process::restore_last(&image)?;
     posix_timers::start(&image, threads.ids())?;

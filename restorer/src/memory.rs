@@ -8,7 +8,7 @@ use ckpt_image::context::Registers;
 use ckpt_image::extents::Extent;
 use ckpt_image::guards::Guard;
 use ckpt_image::memory_settings::MemoryPolicy;
-use ckpt_image::owners::OwnerWord;
+use ckpt_image::owners::{LockWord, OwnerWord};
 use ckpt_image::reader::Image;
 use ckpt_image::regions::{Backing, Region, vm_flags};
 use ckpt_image::segments::Span;
@@ -58,6 +58,7 @@ struct Facts {
     stack_limit: u64,
     siblings: usize,
     signals: usize,
+    lock_words: usize,
     environment: usize,
 }
 
@@ -74,6 +75,7 @@ impl Facts {
             stack_limit: process.limits[n::RLIMIT_STACK as usize][0],
             siblings: image.threads.len() - 1,
             signals: image.pending().filter(of_sibling).count(),
+            lock_words: image.objects::<LockWord>().count(),
             environment: variables(options).map(<[u8]>::len).sum(),
         }
     }
@@ -89,6 +91,7 @@ impl Facts {
             stack_limit: self.stack_limit,
             siblings: self.siblings,
             signals: self.signals,
+            lock_words: self.lock_words,
             environment: self.environment,
         }
     }
@@ -389,6 +392,9 @@ impl Memory {
             let (from, to) = (self.here.vdso.start, self.layout.vdso);
             let (from, to) = (from + area.offset, to + area.offset);
             let _ = writeln!(out, "move {} from {from:x} to {to:x}", Text(area.name));
+        }
+        for LockWord { address, tid, .. } in image.objects() {
+            let _ = writeln!(out, "perhaps lock {address:x} of thread {tid}");
         }
         for descriptor in image.descriptors() {
             let (number, kind) = (descriptor.number, descriptor.kind());

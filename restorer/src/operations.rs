@@ -3,6 +3,7 @@
 use core::mem::offset_of;
 
 use ckpt_image::context::Registers;
+use ckpt_image::owners::LockWord;
 use ckpt_image::segments::Span;
 use ckpt_image::{PAGE, page_up};
 use ckpt_sys::calls::Capabilities;
@@ -148,6 +149,8 @@ pub struct Room {
     pub siblings: usize,
     /// Signals that are pending for these.
     pub signals: usize,
+    /// Words that seem to name the owners of held locks.
+    pub lock_words: usize,
     /// Bytes of what the program is to find in its environment.
     pub environment: usize,
 }
@@ -165,6 +168,8 @@ pub struct Pad {
     pub slots: u64,
     /// Address of the first pending signal of a sibling.
     pub signals: u64,
+    /// Address of the first [`LockWord`].
+    pub lock_words: u64,
     /// Address of the texts.
     pub texts: u64,
     /// Address of what the program is to find in its environment.
@@ -182,7 +187,8 @@ impl Pad {
         let operations = room.operations + FIXED_OPERATIONS;
         let slots = first + (operations * size_of::<Operation>()) as u64;
         let signals = slots + (room.siblings * size_of::<Slot>()) as u64;
-        let texts_at = signals + (room.signals * size_of::<SignalInfo>()) as u64;
+        let lock_words = signals + (room.signals * size_of::<SignalInfo>()) as u64;
+        let texts_at = lock_words + (room.lock_words * size_of::<LockWord>()) as u64;
         let texts_length: usize = texts().map(str::len).sum();
         let environment = texts_at + texts_length as u64;
         Self {
@@ -191,6 +197,7 @@ impl Pad {
             operations: first,
             slots,
             signals,
+            lock_words,
             texts: texts_at,
             environment,
             end: page_up(environment + room.environment as u64),
@@ -412,6 +419,7 @@ mod tests {
                 operations,
                 siblings,
                 signals,
+                lock_words: 7,
                 environment: 5000,
             };
             let pad = Pad::at(0x1000, room);
@@ -425,12 +433,13 @@ mod tests {
                 pad.signals - pad.slots,
                 (siblings * size_of::<Slot>()) as u64
             );
-            assert_eq!(pad.texts - pad.signals, signals as u64 * 128);
+            assert_eq!(pad.lock_words - pad.signals, signals as u64 * 128);
+            assert_eq!(pad.texts - pad.lock_words, 7 * 16);
             let texts_length: usize = texts().map(str::len).sum();
             assert_eq!(pad.environment - pad.texts, texts_length as u64);
             assert!(pad.end - pad.environment >= 5000);
             assert_eq!(pad.end % PAGE, 0);
-            for aligned in [pad.operations, pad.slots, pad.signals] {
+            for aligned in [pad.operations, pad.slots, pad.signals, pad.lock_words] {
                 assert_eq!(aligned % 8, 0);
             }
             assert_eq!(pad_length(room), pad.end - 0x1000);

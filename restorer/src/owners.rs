@@ -1,4 +1,4 @@
-//! The words of held locks: each gets the new id of the thread that holds the lock.
+//! The words in which the ids of threads are kept: each gets the new one.
 
 use ckpt_image::reader::Image;
 use ckpt_sys::MapVec;
@@ -20,7 +20,7 @@ impl Owners {
         let words = MapVec::with_capacity(count).map_err(|errno| {
             Error::new(
                 Exit::Host,
-                Object::Thing("the list of mutexes"),
+                Object::Thing("the list of thread ids"),
                 Cause::Failed("no memory for it", errno),
                 "free memory or raise `ulimit -v`",
             )

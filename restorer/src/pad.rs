@@ -9,6 +9,7 @@ use core::sync::atomic::AtomicU32;
 
 use ckpt_image::PAGE;
 use ckpt_image::context::Registers;
+use ckpt_image::owners::LockWord;
 use ckpt_image::reader::Image;
 use ckpt_image::signals::Pending;
 use ckpt_sys::calls::Capabilities;
@@ -19,7 +20,7 @@ use linux_raw_sys::general as n;
 use restart::arguments::Options;
 use restart::operations::{DEFAULT_MXCSR, Header, Operation, Pad as Places, Slot, Work, texts};
 use restart::report::{Cause, Error, Exit, Object};
-use restart::threads::{self, with_new_sender};
+use restart::threads::{self, Renamed, new_id, with_new_sender};
 
 use crate::image_file::kernel_path;
 use crate::memory::{Memory, variables};
@@ -164,6 +165,8 @@ impl Pad {
                     user_namespace: rights.user_namespace(),
                     environment: places.environment,
                     environment_length: memory.layout.room.environment as u64,
+                    lock_words: places.lock_words,
+                    lock_word_count: memory.layout.room.lock_words as u64,
                 },
             });
 
@@ -208,6 +211,20 @@ impl Pad {
         // SAFETY: both symbols are in the same section, the second one behind the first.
         let offset = unsafe { (&raw const pad_thread).offset_from_unsigned(&raw const pad_code) };
         self.places.code + offset as u64
+    }
+
+    /// Tells the program which words seem to name the owners of held locks, and the new ids of these `threads`, which ascend by their
+    /// old ids.
+    pub fn tell_locks(&self, image: &Image<'static>, threads: &[Renamed]) {
+        let mut next = self.places.lock_words as *mut LockWord;
+        for word in image.objects::<LockWord>() {
+            let tid = new_id(word.tid, threads).unwrap_or(word.tid);
+            // SAFETY: the pad has room for all of them, which nobody else uses.
+            unsafe {
+                next.write(LockWord { tid, ..word });
+                next = next.add(1);
+            }
+        }
     }
 
     /// How many siblings are in the pad.

@@ -148,6 +148,7 @@ const PROGRAMS: &[&str] = &[
     "socket_rights.c",
     "posix_timer.c",
     "pseudo_terminal.c",
+    "mutex.c",
 ];
 
 #[test]

@@ -65,6 +65,8 @@ pub enum Kind {
     DeletedFiles = 0x434B_0030,
     /// [`crate::objects::signal_owners::SignalOwner`], repeated.
     SignalOwners = 0x434B_0031,
+    /// [`crate::owners::LockWord`], repeated.
+    LockWords = 0x434B_0032,
     /// [`crate::guards::Guard`], repeated.
     Guards = 0x434B_0040,
     /// [`crate::memory_settings::MemoryPolicy`], repeated.
@@ -97,7 +99,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order in which they stand in an image.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 39] = [
         Self::Header,
         Self::Cpu,
         Self::Process,
@@ -122,6 +124,7 @@ impl Kind {
         Self::InFlight,
         Self::DeletedFiles,
         Self::SignalOwners,
+        Self::LockWords,
         Self::Guards,
         Self::MemoryPolicies,
         Self::FutureLocks,

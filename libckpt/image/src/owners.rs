@@ -1,18 +1,49 @@
-//! Words in the program's memory that hold a thread id, and how to find those that do because a lock is held.
+//! Words in the program's memory that hold a thread id, and how to find those that seem to because a lock is held.
 //!
 //! glibc keeps the owner of a recursive, error-checking, robust or priority-inheriting mutex in it, and the writer that
 //! holds a read-write lock. A restored thread has a new id, so a lock that was held across the restart would never be
 //! given back, or in the wrong way: these words get the new id. They are recognised by the shape of what surrounds them,
-//! while the memory is written to the image anyway, and by all of it: to a program with large heaps of small objects, such as
-//! Java, a thread id is a number like any other, and happens to stand behind a 1 and before a 2.
+//! while the memory is written to the image anyway. Other data can have that shape: to a compiler with tables of small numbers,
+//! such as Java's, a thread id is a number like any other. So what was found is only a list of places, and the word gets the new id
+//! when somebody uses it as a lock.
 
+use crate::note::Kind;
+use crate::objects::Object;
 use crate::record;
+use crate::wire::Malformed;
 
 record! {
-    /// The address of one such word, whose lower 30 bits hold a thread id (`FUTEX_TID_MASK`, include/uapi/linux/futex.h).
+    /// The address of a word whose lower 30 bits hold a thread id (`FUTEX_TID_MASK`, include/uapi/linux/futex.h), which libc,
+    /// the kernel or libckpt is known to keep there.
     pub struct OwnerWord {
         /// Its address, a multiple of 4.
         pub address: u64,
+    }
+}
+
+record! {
+    #[repr(C)]
+    /// A word that would name the owner of a held lock if it is one.
+    pub struct LockWord {
+        /// Its address, a multiple of 4.
+        pub address: u64,
+        /// The id of the thread that it names.
+        pub tid: u32,
+        /// The id that stands there: that of the same thread at this checkpoint, or before an earlier restart.
+        pub value: u32,
+    }
+}
+
+impl Object<'_> for LockWord {
+    const NOTE: Kind = Kind::LockWords;
+
+    fn check(&self) -> Result<(), Malformed> {
+        let is_id = |id| id != 0 && id & !TID_MASK == 0;
+        if self.address.is_multiple_of(4) && is_id(self.tid) && is_id(self.value) {
+            Ok(())
+        } else {
+            Err(Malformed::Field("the word of a lock"))
+        }
     }
 }
 
@@ -71,6 +102,12 @@ pub const fn names_owner(kind: u32) -> bool {
     kind & !KNOWN_KIND == 0 && kind & (ROBUST | PRIORITY_INHERITING) != 0
 }
 
+/// Whether a mutex of this `__kind` asks for its owner's id at all: ordinary and adaptive ones do not.
+#[must_use]
+pub const fn knows_owner(kind: u32) -> bool {
+    matches!(kind & TYPE, RECURSIVE | ERROR_CHECKING) || kind & (ROBUST | PRIORITY_INHERITING) != 0
+}
+
 /// The ids of threads from the lowest to the highest. Few words are one of them.
 #[derive(Clone, Copy, Debug)]
 pub struct IdRange {
@@ -103,14 +140,14 @@ pub fn may_name_owner(stretch: &[u8; STRETCH], range: IdRange) -> bool {
     words.fold(false, |any, word| any | range.contains(owner(word)))
 }
 
-/// Calls `found` with the offset in `memory` of every word of a held lock that holds one of `tids`, which ascend. `memory`
+/// Calls `found` with the offset in `memory` of every word of a held lock that holds one of `tids`, which ascend, and with that id. `memory`
 /// begins at an address that is a multiple of 8. Of its stretches only those are looked at of which `is_worth_it`, a
 /// [`may_name_owner`], says so.
 pub fn find(
     memory: &[u8],
     tids: &[u32],
     is_worth_it: impl Fn(&[u8; STRETCH], IdRange) -> bool,
-    mut found: impl FnMut(usize),
+    mut found: impl FnMut(usize, u32),
 ) {
     let Some(range) = IdRange::of(tids) else {
         return;
@@ -126,9 +163,9 @@ pub fn find(
             return;
         };
         if lock == Lock::MutexWithId {
-            found(at - 8);
+            found(at - 8, tid);
         }
-        found(at);
+        found(at, tid);
     };
     // Both kinds of locks are aligned to 8 bytes and have the owner at a multiple of 8 bytes.
     let mut look_through = |from: usize, part: &[u8]| {
@@ -264,7 +301,7 @@ mod tests {
             memory[24 + 4 * at..28 + 4 * at].copy_from_slice(&field.to_le_bytes());
         }
         let mut all = Vec::new();
-        find(&memory, &[TID], may_name_owner, |at| all.push(at));
+        find(&memory, &[TID], may_name_owner, |at, _| all.push(at));
         all
     }
 
@@ -294,9 +331,12 @@ mod tests {
             let object = [1, 0, TID, second, third, fourth, fifth, 1, 0, TID];
             let memory = object.map(u32::to_le_bytes).concat();
             let mut all = Vec::new();
-            find(&memory, &[TID, TID + 1, TID + 2], may_name_owner, |at| {
-                all.push(at)
-            });
+            find(
+                &memory,
+                &[TID, TID + 1, TID + 2],
+                may_name_owner,
+                |at, _| all.push(at),
+            );
             all
         };
         assert_eq!(object([2, 2, 0xfa11_4280, 0]), [0; 0], "ArrayList of two");
@@ -316,7 +356,7 @@ mod tests {
         let memory = bins.into_iter().flat_map(u32::to_le_bytes);
         let memory: Vec<u8> = memory.collect();
         let tids: Vec<u32> = (1..0x1000).collect();
-        find(&memory, &tids, may_name_owner, |at| {
+        find(&memory, &tids, may_name_owner, |at, _| {
             panic!("a mutex at {at}")
         });
     }
@@ -329,7 +369,7 @@ mod tests {
                 memory[16 + 4 * at..20 + 4 * at].copy_from_slice(&field.to_le_bytes());
             }
             let mut all = Vec::new();
-            find(&memory, &[TID], may_name_owner, |at| all.push(at));
+            find(&memory, &[TID], may_name_owner, |at, _| all.push(at));
             all
         };
         assert_eq!(offsets([3, 0, 1, 1, 0, 0, TID, 0]), [40]);
@@ -385,7 +425,7 @@ mod tests {
         memory.splice(0..0, [0; STRETCH - 56]);
         let found = |tids: &[u32]| {
             let mut all = Vec::new();
-            find(&memory, tids, may_name_owner, |at| {
+            find(&memory, tids, may_name_owner, |at, _| {
                 all.push((at - 8 - (STRETCH - 56)) / 40)
             });
             all
@@ -400,7 +440,7 @@ mod tests {
     fn short_memory_is_no_lock() {
         let mutex = [1, 3, TID, 1, RECURSIVE].map(u32::to_le_bytes).concat();
         for length in 0..mutex.len() {
-            find(&mutex[..length], &[TID], may_name_owner, |_| panic!());
+            find(&mutex[..length], &[TID], may_name_owner, |_, _| panic!());
         }
     }
 }

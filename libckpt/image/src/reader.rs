@@ -34,7 +34,7 @@ use crate::objects::system_v::{self, Segment};
 use crate::objects::terminal::Terminal;
 use crate::objects::timer_descriptors::TimerDescriptor;
 use crate::objects::watchers::Watcher;
-use crate::owners::OwnerWord;
+use crate::owners::{LockWord, OwnerWord};
 use crate::process::Process;
 use crate::regions::{PROT_EXEC, PROT_READ, PROT_WRITE, Region};
 use crate::signals::{Actions, Pending};
@@ -385,6 +385,7 @@ impl<'a> Image<'a> {
         found.check_objects::<InFlight>()?;
         found.check_objects::<DeletedFile>()?;
         found.check_objects::<SignalOwner>()?;
+        found.check_objects::<LockWord>()?;
         found.check_objects::<Guard>()?;
         found.check_objects::<MemoryPolicy>()?;
         found.check_object::<FutureLocks>()?;
@@ -408,6 +409,7 @@ impl<'a> Image<'a> {
         image.check_contexts()?;
         image.check_clocks()?;
         image.check_owners()?;
+        image.check_lock_words()?;
         image.check_guards()?;
         let policies = image.objects::<MemoryPolicy>();
         let spans = policies.map(|policy| (policy.start, policy.end));
@@ -639,6 +641,17 @@ impl<'a> Image<'a> {
             last = Some(address);
         }
         Ok(())
+    }
+
+    /// Words of locks ascend and name threads that are there. Whether there is a lock shows when somebody uses it.
+    fn check_lock_words(&self) -> Result<(), Malformed> {
+        let words = self.objects::<LockWord>();
+        let ascend = words.clone().is_sorted_by(|a, b| a.address < b.address);
+        if ascend && words.clone().all(|word| self.threads.has(word.tid as i32)) {
+            Ok(())
+        } else {
+            Err(Malformed::Field("the word of a lock"))
+        }
     }
 
     /// Stretches of whole pages ascend, each within one region.

@@ -19,7 +19,7 @@ use ckpt_image::objects::epoll_entries::EpollEntry;
 use ckpt_image::objects::signal_owners::SignalOwner;
 use ckpt_image::objects::system_v::{self, Segment};
 use ckpt_image::objects::timer_descriptors::TimerDescriptor;
-use ckpt_image::owners::OwnerWord;
+use ckpt_image::owners::{LockWord, OwnerWord};
 use ckpt_image::process::{LIMITS, MemoryMap, Process};
 use ckpt_image::reader::{BadImage, Image, segment_count, segment_flags};
 use ckpt_image::regions::{Backing, FileIdentity, Region};
@@ -46,6 +46,7 @@ struct Parts {
     parent_death_signal: u32,
     directory: &'static [u8],
     owners: Vec<OwnerWord>,
+    lock_words: Vec<LockWord>,
     clocks: Clocks,
     deleted: Vec<DeletedFile>,
     guards: Vec<Guard>,
@@ -97,6 +98,15 @@ fn descriptor(number: u32) -> Descriptor<'static> {
         file: FileIdentity::default(),
         device: 0,
         path: b"pipe:[1]",
+    }
+}
+
+/// What is at the address does not matter before somebody uses it.
+fn lock_word(address: u64) -> LockWord {
+    LockWord {
+        address,
+        tid: PID as u32,
+        value: 12,
     }
 }
 
@@ -281,6 +291,7 @@ impl Parts {
             parent_death_signal: 0,
             directory: b"/",
             owners: vec![OwnerWord { address: STACK + 8 }],
+            lock_words: vec![lock_word(STACK), lock_word(BEHIND)],
             clocks: Clocks {
                 time_namespace: 8,
                 kernel: [9; CLOCKS],
@@ -435,6 +446,7 @@ impl Parts {
         append_objects(to, &self.epoll_entries);
         append_objects(to, &self.timers);
         append_objects(to, &self.signal_owners);
+        append_objects(to, &self.lock_words);
         append_objects(to, &self.shared_segments);
         append_objects(to, &self.future_locks);
     }
@@ -692,6 +704,21 @@ fn what_makes_no_sense_is_refused_though_its_checksum_is_right() {
         ("a mutex at an odd address", |parts| {
             parts.owners[0].address += 1
         }),
+        ("the word of a lock at an odd address", |parts| {
+            parts.lock_words[0].address += 1
+        }),
+        ("the words of a lock twice", |parts| {
+            parts.lock_words[1] = parts.lock_words[0]
+        }),
+        ("the word of a lock of no thread", |parts| {
+            parts.lock_words[0].tid = 9999
+        }),
+        ("the word of a lock that names nobody", |parts| {
+            parts.lock_words[0].value = 0
+        }),
+        ("the word of a lock that names what is no id", |parts| {
+            parts.lock_words[0].value = 1 << 31
+        }),
         ("a deleted device", |parts| {
             parts.deleted[0].mode = 0o060_600
         }),
@@ -839,7 +866,7 @@ fn files_of_other_kinds_are_called_by_their_name() {
     parts.format = 7;
     assert_eq!(
         parts.read().unwrap_err().to_string(),
-        "written in format 7, and this restorer reads format 2"
+        "written in format 7, and this restorer reads format 3"
     );
 }
 

@@ -19,42 +19,12 @@ use linux_raw_sys::general as n;
 use super::our_bit;
 use super::timers::clock_of_timer;
 use crate::clocks::{self, Deadline};
-use crate::thread_local;
+use crate::{locks, thread_local};
 
 interposed! {
-    /// pthread_cond_timedwait(3)
-    fn pthread_cond_timedwait(condition: *mut c_void, mutex: *mut c_void, time: *const timespec) -> c_int as next of CONDITIONS {
-        until(clock_of_condition(condition), time, |time| next()(condition, mutex, time))
-    }
-
-    /// pthread_cond_clockwait(3)
-    fn pthread_cond_clockwait(
-        condition: *mut c_void,
-        mutex: *mut c_void,
-        clock: clockid_t,
-        time: *const timespec
-    ) -> c_int as next {
-        until(clock, time, |time| next()(condition, mutex, clock, time))
-    }
-
     /// sem_clockwait(3)
     fn sem_clockwait(semaphore: *mut c_void, clock: clockid_t, time: *const timespec) -> c_int as next {
         until(clock, time, |time| next()(semaphore, clock, time))
-    }
-
-    /// pthread_mutex_clocklock(3)
-    fn pthread_mutex_clocklock(mutex: *mut c_void, clock: clockid_t, time: *const timespec) -> c_int as next {
-        until(clock, time, |time| next()(mutex, clock, time))
-    }
-
-    /// pthread_rwlock_clockrdlock(3)
-    fn pthread_rwlock_clockrdlock(lock: *mut c_void, clock: clockid_t, time: *const timespec) -> c_int as next {
-        until(clock, time, |time| next()(lock, clock, time))
-    }
-
-    /// pthread_rwlock_clockwrlock(3)
-    fn pthread_rwlock_clockwrlock(lock: *mut c_void, clock: clockid_t, time: *const timespec) -> c_int as next {
-        until(clock, time, |time| next()(lock, clock, time))
     }
 
     /// pthread_clockjoin_np(3)
@@ -75,9 +45,44 @@ interposed! {
     }
 }
 
+/// Defines functions that wait for a lock: behind them are those that let `locks` look at it, so that nothing happens in between.
+macro_rules! waiting_for_locks {
+    ($(
+        $(#[$meta:meta])*
+        fn $name:ident($($argument:ident: $type:ty),*; $time:ident) on $clock:expr;
+    )*) => {$(
+        $(#[$meta])*
+        ///
+        /// # Safety
+        /// As for the function of libc.
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn $name($($argument: $type,)* $time: *const timespec) -> c_int {
+            // SAFETY: the caller keeps to the contract of libc's function.
+            unsafe { until($clock, $time, |time| locks::$name($($argument,)* time)) }
+        }
+    )*};
+}
+
+waiting_for_locks! {
+    /// pthread_cond_timedwait(3)
+    fn pthread_cond_timedwait(condition: *mut c_void, mutex: *mut c_void; time) on clock_of_condition(condition);
+
+    /// pthread_cond_clockwait(3)
+    fn pthread_cond_clockwait(condition: *mut c_void, mutex: *mut c_void, clock: clockid_t; time) on clock;
+
+    /// pthread_mutex_clocklock(3)
+    fn pthread_mutex_clocklock(mutex: *mut c_void, clock: clockid_t; time) on clock;
+
+    /// pthread_rwlock_clockrdlock(3)
+    fn pthread_rwlock_clockrdlock(lock: *mut c_void, clock: clockid_t; time) on clock;
+
+    /// pthread_rwlock_clockwrlock(3)
+    fn pthread_rwlock_clockwrlock(lock: *mut c_void, clock: clockid_t; time) on clock;
+}
+
 /// The version of glibc's condition variables: the symbol has an older one for programs of before 2003, which dlsym(3)
 /// may find.
-const CONDITIONS: &CStr = c"GLIBC_2.3.2";
+pub const CONDITIONS: &CStr = c"GLIBC_2.3.2";
 
 /// Calls libc's function, which waits for `time` on `clock`.
 ///

@@ -53,7 +53,7 @@ use core::ptr;
 use core::slice;
 use core::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 
-pub use deadlines::number_of_call;
+pub use deadlines::{CONDITIONS, number_of_call};
 pub use groups::note_former as note_former_group;
 pub use ipc::{queues as noted_queues, sets as noted_sets};
 pub use mappings::has_kept_from_forks as has_kept_memory_from_forks;
@@ -118,11 +118,13 @@ fn pointer_to(set: &Option<sigset_t>) -> *const sigset_t {
 
 /// A function further down the search order. Some of them may be called in signal handlers, where none can be looked up, so all are
 /// looked up at start; or when they are needed, since a library's constructor may call one before ours has run.
-struct Next {
+#[derive(Debug)]
+pub struct Next {
     name: &'static CStr,
     /// The version of the symbol, if it must be a certain one.
     version: &'static [&'static CStr],
-    address: AtomicPtr<c_void>,
+    /// Null before it is looked up. Read by asm/lock.S.
+    pub address: AtomicPtr<c_void>,
 }
 
 unsafe extern "C" {
@@ -134,7 +136,8 @@ unsafe extern "C" {
 }
 
 impl Next {
-    const fn new(name: &'static CStr, version: &'static [&'static CStr]) -> Self {
+    /// The function of that name.
+    pub const fn new(name: &'static CStr, version: &'static [&'static CStr]) -> Self {
         Self {
             name,
             version,
@@ -162,7 +165,8 @@ impl Next {
         unsafe { libc::dlerror() };
     }
 
-    fn look_up(&self) -> *mut c_void {
+    /// Looks it up.
+    pub fn look_up(&self) -> *mut c_void {
         let name = self.name.as_ptr().cast::<c_char>();
         // SAFETY: name and version are strings.
         let mut address = unsafe {
@@ -182,6 +186,11 @@ impl Next {
         }
         self.address.store(address, Ordering::Relaxed);
         address
+    }
+
+    /// Its address, 0 before it is looked up.
+    pub fn address(&self) -> u64 {
+        self.address.load(Ordering::Relaxed) as u64
     }
 
     /// The function as one of type `F`.

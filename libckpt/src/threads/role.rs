@@ -10,7 +10,7 @@ use ckpt_sys::{calls, proc};
 
 use super::{Thread, park, unblock};
 use crate::signal::checkpoint_signal;
-use crate::{thread_local, vdso};
+use crate::{put_off, thread_local};
 
 /// The process that takes a checkpoint in the upper half, [`BUSY`] in the lower; 0 while there is none. The process is
 /// part of it because a child that was forked meanwhile finds a word that is not about it.
@@ -35,7 +35,7 @@ pub fn settle_in() {
 /// The pointers are the arguments of a signal handler.
 pub unsafe extern "C" fn enter(_: i32, info: &SignalInfo, frame: *mut UserContext) -> bool {
     // SAFETY: the caller answers for the pointers.
-    if super::bases().0 != 0 && unsafe { vdso::goes_on(info, frame) } {
+    if super::bases().0 != 0 && unsafe { put_off::goes_on(info, frame) } {
         return false;
     }
     let stop_request = park::is_stop_request(info);

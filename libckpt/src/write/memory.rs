@@ -11,7 +11,6 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use ckpt_image::PAGE;
 use ckpt_image::extents::{Extent, MAX_PAGES, SAME_AS_FILE};
-use ckpt_image::owners::OwnerWord;
 use ckpt_image::regions::{Backing, PROT_READ, PROT_WRITE, Region};
 use ckpt_image::segments::Span;
 use ckpt_sys::crc::crc32c;
@@ -144,8 +143,8 @@ impl All<'_> {
             let [before, behind] = [0, 1].map(|which| stretches[which].run.span);
             if before.end == behind.start {
                 let [before, after] = [0, 1].map(|which| borders[which].get());
-                search.find_between(behind.start, &before, &after, |address| {
-                    result = result.and_then(|()| found.owners.push(OwnerWord { address }));
+                search.find_between(behind.start, &before, &after, |word| {
+                    result = result.and_then(|()| found.lock_words.push(word));
                 });
             }
         }
@@ -306,9 +305,9 @@ impl<'a> Writer<'a> {
     ) -> Result<(), Failure> {
         let memory = self.all.bytes(region, run, &mut self.buffer)?;
         if region.protection & PROT_WRITE != 0 && !run.same_as_file {
-            let (owners, mut result) = (&mut self.found.owners, Ok(()));
-            search.find(run.span.start, memory, |address| {
-                result = result.and_then(|()| owners.push(OwnerWord { address }));
+            let (words, mut result) = (&mut self.found.lock_words, Ok(()));
+            search.find(run.span.start, memory, |word| {
+                result = result.and_then(|()| words.push(word));
             });
             result.doing(format_args!("memory for the list of mutexes"))?;
         }

@@ -4,7 +4,7 @@ use ckpt_image::core_notes::{self, Ids, MappedFile, Thread};
 use ckpt_image::guards::Guard;
 use ckpt_image::header::{Checksums, Header};
 use ckpt_image::note::{Kind, append_own};
-use ckpt_image::owners::OwnerWord;
+use ckpt_image::owners::{LockWord, OwnerWord};
 use ckpt_image::regions::{Backing, Region};
 use ckpt_image::signals::{Actions, Pending};
 use ckpt_image::wire::{Encoder, NoSpace};
@@ -37,6 +37,8 @@ pub struct State<'s> {
     pub contexts: &'s [Context],
     /// Where the ids of the threads stand in libc's memory and in ours.
     pub id_words: &'s [OwnerWord],
+    /// Words that have named the owners of held locks since before an earlier restart, in ascending order of their addresses.
+    pub lock_words: &'s [LockWord],
     /// Descriptors and locks.
     pub descriptors: &'s Descriptors,
     /// Dispositions.
@@ -100,6 +102,7 @@ impl Notes {
         let bound = FIXED_BOUND
             + size_of_val(&found.extents[..])
             + size_of_val(&found.owners[..])
+            + size_of_val(&found.lock_words[..])
             + size_of_val(&found.file_extents[..])
             + size_of_val(guards)
             + state.descriptors.encoded_bound()
@@ -168,19 +171,21 @@ pub struct Found {
     pub extents: MapVec<Extent>,
     /// Words that hold the id of a thread.
     pub owners: MapVec<OwnerWord>,
+    /// Words that seem to name the owners of held locks.
+    pub lock_words: MapVec<LockWord>,
     /// Where files without a name were stored.
     pub file_extents: MapVec<FileExtent>,
 }
 
 impl Found {
-    /// Adds what somebody else has found in memory.
+    /// Adds what somebody else who writes has found in memory.
     ///
     /// # Errors
     /// [`Failure`] if there is no memory for it.
     pub fn add(&mut self, other: &Self) -> Result<(), Failure> {
         self.extents
             .extend(&other.extents)
-            .and_then(|()| self.owners.extend(&other.owners))
+            .and_then(|()| self.lock_words.extend(&other.lock_words))
             .doing(format_args!("memory for the list of extents"))
     }
 
@@ -203,6 +208,30 @@ impl Found {
             }
         }
         self.owners.truncate(kept);
+    }
+
+    /// Puts the words of locks in order. Where there are two with one address, the one of `earlier`, which were there before, is
+    /// right: nobody has used that lock since, and the id that stands there is another thread's by now.
+    pub fn sort_lock_words(&mut self, earlier: &[LockWord]) -> Result<(), Failure> {
+        let words = &mut self.lock_words;
+        words.sort_unstable_by_key(|word| word.address);
+        let is_earlier =
+            |word: &LockWord| earlier.binary_search_by_key(&word.address, |word| word.address);
+        let mut kept = 0;
+        for index in 0..words.len() {
+            let word = words[index];
+            let is_there = kept != 0 && words[kept - 1].address == word.address;
+            if !is_there && is_earlier(&word).is_err() {
+                words[kept] = word;
+                kept += 1;
+            }
+        }
+        words.truncate(kept);
+        words
+            .extend(earlier)
+            .doing(format_args!("memory for the list of locks"))?;
+        words.sort_unstable_by_key(|word| word.address);
+        Ok(())
     }
 }
 
@@ -296,6 +325,11 @@ fn encode_what_was_found(
         objects.try_for_each(|(kind, content)| append_own(to, kind, |to| to.bytes(content)))
     };
     put_objects(to, false)?;
+    if !found.lock_words.is_empty() {
+        append_own(to, Kind::LockWords, |to| {
+            found.lock_words.iter().try_for_each(|word| to.put(word))
+        })?;
+    }
     if !guards.is_empty() {
         append_own(to, Kind::Guards, |to| {
             guards.iter().try_for_each(|guard| to.put(guard))

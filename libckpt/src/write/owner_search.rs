@@ -1,6 +1,6 @@
 //! Looks for held locks in what goes into the image.
 
-use ckpt_image::owners::{OVERLAP, find};
+use ckpt_image::owners::{LockWord, OVERLAP, find};
 use ckpt_sys::words::may_name_owner;
 
 /// Bytes at the beginning of a piece that are looked at together with the end of the piece before: more than any lock has
@@ -47,9 +47,9 @@ impl<'t> OwnerSearch<'t> {
         *self = Self::new(self.tids);
     }
 
-    /// Looks for words that name the owner of a held lock in `piece`, which lies at `at`; `found` is told where. Pieces that
-    /// follow each other are looked at as one.
-    pub fn find(&mut self, at: u64, piece: &[u8], mut found: impl FnMut(u64)) {
+    /// Looks for words that name the owner of a held lock in `piece`, which lies at `at`. Pieces that follow each other are looked at
+    /// as one.
+    pub fn find(&mut self, at: u64, piece: &[u8], mut found: impl FnMut(LockWord)) {
         let mut head = [0; HEAD];
         let length = piece.len().min(HEAD);
         head[..length].copy_from_slice(&piece[..length]);
@@ -57,8 +57,8 @@ impl<'t> OwnerSearch<'t> {
             Some(end) if end == at => self.find_across(at, &self.borders.tail, &head, &mut found),
             _ => self.borders.head = head,
         }
-        find(piece, self.tids, may_name_owner, |word| {
-            found(at + word as u64)
+        find(piece, self.tids, may_name_owner, |offset, tid| {
+            found(lock_word(at + offset as u64, tid))
         });
         self.seen_to = piece.last_chunk().map(|tail| {
             self.borders.tail = *tail;
@@ -72,7 +72,7 @@ impl<'t> OwnerSearch<'t> {
         at: u64,
         before: &Borders,
         behind: &Borders,
-        found: impl FnMut(u64),
+        found: impl FnMut(LockWord),
     ) {
         self.find_across(at, &before.tail, &behind.head, found);
     }
@@ -87,14 +87,22 @@ impl<'t> OwnerSearch<'t> {
         at: u64,
         tail: &[u8; OVERLAP],
         head: &[u8; HEAD],
-        mut found: impl FnMut(u64),
+        mut found: impl FnMut(LockWord),
     ) {
         let mut seam = [0; OVERLAP + HEAD];
         seam[..OVERLAP].copy_from_slice(tail);
         seam[OVERLAP..].copy_from_slice(head);
         let start = at - OVERLAP as u64;
-        find(&seam, self.tids, may_name_owner, |word| {
-            found(start + word as u64)
+        find(&seam, self.tids, may_name_owner, |offset, tid| {
+            found(lock_word(start + offset as u64, tid))
         });
+    }
+}
+
+fn lock_word(address: u64, tid: u32) -> LockWord {
+    LockWord {
+        address,
+        tid,
+        value: tid,
     }
 }

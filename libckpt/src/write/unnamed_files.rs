@@ -1,7 +1,7 @@
 //! The content of files without a name, behind the memory.
 
 use ckpt_image::objects::deleted_files::{FileExtent, MAX_LENGTH};
-use ckpt_image::owners::OwnerWord;
+use ckpt_image::owners::LockWord;
 use ckpt_image::page_up;
 use ckpt_image::regions::{PROT_WRITE, Region};
 use ckpt_sys::MapVec;
@@ -67,11 +67,9 @@ pub fn write(
             .doing(format_args!("memory for the list of extents"))?;
         end = page_up(end + u64::from(run.length));
         let mut result = Ok(());
-        search.find(run.offset, bytes, |offset| {
-            if let Some(address) = shown_at(regions, run, offset)
-                && result.is_ok()
-            {
-                result = found.owners.push(OwnerWord { address });
+        search.find(run.offset, bytes, |word| {
+            for address in shown_at(regions, run, word.address) {
+                result = result.and_then(|()| found.lock_words.push(LockWord { address, ..word }));
             }
         });
         result.doing(format_args!("memory for the list of mutexes"))?;
@@ -79,15 +77,14 @@ pub fn write(
     Ok(end)
 }
 
-/// Where the program can write to the byte of the file at `offset`.
-fn shown_at(regions: &[Mapped<'_>], run: &FileRun, offset: u64) -> Option<u64> {
-    let shows = |region: &Region<'_>| {
+/// All addresses at which the program can write to the byte of the file at `offset`.
+fn shown_at(regions: &[Mapped<'_>], run: &FileRun, offset: u64) -> impl Iterator<Item = u64> {
+    let shows = move |region: &Region<'_>| {
         region.backing().is_unnamed_file()
             && region.file == run.identity
             && region.protection & PROT_WRITE != 0
             && (region.offset..region.offset + region.len()).contains(&offset)
     };
-    let mut regions = regions.iter().map(|mapped| mapped.region);
-    let region = regions.find(shows)?;
-    Some(region.start + (offset - region.offset))
+    let regions = regions.iter().map(|mapped| mapped.region).filter(shows);
+    regions.map(move |region| region.start + (offset - region.offset))
 }

@@ -27,4 +27,9 @@ pub struct Handover {
     pub environment: u64,
     /// Length of that in bytes.
     pub environment_length: u64,
+    /// Address of the words that seem to name owners of held locks, each a [`ckpt_image::owners::LockWord`] with the new id of its
+    /// thread.
+    pub lock_words: u64,
+    /// How many of these there are.
+    pub lock_word_count: u64,
 }

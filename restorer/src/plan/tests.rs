@@ -34,6 +34,7 @@ fn situation() -> Situation<'static> {
         brk: 0x700_0000,
         stack_limit: 8 << 20,
         siblings: 0,
+        lock_words: 0,
         environment: 0,
         signals: 0,
     }

@@ -225,6 +225,38 @@ const SYSCALL: [u8; 2] = [0x0f, 0x05];
 /// The result of a call that a signal has ended.
 const INTERRUPTED: u64 = (EINTR as u64).wrapping_neg();
 
+impl Position {
+    /// That of a thread with these registers, and the code in front of it.
+    fn of(registers: &Registers) -> (Self, [u8; BEFORE]) {
+        let rip = registers.rip;
+        let mut before = [0; BEFORE];
+        let readable =
+            calls::copy_memory(rip.wrapping_sub(BEFORE as u64), &mut before) == Ok(BEFORE) || {
+                // The page before may not be readable.
+                before = [0; BEFORE];
+                calls::copy_memory(rip.wrapping_sub(2), &mut before[BEFORE - 2..]) == Ok(2)
+            };
+        let mut behind = [0; 2];
+        let at = calls::copy_memory(rip, &mut behind) == Ok(2) && behind == SYSCALL;
+        let position = if before.ends_with(&SYSCALL) && is_result(registers.rax) {
+            Position::Behind { seen: true }
+        } else if at {
+            Position::At
+        } else if readable {
+            Position::Elsewhere
+        } else {
+            Position::Behind { seen: false }
+        };
+        (position, before)
+    }
+}
+
+/// Whether a thread with these registers is in a system call that goes on or is made again, or is about to make one.
+#[must_use]
+pub fn is_in_call(registers: &Registers) -> bool {
+    !matches!(Position::of(registers).0, Position::Elsewhere)
+}
+
 impl InProgress {
     /// No call.
     pub const NOTHING: Self = Self {
@@ -244,25 +276,7 @@ impl InProgress {
         note: Option<&NoteInFrame>,
         now: u64,
     ) -> Self {
-        let rip = frame.registers.rip;
-        let mut before = [0; BEFORE];
-        let readable =
-            calls::copy_memory(rip.wrapping_sub(BEFORE as u64), &mut before) == Ok(BEFORE) || {
-                // The page before may not be readable.
-                before = [0; BEFORE];
-                calls::copy_memory(rip.wrapping_sub(2), &mut before[BEFORE - 2..]) == Ok(2)
-            };
-        let mut behind = [0; 2];
-        let at = calls::copy_memory(rip, &mut behind) == Ok(2) && behind == SYSCALL;
-        let position = if before.ends_with(&SYSCALL) && is_result(frame.registers.rax) {
-            Position::Behind { seen: true }
-        } else if at {
-            Position::At
-        } else if readable {
-            Position::Elsewhere
-        } else {
-            Position::Behind { seen: false }
-        };
+        let (position, before) = Position::of(&frame.registers);
         Self {
             position,
             in_code: number
