@@ -61,12 +61,13 @@ pub unsafe fn goes_on(info: &SignalInfo, frame: *const UserContext) -> bool {
     if !is_inside || before.times >= TRIES {
         return false;
     }
-    let value = park::mark(park::is_stop_request(info));
+    let is_stop_request = park::is_stop_request(info);
     let event = Event {
         notify: n::SIGEV_SIGNAL,
         signal: checkpoint_signal(),
-        value,
-        thread: tid,
+        value: park::mark(is_stop_request),
+        // The thread may end in that moment. Then it has not to be stopped, but a checkpoint is still wanted.
+        thread: if is_stop_request { tid } else { 0 },
     };
     let Ok(timer) = posix_timers::create(n::CLOCK_MONOTONIC as i32, &event, None) else {
         return false;

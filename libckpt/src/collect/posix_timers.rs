@@ -59,6 +59,8 @@ impl PosixTimers {
                 failure!("the program has a POSIX timer that this kernel shows in an unknown way")
             })?;
             if is_ours(&timer) {
+                // Everybody who has parked has deleted his own.
+                let _ = posix_timers::delete(timer.id);
                 continue;
             }
             check_clock(&timer, is_alone)?;
@@ -133,12 +135,11 @@ impl PosixTimers {
     }
 }
 
-/// Whether it is one of those that have the signal come again for a thread that was met inside of the vdso: a thread that has ended
-/// leaves it behind.
+/// Whether it is one of those that have the signal come again for a thread that was put off: a thread that has ended leaves it behind.
 fn is_ours(timer: &Listed) -> bool {
     let event = &timer.event;
     let marks = [true, false].map(park::mark);
-    event.signal == checkpoint_signal() && event.thread != 0 && marks.contains(&event.value)
+    event.signal == checkpoint_signal() && marks.contains(&event.value)
 }
 
 /// Refuses a clock that a restored process does not have.

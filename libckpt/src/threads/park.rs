@@ -46,6 +46,8 @@ static COMMAND: Command = Command {
 const SI_QUEUE: i32 = -1;
 const SI_TIMER: i32 = -2;
 const MARK: u64 = u64::from_be_bytes(*b"ckptstop");
+/// Marks the checkpoint signal that was put off.
+const MARK_AGAIN: u64 = u64::from_be_bytes(*b"ckptagai");
 /// Offsets in a `siginfo_t` of a queued signal (include/uapi/asm-generic/siginfo.h).
 const CODE_AT: usize = 8;
 const VALUE_AT: usize = 24;
@@ -68,7 +70,7 @@ pub fn is_stop_request(info: &SignalInfo) -> bool {
 
 /// What a timer has the signal bring along: whether it is a stop request that comes again.
 pub fn mark(is_stop_request: bool) -> u64 {
-    if is_stop_request { MARK } else { 0 }
+    if is_stop_request { MARK } else { MARK_AGAIN }
 }
 
 /// The epoch; see [`LIST`].

@@ -93,14 +93,14 @@ impl Stopped {
             let found_new = self.signal_new(round)?;
             self.match_arrivals();
             let missing = self.missing().count() as u32;
-            if missing == 0 && !found_new {
+            if missing == 0 && !found_new && self.is_complete() {
                 break;
-            }
-            if missing == 0 {
-                continue;
             }
             if now() - began > limit {
                 return Err(self.complain(limit));
+            }
+            if missing == 0 {
+                continue;
             }
             park::wait_for_arrivals(park::arrived() + missing, nap);
             self.match_arrivals();
@@ -115,6 +115,19 @@ impl Stopped {
             }
         }
         Ok(())
+    }
+
+    /// Whether there is no thread but those that are known. The kernel's list does not tell: it passes over a thread when another one
+    /// ends meanwhile (`next_tid` in fs/proc/base.c). Nobody who has parked makes new ones or ends, so it is enough to count; one that has ended
+    /// counts as long as its end is not complete.
+    fn is_complete(&self) -> bool {
+        let counted = proc::ProcessStat::of_this_thread().map(|stat| stat.threads());
+        let is_there = |entry: &&Entry| match entry.place {
+            Where::Gone => has_ended(entry.tid),
+            _ => true,
+        };
+        let known = 1 + self.entries.iter().filter(is_there).count();
+        counted == Ok(known as u64)
     }
 
     /// Sends the signal to threads that were not known before; whether there were any.
@@ -155,7 +168,8 @@ impl Stopped {
         listed.doing(format_args!("/proc/self/task"))?;
         result.doing(format_args!("memory for the list of threads"))?;
         for entry in self.entries[..known].iter_mut() {
-            if entry.place == Where::Signalled && entry.round != round {
+            let is_listed = entry.round == round;
+            if entry.place == Where::Signalled && !is_listed && is_no_thread(entry.tid) {
                 entry.is_gone();
             }
         }
@@ -230,7 +244,11 @@ impl Stopped {
     fn complain(&self, limit: u64) -> Failure {
         let ours = signal_bit(checkpoint_signal());
         let Some(entry) = self.missing().next() else {
-            return failure!("internal error: a thread is missing, and none is");
+            return failure!(
+                "threads began and ended all the time, and did not all stop within {} ms; send the signal later, or set \
+                 CKPT_TIMEOUT to more seconds",
+                limit / MILLISECOND
+            );
         };
         let status = proc::Status::of_thread(entry.tid);
         let blocks = status
@@ -317,6 +335,10 @@ fn ask(tid: i32) -> Result<(), Errno> {
 
 fn has_ended(tid: i32) -> bool {
     proc::ProcessStat::of_thread(tid).is_ok_and(|stat| matches!(stat.state(), b'Z' | b'X'))
+}
+
+fn is_no_thread(tid: i32) -> bool {
+    proc::ProcessStat::of_thread(tid).is_err()
 }
 
 /// Whether it is one of the kernel's own threads that serve the program (`PF_IO_WORKER`, `PF_USER_WORKER`,

@@ -154,6 +154,12 @@ impl ProcessStat {
             .unwrap_or(b'?')
     }
 
+    /// Number of threads of the process.
+    #[must_use]
+    pub fn threads(&self) -> u64 {
+        self.field(20)
+    }
+
     /// When the process started, in clock ticks since boot.
     #[must_use]
     pub fn start_time(&self) -> u64 {
