@@ -139,14 +139,16 @@ pub unsafe fn adopt(list: &[LockWord]) -> Result<(), Errno> {
         let _ = unsafe { calls::unmap(before.as_ptr() as usize, size_of_val(before)) };
     }
     let words = match room.get_mut(..list.len()) {
-        Some(room) => room,
+        Some(room) => {
+            room.copy_from_slice(list);
+            room
+        }
         None => {
-            let mut mapped = MapVec::new();
+            let mut mapped = MapVec::with_capacity(list.len())?;
             mapped.extend(list)?;
             mapped.leak()
         }
     };
-    words.copy_from_slice(list);
     WORDS.store(words.as_mut_ptr().cast(), Ordering::Release);
     COUNT.store(words.len(), Ordering::Release);
     LEFT.store(words.len() as u32, Ordering::Release);
