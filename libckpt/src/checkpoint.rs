@@ -14,7 +14,6 @@ use ckpt_sys::{Errno, Line, MapVec, calls, cpuid, files, proc};
 use linux_raw_sys::general as n;
 use linux_raw_sys::prctl::{PR_GET_CHILD_SUBREAPER, PR_GET_DUMPABLE, PR_SET_DUMPABLE};
 
-use crate::clocks;
 use crate::collect::descriptors::Descriptors;
 use crate::collect::descriptors::unnamed_files::FileRun;
 use crate::collect::posix_timers::PosixTimers;
@@ -23,7 +22,6 @@ use crate::collect::signals::Signals;
 use crate::collect::thread::Processors;
 use crate::collect::{credentials, process, relatives};
 use crate::failure::{Doing, Failure};
-use crate::locks;
 use crate::report::{self, Milliseconds, Size};
 use crate::resume::{self, RESUME};
 use crate::settings::{After, EXIT_STATUS, Mode};
@@ -32,8 +30,8 @@ use crate::snapshot::{self, Kept, Pause};
 use crate::start::{START, Start};
 use crate::target::{Published, Target};
 use crate::threads::stop::Stopped;
-use crate::threads::{Thread, forget_claims, park};
-use crate::write;
+use crate::threads::{Thread, park};
+use crate::{clocks, handlers, locks, write};
 
 /// Version of this program, for the header.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -63,7 +61,6 @@ pub fn take(interrupted: &Interrupted<'_>) {
         (START.get(), INITIATOR.get())
     };
     IN_PROGRESS.store(initiator.tid, Ordering::Relaxed);
-    forget_claims();
     let began = calls::clock(n::CLOCK_MONOTONIC);
     let taken = attempt(interrupted, initiator, start, began);
     put_back();
@@ -159,8 +156,10 @@ pub fn abandon(info: &PanicInfo<'_>) -> ! {
         place.0, place.1
     ));
     put_back();
-    park::close();
     // SAFETY: we run on libckpt's stack.
+    unsafe { handlers::stand_in() };
+    park::close();
+    // SAFETY: as above.
     let initiator = unsafe { INITIATOR.get() };
     initiator.go_on();
     signal::finish_and_leave(initiator.frame)

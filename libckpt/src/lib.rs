@@ -3,7 +3,7 @@
 //! The life of a checkpoint: `start` (constructor) installs the handler; `signal` is entered when the signal comes;
 //! `threads` says who takes the checkpoint and makes the others wait; `checkpoint` takes the steps one after the other;
 //! the modules below `collect` each read one kind of kernel object; `write` makes the file and `target` puts it under its name; `resume` is where a restored process begins.
-//! `clocks` has the clocks go on in another boot. `api` is what the program can call. `interpose` keeps the program from taking the signal away; `lazy` has memory that is mapped from an image be like other memory; `locks` gives held locks the new ids of their owners; `alternate` gives its threads stacks for the handler.
+//! `clocks` has the clocks go on in another boot. `api` is what the program can call. `interpose` keeps the program from taking the signal away; `lazy` has memory that is mapped from an image be like other memory; `locks` gives held locks the new ids of their owners; `handlers` has the program's handlers end calls that a checkpoint has interrupted; `alternate` gives its threads stacks for the handler.
 #![no_std]
 
 mod alternate;
@@ -14,6 +14,7 @@ mod clocks;
 mod collect;
 mod environment;
 mod failure;
+mod handlers;
 mod interpose;
 mod lazy;
 mod locks;

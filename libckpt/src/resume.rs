@@ -18,7 +18,9 @@ use crate::collect::credentials;
 use crate::collect::thread::Attributes;
 use crate::signal::Owned;
 use crate::threads::{ForeignRseq, Thread, park, role, unblock};
-use crate::{clocks, environment, interpose, lazy, locks, report, signal, snapshot, vdso};
+use crate::{
+    clocks, environment, handlers, interpose, lazy, locks, report, signal, snapshot, vdso,
+};
 
 /// What a restored process has to know. It is filled in at a checkpoint and reaches the restored process as part of its
 /// memory.
@@ -364,6 +366,8 @@ pub extern "C" fn restored(handover: &Handover) -> ! {
         main.become_again();
         main.restore_attributes();
     }
+    // SAFETY: we run on libckpt's stack.
+    unsafe { handlers::stand_in() };
     let turn = park::close_list();
     // SAFETY: the pad is still there.
     let gate = unsafe { AtomicU32::from_ptr(handover.gate as *mut u32) };

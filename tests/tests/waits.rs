@@ -4,12 +4,15 @@
 //!
 //! All calls are made at the same time, each by a process of its own, so that the tests take little longer than one call.
 
+use std::hint::spin_loop;
+use std::panic::{catch_unwind, resume_unwind};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::thread::{scope, sleep};
+use std::thread::{available_parallelism, scope, sleep};
 use std::time::Duration;
 
-use ckpt_tests::{Launch, Place, Process, Program, not_run, until};
+use ckpt_tests::{Launch, Place, Process, Program, not_run, rounds, until};
 
 /// Seconds that a call lasts, as in `workloads/wait.cc`.
 const WHOLE: f64 = 10.0;
@@ -43,31 +46,43 @@ enum End {
     Signal,
 }
 
-/// Makes all calls but `except` in all ways, with what happens to each meanwhile.
-fn make_all(test: &str, except: &[&str], interrupt: fn(&mut Waiting)) {
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    let program = Program::workload("wait.cc");
+/// The names of all calls, and what ends each.
+fn calls_of(program: &Program) -> Vec<(String, End)> {
     let listed = Command::new(program.path())
         .arg("list")
         .output()
         .expect("the program runs");
     let listed = String::from_utf8(listed.stdout).expect("names are text");
+    let call = |line: &str| {
+        let (name, end) = line.split_once(' ').expect("a name and what ends it");
+        let end = match end {
+            "limit" => End::Limit,
+            "anew" => End::Anew,
+            "time" => End::Time,
+            "signal" => End::Signal,
+            other => panic!("{name} ends by {other}"),
+        };
+        (name.to_owned(), end)
+    };
+    listed.lines().map(call).collect()
+}
+
+/// The ways in which a call is made: alone, or by a thread beside the main one.
+const MODES: [Option<&str>; 2] = [None, Some("sibling")];
+
+/// Makes all calls but `except` in all ways, with what happens to each meanwhile.
+fn make_all(test: &str, except: &[&str], interrupt: fn(&mut Waiting)) {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let program = Program::workload("wait.cc");
+    let calls = calls_of(&program);
     scope(|threads| {
-        let calls = listed.lines().filter_map(|line| line.split_once(' '));
-        for (name, end) in calls.filter(|(name, _)| !except.contains(name)) {
-            let end = match end {
-                "limit" => End::Limit,
-                "anew" => End::Anew,
-                "time" => End::Time,
-                "signal" => End::Signal,
-                other => panic!("{name} ends by {other}"),
-            };
-            for mode in [None, Some("sibling")] {
+        for (name, end) in &calls {
+            for mode in MODES.into_iter().filter(|_| !except.contains(&&**name)) {
                 let program = &program;
                 sleep(STEP);
                 threads.spawn(move || {
                     let what = [test, name, mode.unwrap_or("alone")].join("-");
-                    let mut waiting = Waiting::start(&what, program, name, mode, end);
+                    let mut waiting = Waiting::start(&what, program, name, mode, *end);
                     interrupt(&mut waiting);
                     waiting.end();
                 });
@@ -83,8 +98,6 @@ struct Waiting {
     process: Process,
     end: End,
     begin: f64,
-    /// Where its threads wait.
-    calls: Vec<String>,
     /// At least, and at most, so many seconds the process did not exist, or stood still.
     absent: (f64, f64),
     /// When it was restored, at the latest.
@@ -103,14 +116,12 @@ impl Waiting {
         process.wait_until_ready();
         sleep(Duration::from_secs_f64(FIRST));
         let begin = time_in(&place, "begin").expect("a program that is ready has begun");
-        let calls = process.calls();
         Self {
             what: what.to_owned(),
             place,
             process,
             end,
             begin,
-            calls,
             absent: (0.0, 0.0),
             back: 0.0,
             refused: None,
@@ -157,11 +168,8 @@ impl Waiting {
     fn end(mut self) {
         let (what, end) = (&self.what, self.end);
         if end == End::Signal {
-            // One that comes just before the call is made (again) does not end it.
-            until("the call", || {
-                assert_eq!(self.process.ended(), None, "{what}: back without a signal");
-                (self.process.calls() == self.calls).then_some(())
-            });
+            assert_eq!(self.process.ended(), None, "{what}: back without a signal");
+            // It may come before the call is made again.
             self.process.signal(libc::SIGUSR1);
         }
         let status = self.process.wait();
@@ -216,14 +224,89 @@ fn every_call_goes_on_after_a_checkpoint() {
     });
 }
 
+/// Connections that were not accepted are lost in a restart, so that one which waited behind them is made.
+const MADE_BY_A_RESTART: &str = "connect";
+
 #[test]
 fn every_call_goes_on_after_a_restart() {
-    // Connections that were not accepted are lost in a restart, so that one which waited behind them is made.
-    make_all("comes-back", &["connect"], |waiting| {
+    make_all("comes-back", &[MADE_BY_A_RESTART], |waiting| {
         waiting.restart();
         sleep(Duration::from_secs_f64(SECOND));
         if waiting.end != End::Time {
             waiting.restart();
         }
+    });
+}
+
+/// Busy threads for each processor, so that a thread which has just been restored is often kept from its call for a while.
+const BUSY: usize = 5;
+
+/// Restarts of each call in each round.
+const RESTARTS: u32 = 3;
+
+/// A signal that comes as early as one can come to a restored process: often before the thread is back in its call.
+#[test]
+fn a_signal_right_at_the_restart_ends_the_call() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let program = Program::workload("wait.cc");
+    let is_over = AtomicBool::new(false);
+    scope(|threads| {
+        for _ in 0..BUSY * available_parallelism().map_or(1, usize::from) {
+            threads.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    spin_loop()
+                }
+            });
+        }
+        let result = catch_unwind(|| {
+            let calls = calls_of(&program).into_iter();
+            for (name, _) in
+                calls.filter(|(name, end)| *end == End::Signal && name != MADE_BY_A_RESTART)
+            {
+                for mode in MODES {
+                    signal_right_at_restarts(&program, &name, mode);
+                }
+            }
+        });
+        is_over.store(true, Ordering::Relaxed);
+        if let Err(panic) = result {
+            resume_unwind(panic);
+        }
+    });
+}
+
+fn signal_right_at_restarts(program: &Program, name: &str, mode: Option<&str>) {
+    let what = ["at-once", name, mode.unwrap_or("alone")].join("-");
+    let place = Place::new(&what);
+    let mut process = Launch::under_libckpt(program.path())
+        .arg(name)
+        .args(mode)
+        .start(&place);
+    process.wait_until_ready();
+    wait_until_all_wait(&process, 1 + usize::from(mode.is_some()));
+    process.checkpoint();
+    process.kill();
+    for restart in 0..RESTARTS * rounds() {
+        let mut process = Launch::restorer(["myckpt"]).start(&place);
+        process.wait_until_armed();
+        process.signal(libc::SIGUSR1);
+        let status = process.wait();
+        assert_eq!(
+            status.code(),
+            Some(42),
+            "{what}, restart {restart}: {status}"
+        );
+    }
+}
+
+/// Waits until all `threads` of a process are in their calls, and not in one on the way there.
+fn wait_until_all_wait(process: &Process, threads: usize) {
+    const LOOKS: u32 = 20;
+    let (mut seen, mut looks) = (Vec::new(), 0);
+    until("calls that wait", || {
+        let calls = process.calls();
+        looks = if calls == seen { looks + 1 } else { 0 };
+        seen = calls;
+        (looks == LOOKS && seen.len() == threads).then_some(())
     });
 }

@@ -10,6 +10,7 @@ use linux_raw_sys::general as n;
 
 use super::masks::{is_blocked, set_blocked};
 use super::{bits, is_ours, our_bit, set_bits};
+use crate::handlers;
 
 /// Bit `n - 1`: the program's handler for signal `n` blocks the checkpoint signal, as far as the program knows.
 static MASKS_WITH_OURS: AtomicU64 = AtomicU64::new(0);
@@ -93,6 +94,9 @@ interposed! {
             }
             let copy_at = copy.as_ref().map_or(ptr::null(), ptr::from_ref);
             let result = next()(signal, copy_at, old);
+            if let Some(old) = old.as_mut().filter(|_| result == 0) {
+                old.sa_sigaction = behind(old.sa_sigaction);
+            }
             if result == 0 && bit != 0 {
                 let this = signal_bit(signal);
                 let had = match (copy.is_some(), asks) {
@@ -125,27 +129,27 @@ interposed! {
 
     /// signal(2)
     fn signal(signal: c_int, handler: sighandler_t) -> sighandler_t as next {
-        if is_accepted(signal, handler) { install(signal, handler) } else { next()(signal, handler) }
+        if is_accepted(signal, handler) { install(signal, handler) } else { behind(next()(signal, handler)) }
     }
 
     /// bsd_signal(3)
     fn bsd_signal(signal: c_int, handler: sighandler_t) -> sighandler_t as next {
-        if is_accepted(signal, handler) { install(signal, handler) } else { next()(signal, handler) }
+        if is_accepted(signal, handler) { install(signal, handler) } else { behind(next()(signal, handler)) }
     }
 
     /// ssignal(3)
     fn ssignal(signal: c_int, handler: sighandler_t) -> sighandler_t as next {
-        if is_accepted(signal, handler) { install(signal, handler) } else { next()(signal, handler) }
+        if is_accepted(signal, handler) { install(signal, handler) } else { behind(next()(signal, handler)) }
     }
 
     /// sysv_signal(3)
     fn sysv_signal(signal: c_int, handler: sighandler_t) -> sighandler_t as next {
-        if is_accepted(signal, handler) { set_program_handler(handler, SYSV_FLAGS) } else { next()(signal, handler) }
+        if is_accepted(signal, handler) { set_program_handler(handler, SYSV_FLAGS) } else { behind(next()(signal, handler)) }
     }
 
     /// What `signal` becomes in a program that is compiled with `_XOPEN_SOURCE` alone.
     fn __sysv_signal(signal: c_int, handler: sighandler_t) -> sighandler_t as next {
-        if is_accepted(signal, handler) { set_program_handler(handler, SYSV_FLAGS) } else { next()(signal, handler) }
+        if is_accepted(signal, handler) { set_program_handler(handler, SYSV_FLAGS) } else { behind(next()(signal, handler)) }
     }
 
     /// sigset(3)
@@ -153,7 +157,7 @@ interposed! {
         /// `SIG_HOLD` (signal.h).
         const HOLD: sighandler_t = 2;
         if !is_ours(signal) {
-            return next()(signal, disposition);
+            return behind(next()(signal, disposition));
         }
         let was_blocked = is_blocked();
         set_blocked(disposition == HOLD);
@@ -189,6 +193,11 @@ const SYSV_FLAGS: c_int = libc::SA_RESETHAND | libc::SA_NODEFER;
 /// Whether libc's function would install this handler for the checkpoint signal. Where it would not, it says so itself.
 fn is_accepted(signal: c_int, handler: sighandler_t) -> bool {
     is_ours(signal) && handler != libc::SIG_ERR
+}
+
+/// The handler as the program knows it.
+fn behind(handler: sighandler_t) -> sighandler_t {
+    handlers::behind(handler as u64) as sighandler_t
 }
 
 /// Installs a handler with BSD semantics (signal(2)).

@@ -9,11 +9,10 @@ pub mod stop;
 pub mod unblock;
 
 use core::ptr;
-use core::sync::atomic::{AtomicU64, Ordering};
 
 use ckpt_image::context::Registers;
 use ckpt_sys::calls;
-use ckpt_sys::in_progress::{InProgress, Interrupting, Since};
+use ckpt_sys::in_progress::{InProgress, Since};
 use ckpt_sys::kernel::{SignalSet, UserContext};
 use ckpt_sys::syscall::call;
 use linux_raw_sys::general as n;
@@ -21,16 +20,7 @@ use linux_raw_sys::general as n;
 use crate::alternate::Slot;
 use crate::collect::thread::{Attributes, Rights};
 use crate::resume::Registered;
-use crate::signal::{self, checkpoint_signal};
-use crate::{clocks, interpose, thread_local};
-
-/// Signals for the process that a thread will take which leaves the handler; see [`Interrupting::now`].
-static CLAIMED: AtomicU64 = AtomicU64::new(0);
-
-/// Called at the beginning of each checkpoint, before any thread leaves the handler again.
-pub fn forget_claims() {
-    CLAIMED.store(0, Ordering::Relaxed);
-}
+use crate::{clocks, interpose, signal, thread_local};
 
 /// A thread has registered an rseq area that is not libc's, and could not be given it again.
 #[derive(Clone, Copy, Debug)]
@@ -200,13 +190,9 @@ impl Thread {
         } else {
             ptr::null_mut()
         };
-        let interrupting = Interrupting::now(self.mask(), checkpoint_signal(), &CLAIMED);
         // SAFETY: (1) the frame is the caller's own, and it leaves through it; (2) the scratch is the thread's own and for
         // this purpose.
-        unsafe {
-            self.call
-                .settle(&mut *self.frame, scratch, interrupting, since)
-        };
+        unsafe { self.call.settle(&mut *self.frame, scratch, since) };
     }
 }
 

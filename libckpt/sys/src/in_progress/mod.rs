@@ -2,10 +2,10 @@
 //! had come, in the same process or a restored one.
 //!
 //! The kernel makes some calls again after a handler with `SA_RESTART`, such as ours. Others end with `EINTR` although
-//! nothing was done; those are made again here, with the time that was left. Where another signal's handler is about to run,
-//! a call ends as that handler wants it.
+//! nothing was done; those are made again here, with the time that was left. Where another signal's handler runs before, the
+//! call ends as that handler wants it (`ended`).
 
-mod interrupting;
+mod ended;
 mod observed;
 mod table;
 mod transfer;
@@ -17,7 +17,8 @@ use ckpt_image::context::Registers;
 use linux_raw_sys::errno::EINTR;
 use linux_raw_sys::general as n;
 
-pub use self::interrupting::Interrupting;
+use self::ended::Ends;
+pub use self::ended::before_handler;
 pub use self::observed::Observed;
 use self::table::Limit;
 pub use self::table::deadline;
@@ -299,19 +300,14 @@ impl InProgress {
         self.number(registers) == Some(n::__NR_futex)
     }
 
-    /// Puts the call in order, so that it goes on or ends as it would have without the checkpoint. `frame` is the one
-    /// that [`Self::at_arrival`] has seen; `scratch` is where a time that is left is handed to the kernel, or null.
+    /// Puts the call in order, so that it goes on as it would have without the checkpoint; [`before_handler`] ends it where a
+    /// handler runs first. `frame` is the one that [`Self::at_arrival`] has seen; `scratch` is where a time that is left is
+    /// handed to the kernel, or null.
     ///
     /// # Safety
     /// (1) The frame is the caller's own, and it leaves through it; (2) `scratch` stays, and nobody else uses it, until
     /// the call has ended.
-    pub unsafe fn settle(
-        &self,
-        frame: &mut UserContext,
-        scratch: *mut [u64; 2],
-        interrupting: Interrupting,
-        since: Since,
-    ) {
+    pub unsafe fn settle(&self, frame: &mut UserContext, scratch: *mut [u64; 2], since: Since) {
         if let (Some(note), Since::Restart { now, .. }) = (&self.note, since) {
             // The next checkpoint is to find what is left then.
             note.put_off(now.wrapping_sub(self.arrived));
@@ -324,29 +320,30 @@ impl InProgress {
         let passed = since.passed(self.arrived);
         match (self.position, limit) {
             (Position::Behind { .. }, Some(limit)) if registers.rax == INTERRUPTED => {
-                if !interrupting.has_handler() {
-                    // SAFETY: the caller answers for the scratch.
-                    unsafe { self.set_time_left(number, limit, registers, scratch, passed) };
-                    // SAFETY: the caller answers for the scratch.
-                    unsafe { move_deadline(number, registers, scratch, since) };
-                    registers.rax = u64::from(number);
-                    registers.rip -= SYSCALL.len() as u64;
+                if ended::has_ended(registers) {
+                    return;
                 }
+                // SAFETY: the caller answers for the scratch.
+                unsafe { self.set_time_left(number, limit, registers, scratch, passed) };
+                // SAFETY: the caller answers for the scratch.
+                unsafe { move_deadline(number, registers, scratch, since) };
+                registers.rax = u64::from(number);
+                registers.rip -= SYSCALL.len() as u64;
+                ended::mark(Ends::ByAny, registers);
             }
             (Position::Behind { .. }, _) => {
-                if !interrupting.has_handler() && self.has_entered(registers) {
-                    // SAFETY: the caller answers for the frame, and with it for the stack.
-                    unsafe { transfer::go_on(number, registers) };
+                // SAFETY: the caller answers for the frame, and with it for the stack.
+                if self.has_entered(registers) && unsafe { transfer::go_on(number, registers) } {
+                    ended::mark(Ends::ByAny, registers);
                 }
             }
             (Position::At, limit) => {
-                if interrupting == Interrupting::AndEnds
-                    && table::ends_without_restart(number, &arguments(registers))
+                if table::ends_without_restart(number, &arguments(registers))
                     && self.has_entered(registers)
                 {
-                    registers.rax = INTERRUPTED;
-                    registers.rip += SYSCALL.len() as u64;
-                } else if let Some(limit) = limit
+                    ended::mark(Ends::UnlessRestarted, registers);
+                }
+                if let Some(limit) = limit
                     && let Some(note) = self.note_about(number, limit, registers)
                 {
                     // A call that an earlier checkpoint has made again, or that had not begun.

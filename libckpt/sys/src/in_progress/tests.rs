@@ -81,25 +81,18 @@ fn note(frame: &UserContext, number: u32, limit: Noted, scratch: &[u64; 2]) -> N
     note_at(frame, 64, number, limit, scratch).expect("the note is near")
 }
 
-fn settle(
-    call: &InProgress,
-    frame: &mut UserContext,
-    scratch: &mut [u64; 2],
-    interrupting: Interrupting,
-    now: Option<u64>,
-) {
+fn settle(call: &InProgress, frame: &mut UserContext, scratch: &mut [u64; 2], now: Option<u64>) {
     let restart = Since::Restart {
         now: call.arrived + HOUR,
         shift: [0; CLOCKS],
     };
     let since = now.map_or(restart, |now| Since::Checkpoint { now });
     // SAFETY: nobody runs with the frame.
-    unsafe { call.settle(frame, scratch, interrupting, since) };
+    unsafe { call.settle(frame, scratch, since) };
 }
 
 const HOUR: u64 = 3600 * SECOND;
 const EINTR: i64 = -4;
-const NOTHING: Interrupting = Interrupting::Nothing;
 
 #[test]
 fn a_sleep_goes_on_with_what_the_kernel_says_is_left() {
@@ -111,7 +104,7 @@ fn a_sleep_goes_on_with_what_the_kernel_says_is_left() {
     let mut frame = behind(&SLEEP, EINTR, arguments);
     let rip = frame.registers.rip;
     let call = InProgress::at_arrival(&frame, None, None, 100 * SECOND);
-    settle(&call, &mut frame, &mut scratch, NOTHING, Some(101 * SECOND));
+    settle(&call, &mut frame, &mut scratch, Some(101 * SECOND));
     assert_eq!(frame.registers.rip, rip - 2);
     assert_eq!(frame.registers.rax, u64::from(n::__NR_nanosleep));
     assert_eq!(frame.registers.rdi, &raw const scratch as u64);
@@ -119,33 +112,68 @@ fn a_sleep_goes_on_with_what_the_kernel_says_is_left() {
 
     // In a restored process no time has passed.
     let mut frame = behind(&SLEEP, EINTR, arguments);
-    settle(&call, &mut frame, &mut scratch, NOTHING, None);
+    settle(&call, &mut frame, &mut scratch, None);
     assert_eq!(scratch, [2, 500_000_000]);
 
     // A thread without thread-local storage.
     let mut frame = behind(&SLEEP, EINTR, arguments);
     // SAFETY: nobody runs with the frame.
-    unsafe {
-        call.settle(
-            &mut frame,
-            ptr::null_mut(),
-            NOTHING,
-            Since::Checkpoint { now: 0 },
-        )
-    };
+    unsafe { call.settle(&mut frame, ptr::null_mut(), Since::Checkpoint { now: 0 }) };
     assert_eq!(frame.registers.rdi, remainder_at);
     assert_eq!(frame.registers.rip, rip - 2);
 }
 
+/// Settles a call for a checkpoint, and has a handler run before it is made again.
+fn settle_and_handle(frame: &mut UserContext, restarts: bool) {
+    let call = InProgress::at_arrival(frame, None, None, 0);
+    settle(&call, frame, &mut [0; 2], Some(0));
+    before_handler(&mut frame.registers, || restarts);
+}
+
 #[test]
-fn a_call_ends_if_a_handler_is_about_to_run() {
-    for interrupting in [Interrupting::AndEnds, Interrupting::AndRestarts] {
+fn any_handler_ends_a_call_that_the_kernel_does_not_make_again() {
+    for restarts in [false, true] {
         let mut frame = behind(&POLL, EINTR, [0, 0, 1000, 0, 0, 0]);
-        let before = frame.registers;
+        let rip = frame.registers.rip;
+        settle_and_handle(&mut frame, restarts);
+        assert_eq!(frame.registers.rip, rip);
+        assert_eq!(frame.registers.rax, EINTR as u64);
+
+        // The next checkpoint finds that it has ended.
+        let after = frame.registers;
         let call = InProgress::at_arrival(&frame, None, None, 0);
-        settle(&call, &mut frame, &mut [0; 2], interrupting, None);
-        assert_eq!(frame.registers, before);
+        settle(&call, &mut frame, &mut [0; 2], Some(0));
+        assert_eq!(frame.registers, after);
     }
+}
+
+#[test]
+fn a_call_that_has_been_made_since_is_the_kernel_s_affair() {
+    let mut frame = behind(&POLL, EINTR, [0, 0, 1000, 0, 0, 0]);
+    let call = InProgress::at_arrival(&frame, None, None, 0);
+    settle(&call, &mut frame, &mut [0; 2], Some(0));
+    // As the kernel sets a thread back whose call it makes again: the instruction has left the flags in r11.
+    frame.registers.r11 = 0x246;
+    let before = frame.registers;
+    before_handler(&mut frame.registers, || false);
+    assert_eq!(frame.registers, before);
+}
+
+#[test]
+fn a_call_that_a_handler_has_ended_is_not_made_again() {
+    let mut frame = behind(&POLL, EINTR, [0, 0, 1000, 0, 0, 0]);
+    before_handler(&mut frame.registers, || true);
+    let before = frame.registers;
+    let call = InProgress::at_arrival(&frame, None, None, 0);
+    settle(&call, &mut frame, &mut [0; 2], Some(0));
+    assert_eq!(frame.registers, before);
+
+    // A jump through rcx looks similar.
+    static NO_CALL: [u8; 24] = [0x90; 24];
+    let mut frame = behind(&NO_CALL, EINTR, [0; 6]);
+    let before = frame.registers;
+    before_handler(&mut frame.registers, || true);
+    assert_eq!(frame.registers, before);
 }
 
 #[test]
@@ -154,24 +182,18 @@ fn a_poll_goes_on_with_what_its_note_says_is_left() {
     let mut frame = behind(&POLL, EINTR, [0, 0, 10_000, 0, 0, 0]);
     let noted = note(&frame, n::__NR_poll, Noted::Milliseconds(10_000), &scratch);
     let call = InProgress::at_arrival(&frame, None, Some(&noted), 104 * SECOND);
-    settle(
-        &call,
-        &mut frame,
-        &mut scratch,
-        NOTHING,
-        Some(105 * SECOND + 1),
-    );
+    settle(&call, &mut frame, &mut scratch, Some(105 * SECOND + 1));
     assert_eq!(frame.registers.rdx, 5000);
     assert_eq!(frame.registers.rax, u64::from(n::__NR_poll));
 
     // The next checkpoint finds it before it has made the call.
     let call = InProgress::at_arrival(&frame, None, Some(&noted), 106 * SECOND);
-    settle(&call, &mut frame, &mut scratch, NOTHING, None);
+    settle(&call, &mut frame, &mut scratch, None);
     assert_eq!(frame.registers.rdx, 4000);
 
     // The deadline has passed.
     let call = InProgress::at_arrival(&frame, None, Some(&noted), 120 * SECOND);
-    settle(&call, &mut frame, &mut scratch, NOTHING, None);
+    settle(&call, &mut frame, &mut scratch, None);
     assert_eq!(frame.registers.rdx, 0);
 }
 
@@ -188,7 +210,7 @@ fn a_note_that_was_left_behind_is_not_trusted() {
         let mut frame = behind(&POLL, EINTR, [0, 0, argument, 0, 0, 0]);
         let noted = note_at(&frame, distance, n::__NR_poll, limit, &scratch);
         let call = InProgress::at_arrival(&frame, None, noted.as_ref(), 104 * SECOND);
-        settle(&call, &mut frame, &mut scratch, NOTHING, None);
+        settle(&call, &mut frame, &mut scratch, None);
         assert_eq!(frame.registers.rdx, argument);
         assert_eq!(frame.registers.rax, u64::from(n::__NR_poll));
     }
@@ -201,13 +223,13 @@ fn a_struct_in_the_frame_of_libc_is_recognised() {
     frame.registers.rdi = frame.registers.rsp + 16;
     let noted = note(&frame, n::__NR_clock_nanosleep, Noted::Inside, &scratch);
     let call = InProgress::at_arrival(&frame, None, Some(&noted), 107 * SECOND);
-    settle(&call, &mut frame, &mut scratch, NOTHING, None);
+    settle(&call, &mut frame, &mut scratch, None);
     assert_eq!(frame.registers.rdi, &raw const scratch as u64);
     assert_eq!(scratch, [3, 0]);
 
     // The next checkpoint finds the scratch in its place, wherever the first one has stopped it.
     let call = InProgress::at_arrival(&frame, None, Some(&noted), 108 * SECOND);
-    settle(&call, &mut frame, &mut scratch, NOTHING, None);
+    settle(&call, &mut frame, &mut scratch, None);
     assert_eq!(scratch, [2, 0]);
 }
 
@@ -216,7 +238,7 @@ fn without_a_number_nothing_is_done() {
     let mut frame = behind(&UNKNOWN, EINTR, [0, 0, 1000, 0, 0, 0]);
     let before = frame.registers;
     let call = InProgress::at_arrival(&frame, None, None, 0);
-    settle(&call, &mut frame, &mut [0; 2], NOTHING, None);
+    settle(&call, &mut frame, &mut [0; 2], None);
     assert_eq!(frame.registers, before);
 }
 
@@ -229,13 +251,13 @@ fn the_number_is_what_the_kernel_told_or_the_note() {
     let mut frame = fresh();
     let mut call = InProgress::at_arrival(&frame, None, None, 0);
     call.observe(&observed(&frame, n::__NR_poll, frame.registers.rip));
-    settle(&call, &mut frame, &mut scratch, NOTHING, None);
+    settle(&call, &mut frame, &mut scratch, None);
     assert_eq!(frame.registers.rax, poll);
 
     let mut frame = fresh();
     let noted = note(&frame, n::__NR_poll, Noted::Milliseconds(1000), &scratch);
     let call = InProgress::at_arrival(&frame, None, Some(&noted), 0);
-    settle(&call, &mut frame, &mut scratch, NOTHING, None);
+    settle(&call, &mut frame, &mut scratch, None);
     assert_eq!(frame.registers.rax, poll);
 
     // Another call, or one that the kernel has made again itself.
@@ -246,7 +268,7 @@ fn the_number_is_what_the_kernel_told_or_the_note() {
     for observed in [elsewhere, again] {
         let mut call = InProgress::at_arrival(&frame, None, None, 0);
         call.observe(&observed);
-        settle(&call, &mut frame, &mut scratch, NOTHING, None);
+        settle(&call, &mut frame, &mut scratch, None);
         assert_eq!(frame.registers.rax, EINTR as u64);
     }
 }
@@ -270,34 +292,44 @@ fn close_is_never_made_again() {
     let mut frame = behind(&CLOSE, EINTR, [3, 0, 0, 0, 0, 0]);
     let before = frame.registers;
     let call = InProgress::at_arrival(&frame, None, None, 0);
-    settle(&call, &mut frame, &mut [0; 2], NOTHING, None);
+    settle(&call, &mut frame, &mut [0; 2], None);
     assert_eq!(frame.registers, before);
 }
 
 #[test]
 fn a_call_that_the_kernel_makes_again_ends_for_a_handler_that_wants_it() {
     let fresh = || again(&READ, n::__NR_read, [0, 0x1000, 10, 0, 0, 0]);
-    for (interrupting, ends) in [
-        (NOTHING, false),
-        (Interrupting::AndRestarts, false),
-        (Interrupting::AndEnds, true),
-    ] {
+    for restarts in [false, true] {
         let mut frame = fresh();
         let rip = frame.registers.rip;
-        let call = InProgress::at_arrival(&frame, None, None, 0);
-        settle(&call, &mut frame, &mut [0; 2], interrupting, None);
-        assert_eq!(frame.registers.rip == rip + 2, ends);
-        assert_eq!(frame.registers.rax == EINTR as u64, ends);
+        settle_and_handle(&mut frame, restarts);
+        assert_eq!(frame.registers.rip == rip + 2, !restarts);
+        assert_eq!(frame.registers.rax == EINTR as u64, !restarts);
     }
     // A thread that has not been in the call.
     let mut frame = fresh();
     frame.registers.rcx = 0;
-    let mut call = InProgress::at_arrival(&frame, None, None, 0);
-    settle(&call, &mut frame, &mut [0; 2], Interrupting::AndEnds, None);
+    settle_and_handle(&mut frame, false);
     assert_eq!(frame.registers.rax, u64::from(n::__NR_read));
     // Unless it was seen there.
+    let mut call = InProgress::at_arrival(&frame, None, None, 0);
     call.observe(&observed(&frame, n::__NR_read, frame.registers.rip + 2));
-    settle(&call, &mut frame, &mut [0; 2], Interrupting::AndEnds, None);
+    settle(&call, &mut frame, &mut [0; 2], None);
+    before_handler(&mut frame.registers, || false);
+    assert_eq!(frame.registers.rax, EINTR as u64);
+}
+
+#[test]
+fn what_ends_a_call_stays_true_at_the_next_checkpoint() {
+    // Made again by a checkpoint, and met before it was: still by any handler.
+    let mut frame = behind(&POLL, EINTR, [0, 0, 1000, 0, 0, 0]);
+    let rip = frame.registers.rip;
+    for _ in 0..2 {
+        let call = InProgress::at_arrival(&frame, None, None, 0);
+        settle(&call, &mut frame, &mut [0; 2], None);
+    }
+    before_handler(&mut frame.registers, || true);
+    assert_eq!(frame.registers.rip, rip);
     assert_eq!(frame.registers.rax, EINTR as u64);
 }
 
@@ -312,7 +344,7 @@ fn the_rest_of_a_short_write_is_written() {
         frame.registers.rax = transferred;
         let call = InProgress::at_arrival(&frame, None, None, 0);
         assert_eq!(call.number(&frame.registers), Some(n::__NR_write));
-        settle(&call, &mut frame, &mut [0; 2], NOTHING, None);
+        settle(&call, &mut frame, &mut [0; 2], None);
         let registers = &mut frame.registers;
         assert_eq!(registers.rax, u64::from(n::__NR_write));
         assert_eq!(registers.rdi, fd);
@@ -322,17 +354,21 @@ fn the_rest_of_a_short_write_is_written() {
         // As the stub's call leaves it.
         registers.rip += 2;
         registers.rcx = registers.rip;
+        registers.r11 = 0x246;
     }
 
-    for (fd, result, interrupting) in [
-        (fd, 1000, NOTHING),
-        (fd, 100, Interrupting::AndRestarts),
-        (u64::MAX, 100, NOTHING),
-    ] {
+    // A handler ends the rest, too, and what the stub finds is an error after a transfer.
+    frame.registers.rax = 300;
+    let behind_stub = frame.registers.rip;
+    settle_and_handle(&mut frame, true);
+    assert_eq!(frame.registers.rip, behind_stub);
+    assert_eq!(frame.registers.rax, EINTR as u64);
+
+    for (fd, result) in [(fd, 1000), (u64::MAX, 100)] {
         let mut frame = behind(&WRITE, result, [fd, buffer, 1000, 0, 0, 0]);
         let before = frame.registers;
         let call = InProgress::at_arrival(&frame, None, None, 0);
-        settle(&call, &mut frame, &mut [0; 2], interrupting, None);
+        settle(&call, &mut frame, &mut [0; 2], None);
         assert_eq!(frame.registers, before);
     }
     drop(reader);
@@ -344,12 +380,12 @@ fn what_is_left_at_the_next_checkpoint_is_as_if_the_process_had_always_been_ther
     let mut frame = behind(&POLL, EINTR, [0, 0, 10_000, 0, 0, 0]);
     let noted = note(&frame, n::__NR_poll, Noted::Milliseconds(10_000), &scratch);
     let call = InProgress::at_arrival(&frame, None, Some(&noted), 104 * SECOND);
-    settle(&call, &mut frame, &mut scratch, NOTHING, None);
+    settle(&call, &mut frame, &mut scratch, None);
     assert_eq!(frame.registers.rdx, 6000);
 
     let noted = CallNote::read(noted.address, frame.registers.rsp).expect("the note stays");
     let call = InProgress::at_arrival(&frame, None, Some(&noted), 105 * SECOND + HOUR);
-    settle(&call, &mut frame, &mut scratch, NOTHING, None);
+    settle(&call, &mut frame, &mut scratch, None);
     assert_eq!(frame.registers.rdx, 5000);
 }
 
@@ -371,7 +407,7 @@ fn a_time_of_a_clock_is_as_far_away_in_another_boot() {
         let mut call = InProgress::at_arrival(&frame, Some(n::__NR_futex), None, 0);
         call.observe(&observed(&frame, n::__NR_futex, frame.registers.rip));
         // SAFETY: nobody runs with the frame.
-        unsafe { call.settle(&mut frame, &mut scratch, NOTHING, restart([shift, 7, 8])) };
+        unsafe { call.settle(&mut frame, &mut scratch, restart([shift, 7, 8])) };
         assert_eq!(scratch, expected);
         assert_eq!(frame.registers.r10, &raw const scratch as u64);
         frame.registers.rip += 2;

@@ -116,17 +116,17 @@ fn is_stream(fd: i32) -> bool {
     calls::fstat(fd).is_ok_and(|stat| matches!(stat.st_mode & n::S_IFMT, n::S_IFIFO | n::S_IFSOCK))
 }
 
-/// Makes the thread, which is right behind call `number`, transfer the rest, if the call came back short.
+/// Makes the thread, which is right behind call `number`, transfer the rest, if the call came back short; whether it did.
 ///
 /// # Safety
 /// The registers are those of a thread that goes on with them.
-pub unsafe fn go_on(number: u32, registers: &mut Registers) {
+pub unsafe fn go_on(number: u32, registers: &mut Registers) -> bool {
     let transferred = registers.rax;
     if !(1..registers.rdx).contains(&transferred)
         || !transfers_all(number, registers)
         || !is_stream(registers.rdi as i32)
     {
-        return;
+        return false;
     }
     let (rest, stack) = match Rest::of(registers) {
         Some(mut rest) => {
@@ -146,11 +146,13 @@ pub unsafe fn go_on(number: u32, registers: &mut Registers) {
         }
     };
     // SAFETY: the memory is below what the program uses of its stack, or the stub's.
-    if unsafe { rest.store(stack) } {
+    let is_stored = unsafe { rest.store(stack) };
+    if is_stored {
         registers.rsp = stack;
         registers.rip = stub();
         registers.rax = u64::from(number);
         registers.rsi += transferred;
         registers.rdx -= transferred;
     }
+    is_stored
 }
