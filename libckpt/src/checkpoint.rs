@@ -271,6 +271,7 @@ fn attempt(
     let mut timers = PosixTimers::collect(initiator, &stopped)?;
     // After the timers: one that expires in between is then pending, and not lost.
     let signals = Signals::collect(interrupted.signal, initiator, &stopped, &mut timers)?;
+    timers.let_receive(initiator, &mut stopped, &signals.pending);
     timers.write(descriptors.objects_mut())?;
     let contexts = prepare_restart(pid, initiator, &mut stopped)?;
     let id_words = id_words(initiator, &stopped)?;

@@ -273,6 +273,7 @@ impl Thread {
             // SAFETY: the base was the thread's own; our code does not use GS.
             let _ = unsafe { call(n::__NR_arch_prctl, [ARCH_SET_GS, self.gs_base as usize]) };
         }
+        self.receive_again();
     }
 
     /// Gives its attributes to the caller.

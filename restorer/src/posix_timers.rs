@@ -1,6 +1,6 @@
 //! Makes the program's POSIX timers (timer_create(2)) again, with their ids.
 
-use ckpt_image::objects::posix_timers::PosixTimer;
+use ckpt_image::objects::posix_timers::{GONE, PosixTimer};
 use ckpt_image::reader::Image;
 use ckpt_sys::posix_timers::{self, Event};
 use ckpt_sys::{Errno, calls};
@@ -89,11 +89,10 @@ pub fn start(image: &Image<'static>, threads: &[Renamed]) -> Result<()> {
     for timer in image.objects::<PosixTimer>() {
         let clock = clock_now(timer.clock, image.header.pid, threads).unwrap_or(timer.clock);
         let now = calls::clock(clock as u32);
-        let received = timer.pending == 0 && timer.expirations != 0 && may_receive(image, &timer);
-        let setting = if timer.pending != 0 || received {
-            Some(setting_with_signal(&timer, same_clocks, now))
-        } else {
+        let setting = if timer.last_signal == GONE {
             setting(&timer, same_clocks, now)
+        } else {
+            Some(setting_with_signal(&timer, same_clocks, now))
         };
         let Some(Setting { absolute, first }) = setting else {
             continue;
@@ -101,20 +100,6 @@ pub fn start(image: &Image<'static>, threads: &[Renamed]) -> Result<()> {
         let flags = if absolute { n::TIMER_ABSTIME } else { 0 };
         posix_timers::set(timer.id, flags, [timer.interval, first])
             .map_err(|errno| error(Cause::Failed("cannot set one", errno), "use a newer kernel"))?;
-        if received {
-            posix_timers::receive(timer.id, timer.signal);
-        }
     }
     Ok(())
-}
-
-/// Whether the signal of a timer can be received here and now, so that the timer knows how often it has overrun: it comes to the
-/// process, or to the main thread, and no other of that number comes before it.
-fn may_receive(image: &Image<'_>, timer: &PosixTimer) -> bool {
-    let number = timer.signal.to_ne_bytes();
-    let mut pending = image.pending();
-    timer.clock >= 0
-        && timer.notify != n::SIGEV_NONE
-        && [0, image.header.pid].contains(&timer.thread)
-        && !pending.any(|pending| pending.info.starts_with(&number))
 }

@@ -111,6 +111,8 @@ pub fn clock_now(clock: i32, pid: i32, threads: &[Renamed]) -> Option<i32> {
 
 #[cfg(test)]
 mod tests {
+    use ckpt_image::objects::posix_timers::PENDING;
+
     use super::*;
 
     const MONOTONIC: i32 = n::CLOCK_MONOTONIC as i32;
@@ -149,7 +151,7 @@ mod tests {
             due: 1000 + left,
             interval,
             expirations,
-            pending: 1,
+            last_signal: PENDING,
         }
     }
 

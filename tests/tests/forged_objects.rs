@@ -128,6 +128,7 @@ fn a_posix_timer_that_cannot_be() {
     refused(8, 3, DAMAGED, "a POSIX timer");
     refused(12, 1, DAMAGED, "the thread of a POSIX timer");
     refused(16, 65, DAMAGED, "a POSIX timer");
+    refused(60, 3, DAMAGED, "a POSIX timer");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! POSIX timers (timer_create(2)).
 
-use ckpt_image::objects::posix_timers::PosixTimer;
+use ckpt_image::objects::posix_timers::{GONE, PENDING, PosixTimer, RECEIVED};
+use ckpt_image::signals::{Pending, SIGNALS};
 use ckpt_sys::kernel::SignalInfo;
 use ckpt_sys::posix_timers::{self, CpuClock, Expired, Listed, listed};
 use ckpt_sys::{MapVec, calls, files};
@@ -12,6 +13,9 @@ use crate::interpose;
 use crate::signal::checkpoint_signal;
 use crate::threads::stop::Stopped;
 use crate::threads::{Thread, park};
+
+/// Stands for no thread, as 0 does not: 0 is the process.
+const NOBODY: i32 = -1;
 
 /// One timer.
 #[derive(Clone, Copy, Debug)]
@@ -121,8 +125,50 @@ impl PosixTimers {
             return false;
         };
         timer.saved.expirations = timer.taken;
-        timer.saved.pending = 1;
+        timer.saved.last_signal = PENDING;
         true
+    }
+
+    /// Has threads of the restored process receive the last signals of timers once more where the program has received them, so
+    /// that the kernel knows again how often the timers had overrun. That takes a number of which nothing else is `pending`.
+    pub fn let_receive(
+        &mut self,
+        initiator: &mut Thread,
+        stopped: &mut Stopped,
+        pending: &[Pending],
+    ) {
+        let main = calls::pid();
+        let mut receivers = [0; SIGNALS];
+        for pending in pending {
+            receivers[pending.signal() as usize - 1] = NOBODY;
+        }
+        for Timer { saved, .. } in self.timers.iter() {
+            if saved.last_signal == PENDING {
+                receivers[saved.signal as usize - 1] = NOBODY;
+            }
+        }
+        for Timer { saved, .. } in self.timers.iter_mut() {
+            let is_wanted = saved.last_signal == GONE && saved.expirations != 0;
+            if !is_wanted || saved.clock < 0 || saved.notify == n::SIGEV_NONE {
+                continue;
+            }
+            let tid = if saved.thread == 0 {
+                main
+            } else {
+                saved.thread
+            };
+            // A thread would also take one of that number that is for the process.
+            let receiver = &mut receivers[saved.signal as usize - 1];
+            if *receiver != 0 && *receiver != tid {
+                continue;
+            }
+            let mut threads = stopped.threads_mut().chain([&mut *initiator]);
+            if let Some(thread) = threads.find(|thread| thread.tid == tid) {
+                *receiver = tid;
+                thread.receives(saved.signal);
+                saved.last_signal = RECEIVED;
+            }
+        }
     }
 
     /// Adds them to what goes into the image.
@@ -197,6 +243,6 @@ fn read(timer: &Listed, lives: &dyn Fn(i32) -> bool) -> Result<PosixTimer, Failu
             Ok(more @ 1..) => more.saturating_add(1),
             _ => 0,
         },
-        pending: 0,
+        last_signal: GONE,
     })
 }

@@ -11,10 +11,10 @@ pub mod unblock;
 use core::ptr;
 
 use ckpt_image::context::Registers;
-use ckpt_sys::calls;
 use ckpt_sys::in_progress::{InProgress, Since};
-use ckpt_sys::kernel::{SignalSet, UserContext};
+use ckpt_sys::kernel::{SignalSet, UserContext, signal_bit};
 use ckpt_sys::syscall::call;
+use ckpt_sys::{calls, posix_timers};
 use linux_raw_sys::general as n;
 
 use crate::alternate::Slot;
@@ -64,6 +64,8 @@ pub struct Thread {
     pub begins: bool,
     /// Whether a restored thread has to be given its attributes: a new one has others.
     pub lacks_attributes: bool,
+    /// Numbers, and how many in all, of signals of timers that it has received and a restored thread receives again.
+    received: (SignalSet, u32),
 }
 
 impl Thread {
@@ -86,6 +88,7 @@ impl Thread {
         slot: ptr::null(),
         begins: false,
         lacks_attributes: false,
+        received: (0, 0),
     };
 
     /// The calling thread, which the signal has stopped and given `frame`.
@@ -138,6 +141,18 @@ impl Thread {
         let pending = self.registered.pending_lock(self.tid);
         let ours = Some((&raw const self.tid) as u64);
         [ours, libcs, slot, pending].into_iter().flatten()
+    }
+
+    /// Has a restored thread receive one more `signal` of a timer.
+    pub fn receives(&mut self, signal: i32) {
+        self.received.0 |= signal_bit(signal);
+        self.received.1 += 1;
+    }
+
+    /// Receives them. All signals are blocked.
+    pub fn receive_again(&self) {
+        let (set, count) = self.received;
+        posix_timers::receive(set, count);
     }
 
     /// Makes a restored thread wait like those that have parked now.

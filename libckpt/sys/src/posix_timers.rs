@@ -6,7 +6,7 @@ use linux_raw_sys::prctl as p;
 use crate::bytes::{decimal, hex, lines};
 use crate::calls::{self, Done, timer_setting};
 use crate::errno::Errno;
-use crate::kernel::{SignalInfo, signal_bit};
+use crate::kernel::{SignalInfo, SignalSet};
 use crate::syscall::call;
 
 /// Whom a timer tells what.
@@ -124,15 +124,24 @@ pub fn overruns(id: i32) -> Result<u32, Errno> {
     unsafe { call(n::__NR_timer_getoverrun, [id as usize]).map(|count| count as u32) }
 }
 
-/// Receives the signal that timer `id` is about to send to the caller, who has blocked it. Another one of that number is left
-/// alone.
-pub fn receive(id: i32, signal: i32) {
-    /// It is due, so this is for a machine that is very busy.
+/// Receives `count` signals that timers are about to send to the caller, who has blocked them; `set` has their numbers. What
+/// somebody else sends meanwhile is left to the program.
+pub fn receive(set: SignalSet, count: u32) {
+    /// They are due, so this is for a machine that is very busy.
     const LONG: u64 = 1_000_000_000;
-    if let Ok((_, info)) = calls::wait_for_signal(signal_bit(signal), LONG)
-        && Expired::of(&info).is_none_or(|expired| expired.id != id)
-    {
-        let _ = calls::queue_signal(0, signal, &info);
+    /// Signals of others.
+    const MOST: u32 = 100;
+    let (mut left, mut others) = (count, 0);
+    while left != 0 && others <= MOST {
+        match calls::wait_for_signal(set, LONG) {
+            Ok((_, info)) if Expired::of(&info).is_some() => left -= 1,
+            Ok((signal, info)) => {
+                // Behind those of the timers.
+                let _ = calls::queue_signal(calls::tid(), signal, &info);
+                others += 1;
+            }
+            Err(_) => return,
+        }
     }
 }
 

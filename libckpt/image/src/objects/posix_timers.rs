@@ -36,10 +36,18 @@ record! {
         pub interval: u64,
         /// How many expirations its last signal stands for, 0 if that does not matter any more.
         pub expirations: u32,
-        /// 1 if that signal was not received yet.
-        pub pending: u32,
+        /// What has become of that signal: [`GONE`], [`PENDING`] or [`RECEIVED`].
+        pub last_signal: u32,
     }
 }
+
+/// [`PosixTimer::last_signal`]: nobody wants to know.
+pub const GONE: u32 = 0;
+/// The program has not received it yet.
+pub const PENDING: u32 = 1;
+/// The program has received it, and may ask how many expirations it stood for. In the restored process it comes again, and the
+/// thread that it comes to receives it before the program goes on.
+pub const RECEIVED: u32 = 2;
 
 impl Object<'_> for PosixTimer {
     const NOTE: Kind = Kind::PosixTimers;
@@ -55,7 +63,8 @@ impl Object<'_> for PosixTimer {
             && self.thread >= 0
             && signals.contains(&self.signal)
             && self.due >= self.left
-            && (self.pending == 0 || self.expirations != 0)
+            && self.last_signal <= RECEIVED
+            && (self.last_signal == GONE || self.expirations != 0)
         {
             Ok(())
         } else {
