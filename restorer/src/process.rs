@@ -1,9 +1,11 @@
 //! What the kernel keeps of a process as a whole.
 
+use ckpt_image::descriptors::{Descriptor, Kind};
 use ckpt_image::memory_settings::FutureLocks;
+use ckpt_image::objects::pseudo_terminals::PseudoTerminal;
 use ckpt_image::process::{HAS_TERMINAL, LEADS_GROUP, LEADS_SESSION};
 use ckpt_image::reader::Image;
-use ckpt_sys::{Errno, Line, calls, files, memory_map, proc};
+use ckpt_sys::{Errno, Line, calls, files, memory_map, proc, pseudo_terminal, terminal};
 use linux_raw_sys::general as n;
 use linux_raw_sys::prctl as p;
 use restart::report::{Cause, Error, Exit, Object};
@@ -33,6 +35,7 @@ pub fn restore(image: &Image<'static>, stands_in: bool) -> Result<()> {
     if !stands_in {
         lead(process.leads);
     }
+    take_terminal(image);
     memory_map::describe(&process.memory, process.auxv)
         .map_err(failed("cannot describe its memory to the kernel"))?;
     set_dispositions(image)?;
@@ -120,6 +123,34 @@ fn lead(leads: u32) {
     let has_terminal = proc::ProcessStat::of_this_thread().is_ok_and(|stat| stat.field(7) != 0);
     if leads & LEADS_GROUP != 0 && !has_terminal {
         let _ = calls::setpgid(0, 0);
+    }
+}
+
+/// Makes a pseudo-terminal of the program's own its controlling terminal again, of a session that the process leads.
+fn take_terminal(image: &Image<'static>) {
+    let Some(own) = image
+        .objects::<PseudoTerminal<'_>>()
+        .find(|one| one.controls != 0)
+    else {
+        return;
+    };
+    let is_master = |one: &Descriptor<'_>| {
+        one.kind() == Kind::Master && one.file.inode == u64::from(own.number)
+    };
+    let Some(master) = image.descriptors().find(is_master) else {
+        return;
+    };
+    // Of a process that leads its group already, a session cannot be made; it may be one.
+    let _ = calls::setsid();
+    let flags = n::O_RDWR | n::O_NOCTTY | n::O_NONBLOCK | n::O_CLOEXEC;
+    let taken = pseudo_terminal::open_slave(master.number as i32, flags)
+        .and_then(|slave| terminal::control(slave.number()));
+    if let Err(errno) = taken {
+        output::warn(format_args!(
+            "descriptor {}: the pseudo-terminal was the controlling terminal of the program, and cannot be here ({errno}); \
+             start the restorer with setsid(1)",
+            master.number
+        ));
     }
 }
 

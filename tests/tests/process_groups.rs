@@ -26,6 +26,47 @@ fn pid_in(place: &Place, name: &str) -> i32 {
     })
 }
 
+/// Has a program with a controlling terminal of its own restored by `restorer`, and returns what the program and the restorer say.
+fn terminal_after(restorer: Launch, name: &str) -> (String, String) {
+    let program = Program::workload("controlling_terminal.c");
+    let place = Place::new(name);
+    let start = "echo $$ >started.new; mv started.new started; exec \"$0\"";
+    let mut before = Launch::under_libckpt("/usr/bin/setsid")
+        .args(["--wait", "sh", "-c", start])
+        .arg(program.path())
+        .start(&place);
+    before.wait_until_ready();
+    let pid = pid_in(&place, "started");
+    send(pid, CHECKPOINT_SIGNAL);
+    until("an image", || place.file("myckpt").exists().then_some(()));
+    send(pid, libc::SIGKILL);
+    let _ = before.wait();
+    let mut after = restorer.start(&place);
+    after.wait_for_a_sign_of_life();
+    place.release();
+    assert_eq!(after.wait().code(), Some(42));
+    (place.text("out"), place.text("restorer.err"))
+}
+
+#[test]
+fn a_terminal_of_its_own_controls_its_session_again() {
+    let leads = Launch::restorer(["myckpt"]);
+    let (said, warned) = terminal_after(leads, "controls_not");
+    assert_eq!(said, "does not\n");
+    assert!(
+        warned.contains("start the restorer with setsid(1)"),
+        "{warned}"
+    );
+
+    let session = Launch::plain("/usr/bin/setsid")
+        .args(["--wait"])
+        .arg(restorer())
+        .arg("myckpt");
+    let (said, warned) = terminal_after(session, "controls");
+    assert_eq!(said, "controls\n");
+    assert_eq!(warned, "");
+}
+
 #[test]
 fn a_daemon_leads_its_session_again() {
     let (program, place) = (Program::compile("plain.c"), Place::new("process_groups"));

@@ -66,6 +66,15 @@ pub fn foreground(fd: i32) -> Result<i32, Errno> {
     Ok(group)
 }
 
+/// Makes the terminal `fd` the controlling terminal of the session that the process leads, with the process in its foreground.
+///
+/// # Errors
+/// `EPERM` if the process leads none, or that has a terminal, or the terminal a session.
+pub fn control(fd: i32) -> Done {
+    // SAFETY: the request takes a number.
+    unsafe { calls::ioctl(fd, i::TIOCSCTTY, 0).map(drop) }
+}
+
 /// Size of a screen: `struct winsize` (include/uapi/asm-generic/termios.h).
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -16,6 +16,8 @@ record! {
         pub locked: u32,
         /// 1 if its master side reads packets.
         pub packets: u32,
+        /// 1 if it is the controlling terminal of the program, which leads its session.
+        pub controls: u32,
         /// `c_iflag`, `c_oflag`, `c_cflag` and `c_lflag` of `struct termios`.
         pub flags: [u32; 4],
         /// `c_line`.

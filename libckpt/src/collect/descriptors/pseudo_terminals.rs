@@ -5,7 +5,7 @@ use ckpt_image::objects::pseudo_terminals::PseudoTerminal;
 use ckpt_image::regions::FileIdentity;
 use ckpt_sys::pseudo_terminal::{self as pty, Content};
 use ckpt_sys::terminal::{self, Settings, Size};
-use ckpt_sys::{Errno, MapVec, calls};
+use ckpt_sys::{Errno, MapVec, calls, proc};
 use linux_raw_sys::general as n;
 
 use super::Descriptors;
@@ -33,18 +33,34 @@ pub fn find(all: &mut Descriptors) -> Result<(), Failure> {
     }
     for found in all.found.iter_mut() {
         let descriptor = &mut found.descriptor;
-        let first = *PSEUDO_TERMINALS.start();
-        let may_be = matches!(descriptor.kind(), Kind::Terminal | Kind::Standard)
-            && PSEUDO_TERMINALS.contains(&calls::major(descriptor.device));
-        // 256 of them have the same major number (drivers/tty/pty.c).
-        let major = calls::major(descriptor.device).saturating_sub(first);
-        let of = (major << 8 | calls::minor(descriptor.device)) as u32;
-        if may_be && numbers.contains(&of) {
+        let may_be = matches!(descriptor.kind(), Kind::Terminal | Kind::Standard);
+        if let Some(of) = number_of_slave(descriptor.device)
+            && may_be
+            && numbers.contains(&of)
+        {
             descriptor.kind_number = Kind::Slave as u32;
             descriptor.file = identity(of);
         }
     }
     Ok(())
+}
+
+/// The number of the pseudo-terminal whose slave side is this device.
+fn number_of_slave(device: u64) -> Option<u32> {
+    let major = calls::major(device);
+    // 256 of them have the same major number (drivers/tty/pty.c).
+    PSEUDO_TERMINALS
+        .contains(&major)
+        .then(|| ((major - PSEUDO_TERMINALS.start()) << 8 | calls::minor(device)) as u32)
+}
+
+/// The number of the pseudo-terminal that controls the session, which the program leads.
+fn controlling() -> Result<Option<u32>, Failure> {
+    // Field `tty_nr` of proc_pid_stat(5).
+    const TERMINAL: usize = 7;
+    let leads = calls::getsid(0) == Ok(calls::pid() as usize);
+    let stat = proc::ProcessStat::of_this_thread().doing(format_args!("/proc/thread-self/stat"))?;
+    Ok(number_of_slave(stat.field(TERMINAL)).filter(|_| leads))
 }
 
 fn identity(number: u32) -> FileIdentity {
@@ -59,13 +75,15 @@ fn identity(number: u32) -> FileIdentity {
 /// # Errors
 /// [`Failure`] names the first that cannot be read.
 pub fn collect(all: &Descriptors, objects: &mut Objects) -> Result<(), Failure> {
+    let controlling = controlling()?;
     let masters = all.iter().filter(|one| one.kind() == Kind::Master);
     for one in masters.filter(|one| !one.is_duplicate()) {
         let (number, master) = (one.file.inode as u32, one.number as i32);
         let has_slave = all
             .iter()
             .any(|other| other.kind() == Kind::Slave && other.file.inode == one.file.inode);
-        collect_one(number, master, one.flags, has_slave, objects)
+        let controls = controlling == Some(number);
+        collect_one(number, master, one.flags, has_slave, controls, objects)
             .doing(format_args!("descriptor {master} (a pseudo-terminal)"))??;
     }
     Ok(())
@@ -76,6 +94,7 @@ fn collect_one(
     master: i32,
     flags: u32,
     has_slave: bool,
+    controls: bool,
     objects: &mut Objects,
 ) -> Result<Result<(), Failure>, Errno> {
     let settings = terminal::settings(master)?;
@@ -96,6 +115,7 @@ fn collect_one(
         number,
         locked: locked.into(),
         packets: packets.into(),
+        controls: controls.into(),
         flags: [
             settings.input,
             settings.output,
