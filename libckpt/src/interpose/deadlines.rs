@@ -16,8 +16,8 @@ use ckpt_sys::{Line, calls, files};
 use libc::{c_int, clockid_t, itimerspec, pthread_t, timespec};
 use linux_raw_sys::general as n;
 
-use super::our_bit;
 use super::timers::clock_of_timer;
+use super::{our_bit, peek};
 use crate::clocks::{self, Deadline};
 use crate::{locks, thread_local};
 
@@ -163,10 +163,7 @@ unsafe fn clock_of_condition(condition: *const c_void) -> clockid_t {
 }
 
 /// What to start a timer with, if that is a time of a clock that differs from the kernel's.
-///
-/// # Safety
-/// `new` is null or points to such a struct.
-pub(super) unsafe fn translated_start(
+pub(super) fn translated_start(
     is_time: bool,
     new: *const itimerspec,
     clock: impl FnOnce() -> Option<u32>,
@@ -174,8 +171,7 @@ pub(super) unsafe fn translated_start(
     if !is_time || !clocks::differ() {
         return None;
     }
-    // SAFETY: the caller answers for the pointer.
-    let new = unsafe { new.as_ref()? };
+    let new = peek(new)?;
     let clock = clock().and_then(clocks::counted)?;
     let time = [new.it_value.tv_sec, new.it_value.tv_nsec];
     if time == [0; 2] {
@@ -189,7 +185,7 @@ pub(super) unsafe fn translated_start(
             // Zeros would stop the timer; a time that has passed is meant.
             tv_nsec: if tv_sec == 0 { tv_nsec.max(1) } else { tv_nsec },
         },
-        ..*new
+        ..new
     })
 }
 
@@ -277,7 +273,7 @@ unsafe extern "C" fn translated(
                 let values = arguments.map(|argument| argument as u64);
                 let deadline = ckpt_sys::in_progress::deadline(number, &values);
                 let time = deadline.and_then(|(at, clock)| {
-                    let time = (arguments[at] as *const timespec).as_ref()?;
+                    let time = peek(arguments[at] as *const timespec)?;
                     Some((at, clock, time))
                 });
                 if let Some((at, clock, time)) = time {

@@ -1,5 +1,7 @@
 //! Masks: the checkpoint signal is never blocked, and the program sees it blocked where it has blocked it.
 
+use core::ptr;
+
 use ckpt_sys::calls;
 use ckpt_sys::kernel::signal_bit;
 use libc::{c_int, sigset_t};
@@ -7,7 +9,7 @@ use linux_raw_sys::general as n;
 
 use crate::thread_local;
 
-use super::{bits, is_ours, our_bit, pointer_to, set_bits, without_ours};
+use super::{bits, is_ours, our_bit, set_bits};
 
 /// Notes whether the program was started with the checkpoint `signal` blocked.
 pub fn take_over(signal: i32) {
@@ -85,10 +87,17 @@ unsafe fn change_mask(
     old: *mut sigset_t,
 ) -> c_int {
     let bit = our_bit();
+    // libc reads the set, too.
     // SAFETY: the caller answers for the pointers.
     let (names_ours, result) = unsafe {
-        let names_ours = set.as_ref().map(|set| bits(set) & bit != 0);
-        (names_ours, next(how, pointer_to(&without_ours(set)), old))
+        let mut copy = set.as_ref().copied();
+        let names_ours = copy.as_ref().map(|set| bits(set) & bit != 0);
+        let set = copy.as_mut().map_or(ptr::null(), |set| {
+            let kept = bits(set) & !bit;
+            set_bits(set, kept);
+            ptr::from_ref(set)
+        });
+        (names_ours, next(how, set, old))
     };
     if result != 0 || bit == 0 {
         return result;

@@ -61,6 +61,8 @@ pub use screens::{note as note_screen, settle_in as watch_screen};
 pub use timers::is_set_to_a_time;
 pub use watches::paths as watched_paths;
 
+use ckpt_image::PAGE;
+use ckpt_sys::calls;
 use ckpt_sys::kernel::{SignalSet, SignalStack, signal_bit};
 use libc::sigset_t;
 
@@ -100,20 +102,47 @@ fn set_bits(set: &mut sigset_t, bits: SignalSet) {
     unsafe { *ptr::from_mut(set).cast::<u64>() = bits };
 }
 
-/// A copy of `*set` without the checkpoint signal.
-///
-/// # Safety
-/// `set` is null or points to a set.
-unsafe fn without_ours(set: *const sigset_t) -> Option<sigset_t> {
-    // SAFETY: the caller answers for the pointer.
-    let mut copy = unsafe { set.as_ref() }.copied()?;
-    let kept = bits(&copy) & !our_bit();
-    set_bits(&mut copy, kept);
-    Some(copy)
+/// A set of signals as the program has given it, and a copy of it without the checkpoint signal.
+struct WithoutOurs {
+    given: *const sigset_t,
+    copy: Option<sigset_t>,
 }
 
-fn pointer_to(set: &Option<sigset_t>) -> *const sigset_t {
-    set.as_ref().map_or(ptr::null(), ptr::from_ref)
+impl WithoutOurs {
+    /// Of the set at `given`, which may be null, and where nothing may be.
+    fn of(given: *const sigset_t) -> Self {
+        let ours = our_bit();
+        let copy = peek(given.cast::<SignalSet>()).filter(|_| ours != 0);
+        // SAFETY: zeros are an empty set.
+        let set_of = |signals| unsafe {
+            let mut set: sigset_t = core::mem::zeroed();
+            set_bits(&mut set, signals & !ours);
+            set
+        };
+        Self {
+            given,
+            copy: copy.map(set_of),
+        }
+    }
+
+    /// What libc's function is to get.
+    fn pointer(&self) -> *const sigset_t {
+        self.copy.as_ref().map_or(self.given, ptr::from_ref)
+    }
+}
+
+/// A copy of what `pointer` points to; `None` if that is null, or cannot be read: then it is up to libc's function to say so,
+/// often by `EFAULT`. While libckpt is off it is not needed.
+fn peek<T: Copy>(pointer: *const T) -> Option<T> {
+    let (first, end) = (pointer as u64, pointer as u64 + size_of::<T>() as u64);
+    let probe = size_of::<SignalSet>() as u64;
+    let is_on_one_page = first / PAGE == (end - 1) / PAGE;
+    let is_there = !pointer.is_null()
+        && our_bit() != 0
+        && calls::can_be_read(first)
+        && (is_on_one_page || calls::can_be_read(end - probe));
+    // SAFETY: it is there, and of a type of which the program has made one.
+    is_there.then(|| unsafe { pointer.read_unaligned() })
 }
 
 /// A function further down the search order. Some of them may be called in signal handlers, where none can be looked up, so all are

@@ -8,6 +8,7 @@ use ckpt_sys::kernel::SignalStack;
 use libc::{c_int, stack_t};
 use linux_raw_sys::general as n;
 
+use super::peek;
 use crate::thread_local;
 
 /// `AT_MINSIGSTKSZ` (include/uapi/linux/auxvec.h).
@@ -51,7 +52,7 @@ interposed! {
         if ours.size == 0 {
             return next()(new, old);
         }
-        let asked = new.as_ref().copied();
+        let asked = peek(new);
         let is_ours_instead = asked.is_some_and(|new| match new.ss_flags & !AUTODISARM {
             libc::SS_DISABLE => true,
             0 | libc::SS_ONSTACK => (libc::MINSIGSTKSZ..FRAME_SIZE.load(Ordering::Relaxed)).contains(&new.ss_size),

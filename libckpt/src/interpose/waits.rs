@@ -13,7 +13,7 @@ use libc::{
 };
 use linux_raw_sys::general as n;
 
-use super::{deadlines, our_bit, pointer_to, without_ours};
+use super::{WithoutOurs, deadlines, our_bit, peek};
 use crate::{clocks, thread_local};
 use ckpt_image::clocks::MONOTONIC;
 use ckpt_sys::in_progress::{CallNote, Noted};
@@ -21,32 +21,32 @@ use ckpt_sys::in_progress::{CallNote, Noted};
 interposed! {
     /// sigsuspend(2)
     fn sigsuspend(mask: *const sigset_t) -> c_int as next {
-        next()(pointer_to(&without_ours(mask)))
+        next()(WithoutOurs::of(mask).pointer())
     }
 
     /// sigwait(3)
     fn sigwait(set: *const sigset_t, signal: *mut c_int) -> c_int as next {
-        next()(pointer_to(&without_ours(set)), signal)
+        next()(WithoutOurs::of(set).pointer(), signal)
     }
 
     /// sigwaitinfo(2)
     fn sigwaitinfo(set: *const sigset_t, info: *mut siginfo_t) -> c_int as next {
-        next()(pointer_to(&without_ours(set)), info)
+        next()(WithoutOurs::of(set).pointer(), info)
     }
 
     /// sigtimedwait(2)
     fn sigtimedwait(set: *const sigset_t, info: *mut siginfo_t, timeout: *const timespec) -> c_int as next {
-        until(n::__NR_rt_sigtimedwait, timeout, || next()(pointer_to(&without_ours(set)), info, timeout))
+        until(n::__NR_rt_sigtimedwait, timeout, || next()(WithoutOurs::of(set).pointer(), info, timeout))
     }
 
     /// signalfd(2)
     fn signalfd(fd: c_int, set: *const sigset_t, flags: c_int) -> c_int as next {
-        next()(fd, pointer_to(&without_ours(set)), flags)
+        next()(fd, WithoutOurs::of(set).pointer(), flags)
     }
 
     /// ppoll(2)
     fn ppoll(fds: *mut pollfd, count: nfds_t, timeout: *const timespec, mask: *const sigset_t) -> c_int as next {
-        next()(fds, count, timeout, pointer_to(&without_ours(mask)))
+        next()(fds, count, timeout, WithoutOurs::of(mask).pointer())
     }
 
     /// pselect(2)
@@ -58,7 +58,7 @@ interposed! {
         timeout: *const timespec,
         mask: *const sigset_t
     ) -> c_int as next {
-        next()(count, read, write, except, timeout, pointer_to(&without_ours(mask)))
+        next()(count, read, write, except, timeout, WithoutOurs::of(mask).pointer())
     }
 
     /// epoll_pwait(2)
@@ -70,7 +70,7 @@ interposed! {
         mask: *const sigset_t
     ) -> c_int as next {
         for_milliseconds(n::__NR_epoll_pwait, timeout, || {
-            next()(epoll, events, most, timeout, pointer_to(&without_ours(mask)))
+            next()(epoll, events, most, timeout, WithoutOurs::of(mask).pointer())
         })
     }
 
@@ -83,7 +83,7 @@ interposed! {
         mask: *const sigset_t
     ) -> c_int as next {
         until(n::__NR_epoll_pwait2, timeout, || {
-            next()(epoll, events, most, timeout, pointer_to(&without_ours(mask)))
+            next()(epoll, events, most, timeout, WithoutOurs::of(mask).pointer())
         })
     }
 
@@ -110,7 +110,7 @@ interposed! {
         mask: *const sigset_t,
         size: size_t
     ) -> c_int as next {
-        next()(fds, count, timeout, pointer_to(&without_ours(mask)), size)
+        next()(fds, count, timeout, WithoutOurs::of(mask).pointer(), size)
     }
 
     /// nanosleep(2)
@@ -126,7 +126,7 @@ interposed! {
         request: *const timespec,
         remainder: *mut timespec
     ) -> c_int as next {
-        if flags & libc::TIMER_ABSTIME != 0 {
+        if flags & libc::TIMER_ABSTIME != 0 && peek(request).is_some() {
             return deadlines::until(clock, request, |request| next()(clock, flags, request, remainder));
         }
         let is_time = matches!(clock, libc::CLOCK_REALTIME | libc::CLOCK_MONOTONIC | libc::CLOCK_BOOTTIME);
@@ -160,12 +160,8 @@ fn for_milliseconds(number: u32, timeout: c_int, by_libc: impl FnOnce() -> c_int
 }
 
 /// Calls libc's function, which makes system call `number` with the limit at `timeout`, or null.
-///
-/// # Safety
-/// `timeout` is null or points to a struct timespec.
-unsafe fn until(number: u32, timeout: *const timespec, by_libc: impl FnOnce() -> c_int) -> c_int {
-    // SAFETY: the caller answers for the pointer.
-    let duration = unsafe { timeout.as_ref() }.map_or(0, nanoseconds);
+fn until(number: u32, timeout: *const timespec, by_libc: impl FnOnce() -> c_int) -> c_int {
+    let duration = peek(timeout).as_ref().map_or(0, nanoseconds);
     noted(number, Noted::At(timeout as u64), duration, by_libc)
 }
 

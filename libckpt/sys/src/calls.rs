@@ -820,6 +820,16 @@ pub fn copy_memory(address: u64, buffer: &mut [u8]) -> Result<usize, Errno> {
     unsafe { call(n::__NR_process_vm_readv, [tid, local, 1, remote, 1, 0]) }
 }
 
+/// Whether the eight bytes at `address` can be read: the kernel reads a mask there, and then finds that it was not told what to do
+/// with it (`sigprocmask` in kernel/signal.c).
+#[must_use]
+pub fn can_be_read(address: u64) -> bool {
+    const NOTHING: usize = usize::MAX;
+    let arguments = [NOTHING, address as usize, 0, size_of::<SignalSet>()];
+    // SAFETY: the kernel changes nothing.
+    unsafe { call(n::__NR_rt_sigprocmask, arguments) == Err(Errno::EINVAL) }
+}
+
 /// process_vm_writev(2) of this process: writes to memory that may not be writable after all. The number of bytes written
 /// is smaller than asked for where that is so.
 ///

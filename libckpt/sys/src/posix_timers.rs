@@ -281,6 +281,7 @@ impl CpuClock {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::signal_bit;
 
     #[test]
     fn timers_are_read_as_the_kernel_shows_them() {
@@ -339,11 +340,16 @@ mod tests {
         };
         let id = create(n::CLOCK_REALTIME as i32, &event, None).unwrap();
         let hour = 3_600_000_000_000;
+        // A signal of somebody else's stays.
+        let mut others = [0; 128];
+        others[..4].copy_from_slice(&SIGNAL.to_ne_bytes());
+        others[8..12].copy_from_slice(&n::SI_QUEUE.to_ne_bytes());
+        calls::queue_signal(calls::tid(), SIGNAL, &others).unwrap();
         for count in [1, 0, 1000] {
             let due = calls::clock(n::CLOCK_REALTIME) + hour / 2;
             let first = due - (count + 1) * hour;
             set(id, n::TIMER_ABSTIME, [hour, first]).unwrap();
-            receive(id, SIGNAL);
+            receive(signal_bit(SIGNAL), 1);
             assert_eq!(overruns(id), Ok(count as u32));
             let [interval, left] = read(id).unwrap();
             assert!(
@@ -352,6 +358,8 @@ mod tests {
             );
         }
         delete(id).unwrap();
+        let (_, left) = calls::wait_for_signal(signal_bit(SIGNAL), 0).unwrap();
+        assert_eq!(Expired::of(&left), None);
         calls::signal_mask(n::SIG_SETMASK, Some(blocked)).unwrap();
     }
 }
