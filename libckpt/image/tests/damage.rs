@@ -866,7 +866,7 @@ fn files_of_other_kinds_are_called_by_their_name() {
     parts.format = 7;
     assert_eq!(
         parts.read().unwrap_err().to_string(),
-        "written in format 7, and this restorer reads format 3"
+        format!("written in format 7, and this restorer reads format {FORMAT}")
     );
 }
 
