@@ -11,10 +11,14 @@ const SSE42: u32 = 1 << 20;
 const OSXSAVE: u32 = 1 << 27;
 /// CPUID leaf 7, ebx: AVX2.
 const AVX2: u32 = 1 << 5;
+/// CPUID leaf 7, ebx: AVX-512 F.
+const AVX512F: u32 = 1 << 16;
 /// CPUID leaf 7, ecx: VPCLMULQDQ.
 const VPCLMULQDQ: u32 = 1 << 10;
 /// XCR0: the operating system keeps SSE and AVX registers.
 const SSE_AND_AVX: u64 = 6;
+/// XCR0: and those of AVX-512.
+const AVX512: u64 = 0xe0;
 
 /// What is used of the processor where large amounts of memory are looked through; each includes those before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,10 +31,18 @@ pub enum Vectors {
     Avx2,
     /// Carry-less multiplication in them (VPCLMULQDQ).
     Multiplication,
+    /// The same in registers of 64 bytes (AVX-512).
+    WideMultiplication,
 }
 
 impl Vectors {
-    const ALL: [Self; 4] = [Self::None, Self::Crc32, Self::Avx2, Self::Multiplication];
+    const ALL: [Self; 5] = [
+        Self::None,
+        Self::Crc32,
+        Self::Avx2,
+        Self::Multiplication,
+        Self::WideMultiplication,
+    ];
 
     /// What this processor has. Asked once: in a virtual machine CPUID costs a microsecond or more. A process that is
     /// restored elsewhere has it there, too, or is not restored.
@@ -51,16 +63,23 @@ impl Vectors {
         if features & SSE42 == 0 {
             return Self::None;
         }
-        // SAFETY: XGETBV exists where OSXSAVE is set.
-        let keeps_avx = features & OSXSAVE != 0 && unsafe { xgetbv() } & SSE_AND_AVX == SSE_AND_AVX;
-        if !keeps_avx || __cpuid(0).eax < 7 {
+        let kept = if features & OSXSAVE != 0 {
+            // SAFETY: XGETBV exists where OSXSAVE is set.
+            unsafe { xgetbv() }
+        } else {
+            0
+        };
+        if kept & SSE_AND_AVX != SSE_AND_AVX || __cpuid(0).eax < 7 {
             return Self::Crc32;
         }
         let more = __cpuid_count(7, 0);
         match (more.ebx & AVX2 != 0, more.ecx & VPCLMULQDQ != 0) {
             (false, _) => Self::Crc32,
             (true, false) => Self::Avx2,
-            (true, true) => Self::Multiplication,
+            (true, true) if more.ebx & AVX512F == 0 || kept & AVX512 != AVX512 => {
+                Self::Multiplication
+            }
+            (true, true) => Self::WideMultiplication,
         }
     }
 }

@@ -1,8 +1,10 @@
 //! CRC32C on the processor's `crc32` instruction (SSE 4.2), and on carry-less multiplication where it is wide.
 
 use core::arch::x86_64::{
-    __m256i, _mm_crc32_u8, _mm_crc32_u64, _mm256_clmulepi64_epi128, _mm256_loadu_si256,
-    _mm256_set_epi64x, _mm256_storeu_si256, _mm256_xor_si256,
+    __m256i, __m512i, _mm_crc32_u8, _mm_crc32_u64, _mm256_clmulepi64_epi128, _mm256_loadu_si256,
+    _mm256_set_epi64x, _mm256_storeu_si256, _mm256_xor_si256, _mm512_clmulepi64_epi128,
+    _mm512_loadu_si512, _mm512_set_epi64, _mm512_storeu_si512, _mm512_ternarylogic_epi64,
+    _mm512_xor_si512,
 };
 
 use ckpt_image::checksum;
@@ -28,12 +30,18 @@ pub fn crc32c_behind(sum: u32, bytes: &[u8]) -> u32 {
         Vectors::Crc32 | Vectors::Avx2 => unsafe { hardware(sum, bytes) },
         // SAFETY: the processor has all of it.
         Vectors::Multiplication => unsafe { folded(sum, bytes) },
+        // SAFETY: the processor has all of it.
+        Vectors::WideMultiplication => unsafe { folded_wide(sum, bytes) },
     }
 }
 
-/// Bytes that are folded at one time: four registers, so that one multiplication need not wait for another.
-const FOLDED: usize = 4 * REGISTER;
+/// Registers that are folded at one time, so that one multiplication need not wait for another.
+const REGISTERS: usize = 4;
+/// Bytes in a register, and in all of them.
 const REGISTER: usize = size_of::<__m256i>();
+const FOLDED: usize = REGISTERS * REGISTER;
+const WIDE_REGISTER: usize = size_of::<__m512i>();
+const WIDE_FOLDED: usize = REGISTERS * WIDE_REGISTER;
 
 /// Sums by folding ("Fast CRC Computation for Generic Polynomials Using PCLMULQDQ Instruction", Intel, 2009): 16 bytes at one
 /// place have the same sum as 16 others, which are two products of their halves, at a place further behind. So all that was
@@ -48,7 +56,7 @@ fn folded(sum_before: u32, bytes: &[u8]) -> u32 {
     // What was summed before is as though the first four bytes were others.
     let before = _mm256_set_epi64x(0, 0, 0, i64::from(!sum_before));
     sum[0] = _mm256_xor_si256(sum[0], before);
-    let [low, high] = FOLD;
+    let [low, high] = const { factors_behind(FOLDED) };
     let factors = _mm256_set_epi64x(high, low, high, low);
     for block in blocks {
         for (sum, next) in sum.iter_mut().zip(load(block)) {
@@ -63,6 +71,38 @@ fn folded(sum_before: u32, bytes: &[u8]) -> u32 {
     for (to, sum) in left.as_chunks_mut::<REGISTER>().0.iter_mut().zip(sum) {
         // SAFETY: there is room for one register, of any alignment.
         unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), sum) };
+    }
+    !behind(behind(0, &left), rest)
+}
+
+/// The same with registers of twice the size, which takes half of the time.
+#[target_feature(enable = "sse4.2,avx2,pclmulqdq,vpclmulqdq,avx512f")]
+fn folded_wide(sum_before: u32, bytes: &[u8]) -> u32 {
+    /// The exclusive or of three (Intel SDM vol. 2, VPTERNLOG).
+    const XOR_OF_THREE: i32 = 0x96;
+    let (blocks, rest) = bytes.as_chunks::<WIDE_FOLDED>();
+    let Some((first, blocks)) = blocks.split_first() else {
+        return folded(sum_before, bytes);
+    };
+    let mut sum = load_wide(first);
+    let before = _mm512_set_epi64(0, 0, 0, 0, 0, 0, 0, i64::from(!sum_before));
+    sum[0] = _mm512_xor_si512(sum[0], before);
+    let [low, high] = const { factors_behind(WIDE_FOLDED) };
+    let factors = _mm512_set_epi64(high, low, high, low, high, low, high, low);
+    for block in blocks {
+        for (sum, next) in sum.iter_mut().zip(load_wide(block)) {
+            *sum = _mm512_ternarylogic_epi64::<XOR_OF_THREE>(
+                _mm512_clmulepi64_epi128::<0x00>(*sum, factors),
+                _mm512_clmulepi64_epi128::<0x11>(*sum, factors),
+                next,
+            );
+        }
+    }
+    let mut left = [0; WIDE_FOLDED];
+    let places = left.as_chunks_mut::<WIDE_REGISTER>().0.iter_mut();
+    for (to, sum) in places.zip(sum) {
+        // SAFETY: there is room for one register, of any alignment.
+        unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), sum) };
     }
     !behind(behind(0, &left), rest)
 }
@@ -161,7 +201,7 @@ const fn apply(map: &[u32; 32], value: u32) -> u32 {
 }
 
 #[target_feature(enable = "avx2")]
-fn load(block: &[u8; FOLDED]) -> [__m256i; 4] {
+fn load(block: &[u8; FOLDED]) -> [__m256i; REGISTERS] {
     let mut registers = block.as_chunks::<REGISTER>().0.iter();
     core::array::from_fn(|_| {
         let bytes = registers.next().unwrap_or(&[0; REGISTER]);
@@ -170,8 +210,20 @@ fn load(block: &[u8; FOLDED]) -> [__m256i; 4] {
     })
 }
 
-/// What the first and the second half of 16 bytes are multiplied with to be moved behind [`FOLDED`] bytes.
-const FOLD: [i64; 2] = [power_of_x(FOLDED * 8 + 32), power_of_x(FOLDED * 8 - 32)];
+#[target_feature(enable = "avx512f")]
+fn load_wide(block: &[u8; WIDE_FOLDED]) -> [__m512i; REGISTERS] {
+    let mut registers = block.as_chunks::<WIDE_REGISTER>().0.iter();
+    core::array::from_fn(|_| {
+        let bytes = registers.next().unwrap_or(&[0; WIDE_REGISTER]);
+        // SAFETY: the bytes of one register are there; they need no alignment.
+        unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
+    })
+}
+
+/// What the first and the second half of 16 bytes are multiplied with to be moved behind `bytes` bytes.
+const fn factors_behind(bytes: usize) -> [i64; 2] {
+    [power_of_x(bytes * 8 + 32), power_of_x(bytes * 8 - 32)]
+}
 
 /// The remainder of x to the power of `exponent`, in the order of bits that the sum has; shifted by one, since a product of two
 /// reflected numbers is.
@@ -210,6 +262,11 @@ mod tests {
             if vectors >= Vectors::Crc32 {
                 // SAFETY: the processor has SSE 4.2.
                 let sum = unsafe { hardware(hardware(0, front), back) };
+                assert_eq!(sum, expected, "{length} bytes");
+            }
+            if vectors >= Vectors::Multiplication {
+                // SAFETY: the processor has all of it.
+                let sum = unsafe { folded(folded(0, front), back) };
                 assert_eq!(sum, expected, "{length} bytes");
             }
         }
