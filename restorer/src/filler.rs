@@ -1,6 +1,10 @@
 //! Fills memory from the image: reads, and checks what was read while it is still in the cache. On as many processors as there
 //! are, since that is what a restart spends its time with.
 //!
+//! What is filled completely gets huge pages. No region of the program may have a flag for that which it did not have, so they
+//! are filled in a mapping of our own that has the flag, and moved (`mover`); where the kernel cannot do that, small pages are made huge ones
+//! before they are filled.
+//!
 //! Who helps is a process that shares our memory and is reaped at the end. A thread would do as well but for its end, of which
 //! the kernel does not tell when it is complete, and what follows wants no other thread to be there.
 
@@ -9,6 +13,7 @@ use core::ops::Range;
 use core::slice;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use ckpt_image::memory_settings::MemoryPolicy;
 use ckpt_image::segments::Span;
 use ckpt_sys::{Errno, MapVec, calls, files};
 use linux_raw_sys::general as n;
@@ -19,6 +24,7 @@ use restart::report::{Cause, Error, Exit, Object};
 use crate::Result;
 use crate::clone::create_thread;
 use crate::image_file::ImageFile;
+use crate::mover::Mover;
 use crate::steps::no_huge_pages;
 
 global_asm!(include_str!("../../asm/helper.S"), help = sym help);
@@ -34,7 +40,7 @@ const HELPERS: usize = 3;
 /// What is worth a process of its own, in bytes: filling that takes some fifty times as long as making and reaping one.
 const WORTH_IT: u64 = 2 << 20;
 
-/// How much one process takes at one time, in bytes, unless that is where huge pages begin.
+/// How much of what gets no huge pages one process takes at one time, in bytes.
 const SHARE: u64 = 8 << 20;
 
 /// Stack of a helper, in bytes.
@@ -43,7 +49,12 @@ const STACK: usize = 64 << 10;
 /// One thing to do.
 #[derive(Clone, Copy)]
 enum Job {
-    Enlarge(Span),
+    /// What follows fills these huge pages, of a region of anonymous memory if there is one. Whether they can be moved there.
+    Enlarge {
+        span: Span,
+        within: Option<Span>,
+        moves: bool,
+    },
     Fill {
         to: Span,
         offset: u64,
@@ -54,8 +65,15 @@ enum Job {
 impl Job {
     fn length(self) -> u64 {
         match self {
-            Self::Enlarge(_) => 0,
+            Self::Enlarge { .. } => 0,
             Self::Fill { to, .. } => to.len(),
+        }
+    }
+
+    fn enlarged(self) -> Option<Span> {
+        match self {
+            Self::Enlarge { span, .. } => Some(span),
+            Self::Fill { .. } => None,
         }
     }
 }
@@ -72,6 +90,8 @@ pub struct Filler {
     failed: AtomicUsize,
     /// Whether the system's owner wants huge pages at all, and the kernel still has some.
     huge_pages: AtomicBool,
+    /// Whether it does not matter through which mapping a page comes into being.
+    may_move: bool,
 }
 
 /// What stands in the file below where huge pages are forbidden.
@@ -102,12 +122,17 @@ impl Filler {
             next: AtomicUsize::new(0),
             failed: AtomicUsize::new(NONE),
             huge_pages: AtomicBool::new(allowed),
+            may_move: file.image.objects::<MemoryPolicy>().next().is_none(),
         })
     }
 
-    /// Remembers memory that is to be made huge pages before what follows is filled.
-    pub fn enlarge(&mut self, span: Span) {
-        self.jobs.push_into_room(Job::Enlarge(span));
+    /// Remembers memory that is to have huge pages, all of which what follows fills.
+    pub fn enlarge(&mut self, span: Span, within: Option<Span>) {
+        self.jobs.push_into_room(Job::Enlarge {
+            span,
+            within,
+            moves: false,
+        });
     }
 
     /// Remembers memory that is to be filled.
@@ -126,7 +151,8 @@ impl Filler {
     pub unsafe fn run(&mut self, file: &ImageFile) -> Result<()> {
         let length: u64 = self.jobs.iter().map(|job| job.length()).sum();
         let useful = calls::processors().min((length / WORTH_IT) as usize);
-        let work = Work::new(self, file);
+        let mover = self.prepare_to_move();
+        let work = Work::new(self, mover.as_ref(), file);
         let mut helpers = [0; HELPERS];
         for (index, helper) in helpers
             .iter_mut()
@@ -158,7 +184,8 @@ impl Filler {
             )),
             // Once more, to say what is wrong.
             index => {
-                let work = Work::new(self, file);
+                drop(mover);
+                let work = Work::new(self, None, file);
                 work.fill(index, &mut work.begin())?;
                 Err(file.error(
                     Cause::Because("it changes while it is read"),
@@ -167,11 +194,53 @@ impl Filler {
             }
         }
     }
+
+    /// Finds out what can be moved.
+    fn prepare_to_move(&mut self) -> Option<Mover> {
+        let is_enlarged = |job: &Job| job.enlarged().is_some();
+        if !self.may_move || !*self.huge_pages.get_mut() || !self.jobs.iter().any(is_enlarged) {
+            return None;
+        }
+        let mover = Mover::new(1 + HELPERS).ok()?;
+        let (mut index, count) = (0, self.jobs.len());
+        while index < count {
+            let first = index;
+            index += 1;
+            let Job::Enlarge {
+                span: mut all,
+                within: Some(region),
+                ..
+            } = self.jobs[first]
+            else {
+                continue;
+            };
+            // One request for what lies behind each other.
+            while index < count {
+                match self.jobs[index].enlarged() {
+                    Some(next) if next.start == all.end && contains(region, next) => {
+                        all.end = next.end;
+                    }
+                    Some(_) => break,
+                    None => {}
+                }
+                index += 1;
+            }
+            // SAFETY: whoever has them done answers for the memory.
+            let is_registered = unsafe { mover.register(all, region) };
+            for job in &mut self.jobs[first..index] {
+                if let Job::Enlarge { moves, .. } = job {
+                    *moves = is_registered;
+                }
+            }
+        }
+        Some(mover)
+    }
 }
 
 /// What those who fill have in common.
 struct Work<'w> {
     filler: &'w Filler,
+    mover: Option<&'w Mover>,
     file: &'w ImageFile,
     /// How many of them have taken their room.
     rooms_taken: AtomicUsize,
@@ -183,12 +252,16 @@ struct Own<'w> {
     room: &'w mut [u8],
     /// What it has backed by huge pages last.
     enlarged: Span,
+    /// What it fills in a room of its own to be moved, and where that is.
+    moved: Span,
+    mover_room: u64,
 }
 
 impl<'w> Work<'w> {
-    fn new(filler: &'w Filler, file: &'w ImageFile) -> Self {
+    fn new(filler: &'w Filler, mover: Option<&'w Mover>, file: &'w ImageFile) -> Self {
         Self {
             filler,
+            mover,
             file,
             rooms_taken: AtomicUsize::new(0),
         }
@@ -203,6 +276,8 @@ impl<'w> Work<'w> {
             // SAFETY: no more than the one who has begun the work and those who help ask for it, and each gets its own.
             room: unsafe { slice::from_raw_parts_mut(at as *mut u8, size) },
             enlarged: Span::new(0, 0),
+            moved: Span::new(0, 0),
+            mover_room: self.mover.map_or(0, |mover| mover.room_of(number)),
         }
     }
 
@@ -252,14 +327,19 @@ impl<'w> Work<'w> {
         Some(first..self.end_of_share(first))
     }
 
-    /// Where the share that begins with the job `first` ends.
+    /// Where the share that begins with the job `first` ends: what belongs to the same huge pages stays together.
     fn end_of_share(&self, first: usize) -> usize {
         let jobs = &self.filler.jobs[first..];
+        let enlarged = jobs.first().and_then(|job| job.enlarged());
+        let belongs_to_first = |job: &Job| match *job {
+            Job::Fill { to, .. } => enlarged.is_some_and(|span| contains(span, to)),
+            Job::Enlarge { .. } => false,
+        };
         let mut length = 0;
         let is_behind = |(index, job): &(usize, &Job)| {
-            let is_full = length >= SHARE;
+            let is_full = length >= SHARE && !belongs_to_first(job);
             length += job.length();
-            is_full || *index != 0 && matches!(job, Job::Enlarge(_))
+            is_full || *index != 0 && job.enlarged().is_some()
         };
         let end = jobs.iter().enumerate().find(is_behind);
         first + end.map_or(jobs.len(), |(index, _)| index)
@@ -268,28 +348,23 @@ impl<'w> Work<'w> {
     /// Does one job.
     fn fill(&self, index: usize, own: &mut Own<'_>) -> Result<()> {
         match self.filler.jobs[index] {
-            Job::Enlarge(span) => {
-                let wanted = &self.filler.huge_pages;
-                if wanted.load(Ordering::Relaxed) {
-                    // SAFETY: whoever has begun the work answers for the memory.
-                    if unsafe { enlarge(span) } {
-                        own.enlarged = span;
-                    } else {
-                        wanted.store(false, Ordering::Relaxed);
-                    }
-                }
-                Ok(())
-            }
+            Job::Enlarge { span, moves, .. } => self.enlarge(span, moves, own),
             Job::Fill {
                 to,
                 offset,
                 checksum,
             } => {
-                // SAFETY: whoever has begun the work answers for the memory; no two jobs have any in common.
-                let bytes =
-                    unsafe { slice::from_raw_parts_mut(to.start as *mut u8, to.len() as usize) };
+                let is_moved = contains(own.moved, to);
+                let at = if is_moved {
+                    own.mover_room + (to.start - own.moved.start)
+                } else {
+                    to.start
+                };
+                // SAFETY: whoever has begun the work answers for the memory, and the room is this process's own; no two jobs
+                // have any in common.
+                let bytes = unsafe { slice::from_raw_parts_mut(at as *mut u8, to.len() as usize) };
                 // Asking for what is there would wait for others, who enlarge theirs.
-                let is_there = own.enlarged.intersection(&to) == Some(to);
+                let is_there = is_moved || contains(own.enlarged, to);
                 // Only huge pages that were not reserved when they were mapped can be missing.
                 if !is_there && populate(to) == Err(Errno::EFAULT) {
                     return Err(no_huge_pages(to, Errno::EFAULT));
@@ -298,10 +373,54 @@ impl<'w> Work<'w> {
                 read.map_err(|error| match error.cause {
                     Cause::Failed(_, Errno::EFAULT) => no_huge_pages(to, Errno::EFAULT),
                     _ => error,
-                })
+                })?;
+                if is_moved && to.end == own.moved.end {
+                    self.bring(own)?;
+                }
+                Ok(())
             }
         }
     }
+
+    /// Sees to it that what fills `span` next gets huge pages, if there are any.
+    fn enlarge(&self, span: Span, moves: bool, own: &mut Own<'_>) -> Result<()> {
+        let wanted = &self.filler.huge_pages;
+        (own.enlarged, own.moved) = (Span::new(0, 0), Span::new(0, 0));
+        match (self.mover.filter(|_| moves), wanted.load(Ordering::Relaxed)) {
+            (Some(_), true) => own.moved = span,
+            (Some(mover), false) => mover.release(span).map_err(not_moved)?,
+            // SAFETY: whoever has begun the work answers for the memory.
+            (None, true) if unsafe { collapse(span) } => own.enlarged = span,
+            (None, _) => wanted.store(false, Ordering::Relaxed),
+        }
+        Ok(())
+    }
+
+    /// Brings what was filled in the room of the process to where it belongs.
+    fn bring(&self, own: &mut Own<'_>) -> Result<()> {
+        let span = core::mem::replace(&mut own.moved, Span::new(0, 0));
+        if let Some(mover) = self.mover {
+            // SAFETY: whoever has begun the work answers for the memory, and the room is this process's own.
+            let all_are_huge = unsafe { mover.bring(own.mover_room, span) }.map_err(not_moved)?;
+            if !all_are_huge {
+                self.filler.huge_pages.store(false, Ordering::Relaxed);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn not_moved(errno: Errno) -> Error<'static> {
+    Error::new(
+        Exit::Host,
+        Object::Thing("the program's memory"),
+        Cause::Failed("cannot be moved to its place", errno),
+        "free memory, or raise vm.max_map_count",
+    )
+}
+
+fn contains(whole: Span, part: Span) -> bool {
+    whole.intersection(&part) == Some(part)
 }
 
 /// Has the kernel put pages into `span`, all at once: reading into it would fault for each of them, and take a third more time.
@@ -328,7 +447,7 @@ extern "C" fn help(work: &Work<'_>) -> ! {
 ///
 /// # Safety
 /// The memory is mapped writable; the first page of each huge one is empty, and nobody else's.
-unsafe fn enlarge(span: Span) -> bool {
+unsafe fn collapse(span: Span) -> bool {
     for at in (span.start..span.end).step_by(HUGE_PAGE as usize) {
         // SAFETY: the caller answers for the memory; writing a zero to empty memory changes nothing.
         unsafe { (at as *mut u8).write_volatile(0) };

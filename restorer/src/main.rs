@@ -14,6 +14,7 @@ mod filler;
 mod host;
 mod image_file;
 mod memory;
+mod mover;
 mod open_files;
 mod output;
 mod owners;

@@ -61,8 +61,13 @@ pub enum Step<'a> {
         /// Where it is to be mapped as well.
         to: u64,
     },
-    /// Back fresh memory, all of which is going to be filled, by huge pages, before what follows is filled.
-    Enlarge(Span),
+    /// Have what follows, which fills all of it, get huge pages.
+    Enlarge {
+        /// The memory.
+        span: Span,
+        /// The region of which it is a part, if that is anonymous.
+        within: Option<Span>,
+    },
     /// Read bytes out of the image and check them. That may take until [`Step::Filled`], in any order.
     Fill {
         /// Where to; its length is that of the extent.
@@ -445,8 +450,12 @@ fn fill<'a, E>(
     let mut rest = part.fills();
     while let Some(batch) = Batch::first_of(rest.clone()) {
         if can_be_enlarged && !batch.huge.is_empty() {
-            let Span { start, end } = batch.huge;
-            execute(Step::Enlarge(Span::new(part.moved(start), part.moved(end))))?;
+            let moved = |start, end| Span::new(part.moved(start), part.moved(end));
+            let is_anonymous = part.region.backing() == Backing::Anonymous;
+            execute(Step::Enlarge {
+                span: moved(batch.huge.start, batch.huge.end),
+                within: is_anonymous.then(|| moved(part.region.start, part.region.end)),
+            })?;
         }
         for (extent, offset) in rest.by_ref().take(batch.extents) {
             execute(Step::Fill {
@@ -462,10 +471,14 @@ fn fill<'a, E>(
 /// How much is made huge pages at one time, in bytes: what was made is still in the cache when it is filled.
 const BATCH: u64 = 8 << 20;
 
+/// The most that [`Step::Enlarge`] names, in bytes.
+pub const MOST_ENLARGED: u64 = BATCH + 2 * HUGE_PAGE;
+
 /// Extents without a gap between them, about as many as [`BATCH`] holds.
 struct Batch {
     extents: usize,
-    /// The huge pages that begin in them, and are filled completely by them and what follows.
+    /// The huge pages that they fill completely. Extents that libckpt has written lie within one huge page each; of others,
+    /// those count that begin and end with one.
     huge: Span,
 }
 
@@ -474,23 +487,26 @@ impl Batch {
     fn first_of(extents: impl Iterator<Item = (Extent, u64)>) -> Option<Self> {
         let mut extents = extents.map(|(extent, _)| extent).peekable();
         let start = extents.peek()?.address;
-        let (mut count, mut end, mut filled_to) = (0, start, start);
+        let (mut count, mut filled_to, mut huge) = (0, start, None);
         while let Some(extent) = extents.next_if(|next| next.address == filled_to) {
-            filled_to = extent.end();
-            if end - start < BATCH {
-                (count, end) = (count + 1, filled_to);
-            } else if filled_to >= end.next_multiple_of(HUGE_PAGE) {
+            if extent.address.is_multiple_of(HUGE_PAGE) && huge.is_none() {
+                huge = Some(Span::new(extent.address, extent.address));
+            }
+            (count, filled_to) = (count + 1, extent.end());
+            let ends_huge_page = filled_to.is_multiple_of(HUGE_PAGE);
+            if let Some(huge) = &mut huge
+                && ends_huge_page
+            {
+                huge.end = filled_to;
+            }
+            let length = filled_to - start;
+            if length >= BATCH && (ends_huge_page || length > BATCH + HUGE_PAGE) {
                 break;
             }
         }
-        let filled_to = filled_to - filled_to % HUGE_PAGE;
-        let huge = Span::new(
-            start.next_multiple_of(HUGE_PAGE),
-            end.next_multiple_of(HUGE_PAGE).min(filled_to),
-        );
         Some(Self {
             extents: count,
-            huge,
+            huge: huge.unwrap_or(Span::new(start, start)),
         })
     }
 }

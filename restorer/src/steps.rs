@@ -131,8 +131,8 @@ impl<'f> Executor<'f> {
                     calls::duplicate_mapping(start, length, to as usize)
                         .map_err(failed(span, "cannot be mapped a second time"))
                 }
-                Step::Enlarge(span) => {
-                    self.filler.enlarge(span);
+                Step::Enlarge { span, within } => {
+                    self.filler.enlarge(span, within);
                     Ok(())
                 }
                 Step::Fill {

@@ -1,15 +1,21 @@
 //! POSIX timers on kernels that do not let a process choose their ids.
 
-use ckpt_tests::{Launch, Place, Program, restorer};
+use ckpt_tests::{Launch, Missing, Place, Program, restorer};
+
+/// `PR_TIMER_CREATE_RESTORE_IDS` (include/uapi/linux/prctl.h), since Linux 6.15.
+const CHOOSE_IDS: Missing = Missing {
+    call: libc::SYS_prctl,
+    argument: (0, 77),
+    error: libc::EINVAL,
+};
 
 #[test]
 fn ids_come_back_on_an_older_kernel() {
-    let (older_kernel, program) = (
-        Program::workload("without_timer_ids.c"),
-        Program::compile("posix_timer.c"),
-    );
+    let program = Program::compile("posix_timer.c");
+    let (older_kernel, arguments) = CHOOSE_IDS.runner();
     let place = Place::new("posix_timers");
     let mut process = Launch::under_libckpt(older_kernel.path())
+        .args(&arguments)
         .arg(program.path())
         .start(&place);
     process.wait_until_ready();
@@ -17,6 +23,7 @@ fn ids_come_back_on_an_older_kernel() {
         process.checkpoint();
         process.kill();
         process = Launch::plain(older_kernel.path())
+            .args(&arguments)
             .arg(restorer())
             .arg("myckpt")
             .start(&place);

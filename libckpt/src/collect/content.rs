@@ -2,14 +2,12 @@
 //!
 //! Reading memory to find out would make every page of it resident, and a reservation of terabytes would take forever.
 
-use core::mem::size_of;
-
 use ckpt_image::PAGE;
 use ckpt_image::guards::Guard;
 use ckpt_image::page_up;
 use ckpt_image::regions::{Backing, Region, vm_flags};
 use ckpt_image::segments::Span;
-use ckpt_sys::{Errno, Fd, MapVec, calls, files};
+use ckpt_sys::{Errno, Fd, MapVec, calls, files, pagemap};
 use linux_raw_sys::general as n;
 
 use crate::collect::regions::{Mapped, Regions};
@@ -24,10 +22,6 @@ pub struct Run {
     /// Whether they hold what the region's file holds.
     pub same_as_file: bool,
 }
-
-/// `PAGEMAP_SCAN`: `_IOWR('f', 16, struct pm_scan_arg)` (include/uapi/linux/fs.h).
-const PAGEMAP_SCAN: u32 =
-    3 << 30 | (size_of::<n::pm_scan_arg>() as u32) << 16 | (b'f' as u32) << 8 | 16;
 
 /// What was found of some regions.
 #[derive(Debug, Default)]
@@ -279,7 +273,7 @@ impl<'r> PageTables<'r> {
         let mut from = whole.start;
         while from < whole.end {
             let mut arguments = n::pm_scan_arg {
-                size: size_of::<n::pm_scan_arg>() as u64,
+                size: 0,
                 flags: 0,
                 start: from,
                 end: whole.end,
@@ -292,14 +286,8 @@ impl<'r> PageTables<'r> {
                 category_anyof_mask: u64::from(wanted.any_of),
                 return_mask: u64::from(guard),
             };
-            // SAFETY: the kernel reads and writes the struct, and writes into the array it names.
-            let count = unsafe {
-                calls::ioctl(
-                    self.pagemap.number(),
-                    PAGEMAP_SCAN,
-                    &raw mut arguments as usize,
-                )?
-            };
+            // SAFETY: the kernel writes into the array.
+            let count = unsafe { pagemap::scan(&self.pagemap, &mut arguments)? };
             for region in &found[..count] {
                 let span = Span::new(region.start, region.end);
                 if region.categories & u64::from(guard) != 0 {

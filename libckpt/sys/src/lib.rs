@@ -22,6 +22,7 @@ pub mod map_vec;
 pub mod maps;
 pub mod memory_map;
 pub mod message_queues;
+pub mod pagemap;
 pub mod posix_timers;
 pub mod proc;
 pub mod pseudo_terminal;
@@ -30,6 +31,7 @@ pub mod sockets;
 pub mod syscall;
 pub mod system_v;
 pub mod terminal;
+pub mod userfaultfd;
 pub mod words;
 
 pub use errno::Errno;
