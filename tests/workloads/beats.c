@@ -1,7 +1,8 @@
 /* Fills as many MiB of memory as its argument says with random bytes, then watches the clock: each time for which it stood
- * still is a line on standard output, from when to when in nanoseconds of the monotonic clock. As many threads as its second
- * argument says wait meanwhile, and it has at least as many regions of memory as its third one says. With `words` as its fourth
- * one the memory has random words of a small vocabulary instead, with `records` random elements of lists. */
+ * still is a line on standard output, from when to when in nanoseconds of the real-time clock (the only one that CRIU does not
+ * set back). As many threads as its second argument says wait meanwhile, and it has at least as many regions of memory as its
+ * third one says. With `words` as its fourth one the memory has random words of a small vocabulary instead, with `records`
+ * random elements of lists. */
 //# cflags: -pthread
 #include "../programs/thread.h"
 
@@ -79,7 +80,7 @@ static void fill_with(const char *what, char *memory, size_t size, uint64_t seed
 
 static long long nanoseconds(void) {
     struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
+    clock_gettime(CLOCK_REALTIME, &time);
     return time.tv_sec * 1000000000LL + time.tv_nsec;
 }
 
