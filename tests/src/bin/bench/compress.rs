@@ -9,6 +9,7 @@ use ckpt_tests::{CHECKPOINT_SIGNAL, Launch, Place, Program, Restart, until};
 use crate::figures::{Table, mebibytes, median, milliseconds, ms, size, with_range};
 use crate::line::Line;
 use crate::speed::{restart_time, settle};
+use crate::yardstick::warm_memory_up;
 use crate::{available, place};
 
 /// Milliseconds, and bytes on the disk.
@@ -98,8 +99,8 @@ fn round(program: &Program, mebibytes: u64, arguments: &[&str]) -> Round {
         let launch = program.launch().env("CKPT_COMPRESS", compression);
         launch.arg(mebibytes.to_string()).args(arguments)
     };
-    let (_, plain) = figures(launch("none"));
-    let (place, packed) = figures(launch("lz4"));
+    let (_, plain) = figures(launch("none"), mebibytes);
+    let (place, packed) = figures(launch("lz4"), mebibytes);
     settle(&place);
     let start = Instant::now();
     let mut restorer = Launch::restorer(["--to-core", "myckpt", "core"]).start(&place);
@@ -113,8 +114,8 @@ fn round(program: &Program, mebibytes: u64, arguments: &[&str]) -> Round {
     }
 }
 
-/// Takes a checkpoint of a program and restores it.
-fn figures(launch: Launch) -> (Place, Figures) {
+/// Takes a checkpoint of a program with so much memory, and restores it.
+fn figures(launch: Launch, mebibytes: u64) -> (Place, Figures) {
     let place = place("compress");
     let mut process = launch.start(&place);
     process.wait_until_ready();
@@ -125,6 +126,7 @@ fn figures(launch: Launch) -> (Place, Figures) {
     process.kill();
     let image = fs::metadata(place.file("myckpt")).expect("there is an image");
     settle(&place);
+    warm_memory_up(mebibytes << 20);
     let restart = restart_time(&place, Restart::Eager);
     let figures = Figures {
         writing: line.writing,
