@@ -368,10 +368,9 @@ impl All<'_> {
         let (start, length) = (run.span.start as usize, run.span.len() as usize);
         let is_ours_alone =
             self.kept.is_for_a_copy() && !run.same_as_file && !has_own_variables(run);
-        // SAFETY: reading pages ahead changes nothing. It finds those that cannot be read, which is an error then and not
-        // the end of this process.
-        let is_there = || unsafe { calls::advise(start, length, n::MADV_POPULATE_READ).is_ok() };
-        if is_ours_alone && region.protection & PROT_READ != 0 && is_there() {
+        let can_be_read = region.protection & PROT_READ != 0;
+        // What cannot be read is an error then, and not the end of this process.
+        if is_ours_alone && can_be_read && self.memory.is_there(run.span) {
             // SAFETY: (1) the memory is mapped and can be read; (2) who writes and who helps write only to
             // their own memory, of which there is none in the run, and give back only what is theirs.
             return Ok(unsafe { core::slice::from_raw_parts(start as *const u8, length) });

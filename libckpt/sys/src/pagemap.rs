@@ -23,10 +23,23 @@ pub unsafe fn scan(pagemap: &Fd, wanted: &mut n::pm_scan_arg) -> Result<usize, E
     unsafe { calls::ioctl(pagemap.number(), SCAN, &raw mut *wanted as usize) }
 }
 
-/// Whether all pages that `span` has are huge ones.
+/// Whether all pages that `span` has are huge ones. `false` from kernels that do not tell.
 #[must_use]
 pub fn are_huge(pagemap: &Fd, span: Span) -> bool {
-    let mut small = n::page_region {
+    let (huge, present) = (n::PAGE_IS_HUGE, n::PAGE_IS_PRESENT);
+    has_none(pagemap, span, huge | present, huge)
+}
+
+/// Whether `span` is in memory, without a page that is missing, swapped out, or a guard page. `false` from kernels that do not
+/// tell.
+#[must_use]
+pub fn are_present(pagemap: &Fd, span: Span) -> bool {
+    has_none(pagemap, span, n::PAGE_IS_PRESENT, n::PAGE_IS_PRESENT)
+}
+
+/// Whether there is no page of the categories in `mask`, or without them where they are `inverted`.
+fn has_none(pagemap: &Fd, span: Span, mask: u32, inverted: u32) -> bool {
+    let mut found = n::page_region {
         start: 0,
         end: 0,
         categories: 0,
@@ -37,11 +50,11 @@ pub fn are_huge(pagemap: &Fd, span: Span) -> bool {
         start: span.start,
         end: span.end,
         walk_end: 0,
-        vec: &raw mut small as u64,
+        vec: &raw mut found as u64,
         vec_len: 1,
         max_pages: 1,
-        category_inverted: n::PAGE_IS_HUGE.into(),
-        category_mask: (n::PAGE_IS_HUGE | n::PAGE_IS_PRESENT).into(),
+        category_inverted: inverted.into(),
+        category_mask: mask.into(),
         category_anyof_mask: 0,
         return_mask: n::PAGE_IS_PRESENT.into(),
     };
@@ -54,14 +67,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn small_pages_are_not_huge() {
+    fn small_pages_are_not_huge_and_missing_ones_not_present() {
         let pagemap = calls::open(c"/proc/thread-self/pagemap", n::O_RDONLY).unwrap();
         let page = ckpt_image::PAGE as usize;
-        let memory = calls::map_anonymous(2 * page).unwrap();
-        let span = Span::new(memory as u64, (memory + 2 * page) as u64);
-        assert!(are_huge(&pagemap, span), "there are none");
+        let memory = calls::map_anonymous(3 * page).unwrap();
+        let part = |from: usize, to: usize| {
+            Span::new((memory + from * page) as u64, (memory + to * page) as u64)
+        };
+        assert!(are_huge(&pagemap, part(0, 3)), "there are none");
+        assert!(!are_present(&pagemap, part(0, 3)));
         // SAFETY: the memory is nobody else's.
         unsafe { (memory as *mut u8).write(1) };
-        assert!(!are_huge(&pagemap, span));
+        assert!(!are_huge(&pagemap, part(0, 3)));
+        assert!(are_present(&pagemap, part(0, 1)) && !are_present(&pagemap, part(0, 2)));
+        // SAFETY: likewise.
+        unsafe { ((memory + 2 * page) as *mut u8).write(1) };
+        assert!(!are_present(&pagemap, part(0, 3)) && are_present(&pagemap, part(2, 3)));
+        // SAFETY: likewise.
+        unsafe { calls::unmap(memory, 3 * page).unwrap() };
     }
 }
