@@ -41,10 +41,12 @@ int main(void) {
     char *pages = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     CHECK(pages != MAP_FAILED && mprotect(pages + PAGE, PAGE, PROT_NONE) == 0);
     /* Nothing there, and nothing there any more behind the first bytes. */
-    void *nowhere = pages + PAGE;
+    void *nowhere = pages + PAGE, *end_of_all = (void *)-1;
     call_all(nowhere);
+    call_all(end_of_all);
     ready_and_wait();
     call_all(nowhere);
+    call_all(end_of_all);
     struct timespec *half = (struct timespec *)(pages + PAGE - sizeof(time_t));
     CHECK(faults(nanosleep(half, NULL)) && clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, half, NULL) == EFAULT);
     /* A set of the kernel's size at the end of what can be read. */

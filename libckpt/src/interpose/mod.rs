@@ -134,13 +134,17 @@ impl WithoutOurs {
 /// A copy of what `pointer` points to; `None` if that is null, or cannot be read: then it is up to libc's function to say so,
 /// often by `EFAULT`. While libckpt is off it is not needed.
 fn peek<T: Copy>(pointer: *const T) -> Option<T> {
-    let (first, end) = (pointer as u64, pointer as u64 + size_of::<T>() as u64);
-    let probe = size_of::<SignalSet>() as u64;
-    let is_on_one_page = first / PAGE == (end - 1) / PAGE;
+    /// Bytes that one look covers.
+    const LOOK: u64 = 8;
+    const { assert!(size_of::<T>() as u64 >= LOOK) };
+    let first = pointer as u64;
+    let end = first.wrapping_add(size_of::<T>() as u64);
+    let last = end.wrapping_sub(LOOK);
+    let is_on_one_page = first / PAGE == end.wrapping_sub(1) / PAGE;
     let is_there = !pointer.is_null()
         && our_bit() != 0
         && calls::can_be_read(first)
-        && (is_on_one_page || calls::can_be_read(end - probe));
+        && (is_on_one_page || calls::can_be_read(last));
     // SAFETY: it is there, and of a type of which the program has made one.
     is_there.then(|| unsafe { pointer.read_unaligned() })
 }
