@@ -22,15 +22,16 @@ ckpt_continue_call:
     .cfi_offset rip, {REST_BEHIND} - {REST_SIZE} - {RED_ZONE}
     syscall                                 // as the program had made it, with what is left
 ckpt_continue_call_behind:
+    pushfq                                  // the program's; r11 may hold a mark by now (ended.rs)
+    .cfi_adjust_cfa_offset 8
     test    rax, rax                        // has it transferred anything?
     jg      1f
     xor     eax, eax                        // an error, or the end: what came before counts, the next call finds it again
-1:  add     rax, qword ptr [rsp + {REST_DONE}]      // the sum is the result
-    mov     rsi, qword ptr [rsp + {REST_BUFFER}]    // the arguments as they were
-    mov     rdx, qword ptr [rsp + {REST_COUNT}]
-    mov     rcx, qword ptr [rsp + {REST_BEHIND}]    // the instruction leaves the address behind it in rcx
-    push    r11                             // and the flags in r11
-    .cfi_adjust_cfa_offset 8
+1:  add     rax, qword ptr [rsp + 8 + {REST_DONE}]      // the sum is the result
+    mov     rsi, qword ptr [rsp + 8 + {REST_BUFFER}]    // the arguments as they were
+    mov     rdx, qword ptr [rsp + 8 + {REST_COUNT}]
+    mov     rcx, qword ptr [rsp + 8 + {REST_BEHIND}]    // the instruction leaves the address behind it in rcx
+    mov     r11, qword ptr [rsp]            // and the flags in r11
     popfq                                   // which it does not change, but the lines above do
     .cfi_adjust_cfa_offset -8
     lea     rsp, [rsp + {REST_SIZE} + {RED_ZONE}]

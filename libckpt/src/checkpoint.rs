@@ -80,7 +80,12 @@ pub fn take(interrupted: &Interrupted<'_>) {
             drop(stopped);
             announce(&written, pause, pause);
         }
-        Err(failure) => report::line(format_args!("no checkpoint: {failure}")),
+        Err(failure) => {
+            report::line(format_args!("no checkpoint: {failure}"));
+            // It may have failed before any other thread was stopped; the call of this one is made again all the same.
+            // SAFETY: we run on libckpt's stack.
+            unsafe { handlers::stand_in() };
+        }
     }
     is_over();
     initiator.go_on();

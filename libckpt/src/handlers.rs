@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use ckpt_image::context::Registers;
 use ckpt_image::signals::SIGNALS;
-use ckpt_sys::kernel::{SignalInfo, UserContext};
+use ckpt_sys::kernel::{SignalAction, SignalInfo, UserContext};
 use ckpt_sys::{calls, in_progress};
 use linux_raw_sys::general as n;
 
@@ -67,39 +67,39 @@ fn in_front_of(handler: u64) -> Option<u64> {
 
 /// Puts code in front of all handlers of the program.
 ///
-/// Threads that could not be stopped may change dispositions meanwhile, and what they set prevails.
+/// Threads that could not be stopped may change dispositions meanwhile, and what they have set last prevails.
 ///
 /// # Safety
 /// The caller owns libckpt's stack.
 pub unsafe fn stand_in() {
     for signal in (1..=SIGNALS as i32).filter(|&signal| signal != checkpoint_signal()) {
         // SAFETY: the disposition is only read.
-        let Ok(mut found) = (unsafe { calls::signal_action(signal, None) }) else {
+        let Ok(mut there) = (unsafe { calls::signal_action(signal, None) }) else {
             continue;
         };
-        loop {
-            let handler = found.handler;
-            let (ignored, default) = (libc::SIG_IGN as u64, libc::SIG_DFL as u64);
-            if handler == ignored || handler == default || behind(handler) != handler {
-                break;
-            }
-            let Some(stand_in) = in_front_of(handler) else {
-                break;
-            };
-            let mut new = found;
-            new.handler = stand_in;
+        let mut new = with_stand_in(there);
+        while new != there {
             // SAFETY: it ends in the handler that the program has installed.
             let Ok(replaced) = (unsafe { calls::signal_action(signal, Some(&new)) }) else {
                 break;
             };
-            if replaced == found {
+            if replaced == there {
                 break;
             }
-            // SAFETY: the program has just installed that.
-            let _ = unsafe { calls::signal_action(signal, Some(&replaced)) };
-            found = replaced;
+            // The program has just set that, and ours is in its place.
+            (there, new) = (new, with_stand_in(replaced));
         }
     }
+}
+
+/// The same disposition with code in front of its handler, if it has one.
+fn with_stand_in(mut action: SignalAction) -> SignalAction {
+    let handler = action.handler;
+    let has_none = [libc::SIG_IGN as u64, libc::SIG_DFL as u64].contains(&handler);
+    if !has_none && behind(handler) == handler {
+        action.handler = in_front_of(handler).unwrap_or(handler);
+    }
+    action
 }
 
 /// Entered from asm/stand_in.S, before the program's handler.

@@ -299,6 +299,31 @@ fn signal_right_at_restarts(program: &Program, name: &str, mode: Option<&str>) {
     }
 }
 
+/// A signal that comes while a checkpoint is refused: the program is stopped, so that both signals are there when it goes on, and the
+/// lower number is taken first.
+#[test]
+fn a_signal_during_a_refused_checkpoint_ends_the_call() {
+    let program = Program::workload("wait.cc");
+    let calls = calls_of(&program).into_iter();
+    for (name, _) in calls.filter(|(_, end)| *end == End::Signal) {
+        let place = Place::new(&["refused", &name].join("-"));
+        let mut process = Launch::under_libckpt(program.path())
+            .args([name.as_str(), "child"])
+            .env("CKPT_SIGNAL", "1")
+            .start(&place);
+        process.wait_until_ready();
+        wait_until_all_wait(&process, 1);
+        process.stop();
+        process.signal(libc::SIGHUP);
+        process.signal(libc::SIGUSR1);
+        process.signal(libc::SIGCONT);
+        let status = process.wait();
+        let errors = place.text("err");
+        assert_eq!(status.code(), Some(42), "{name}: {status}\n{errors}");
+        assert!(errors.contains("child"), "{name}: {errors}");
+    }
+}
+
 /// Waits until all `threads` of a process are in their calls, and not in one on the way there.
 fn wait_until_all_wait(process: &Process, threads: usize) {
     const LOOKS: u32 = 20;

@@ -1,5 +1,6 @@
 /* Waits in one call, named by its argument, and says when that began and when it ended. With `sibling` behind the name
- * another thread makes the call, while the main thread waits for that one. `list` prints the names, and what ends each call. */
+ * another thread makes the call, while the main thread waits for that one; with `child` the program has a child meanwhile. `list`
+ * prints the names, and what ends each call. */
 #include "../programs/thread.h"
 #include <chrono>
 #include <condition_variable>
@@ -9,6 +10,7 @@
 #include <sys/epoll.h>
 #include <sys/file.h>
 #include <sys/msg.h>
+#include <sys/prctl.h>
 #include <sys/select.h>
 #include <sys/sem.h>
 #include <sys/socket.h>
@@ -411,7 +413,13 @@ int main(int count, char **arguments) {
         if (count < 2 || strcmp(arguments[1], call.name) != 0) continue;
         handle(SIGUSR1, [](int) {}, 0);
         CHECK(sem_init(&semaphore, 0, 0) == 0);
-        if (count == 2) {
+        if (count == 3 && strcmp(arguments[2], "child") == 0) {
+            if (fork() == 0) {
+                prctl(PR_SET_PDEATHSIG, SIGKILL);
+                pause();
+            }
+            make(&call);
+        } else if (count == 2) {
             make(&call);
         } else {
             struct thread sibling;

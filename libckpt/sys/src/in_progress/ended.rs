@@ -2,12 +2,12 @@
 //!
 //! A signal may come after a thread has been set on its way into its call and before it has arrived there. No look at what
 //! is pending can exclude that, so what is to happen then stands in the registers of the thread: the `syscall` instruction
-//! leaves its own values in rcx and r11, which nothing in front of it can rely on, so until it is executed they are free to carry a mark.
+//! leaves its own values in rcx and r11 (except with FRED), which nothing in front of it can rely on, so until it is executed they
+//! are free to carry a mark.
 
 use ckpt_image::context::Registers;
 
 use super::{INTERRUPTED, SYSCALL};
-use crate::calls;
 
 /// Any handler that runs now ends the call.
 const BY_ANY: u64 = u64::from_be_bytes(*b"ckptends");
@@ -64,12 +64,10 @@ pub fn before_handler(registers: &mut Registers, restarts: impl FnOnce() -> bool
     }
 }
 
+/// r11 must stay in all other cases. The instruction has left the address behind itself in rcx and the flags in r11; nothing
+/// else does both.
 fn is_behind_ended_call(registers: &Registers) -> bool {
-    let Registers { rip, rcx, rax, .. } = *registers;
-    let mut code = [0; SYSCALL.len()];
-    // r11 must stay in all other cases, so a jump through rcx must not be taken for it.
-    rcx == rip
-        && rax == INTERRUPTED
-        && calls::copy_memory(rip.wrapping_sub(SYSCALL.len() as u64), &mut code) == Ok(code.len())
-        && code == SYSCALL
+    registers.rcx == registers.rip
+        && registers.r11 == registers.rflags
+        && registers.rax == INTERRUPTED
 }

@@ -320,7 +320,8 @@ impl InProgress {
         let passed = since.passed(self.arrived);
         match (self.position, limit) {
             (Position::Behind { .. }, Some(limit)) if registers.rax == INTERRUPTED => {
-                if ended::has_ended(registers) {
+                // A thread that was seen in it had not been ended before; with FRED, the mark may be an old one.
+                if ended::has_ended(registers) && !self.observed_here(registers) {
                     return;
                 }
                 // SAFETY: the caller answers for the scratch.

@@ -168,9 +168,9 @@ fn a_call_that_a_handler_has_ended_is_not_made_again() {
     settle(&call, &mut frame, &mut [0; 2], Some(0));
     assert_eq!(frame.registers, before);
 
-    // A jump through rcx looks similar.
-    static NO_CALL: [u8; 24] = [0x90; 24];
-    let mut frame = behind(&NO_CALL, EINTR, [0; 6]);
+    // A jump through rcx looks similar, but for the flags.
+    let mut frame = behind(&POLL, EINTR, [0; 6]);
+    frame.registers.r11 = 0x7f00_0000_1000;
     let before = frame.registers;
     before_handler(&mut frame.registers, || true);
     assert_eq!(frame.registers, before);
