@@ -88,6 +88,8 @@ pub struct Filler {
     next: AtomicUsize,
     /// The first job that failed; all ones if none has.
     failed: AtomicUsize,
+    /// Whether that was for want of memory.
+    lacks_memory: AtomicBool,
     /// Whether the system's owner wants huge pages at all, and the kernel still has some.
     huge_pages: AtomicBool,
     /// Whether it does not matter through which mapping a page comes into being.
@@ -102,7 +104,7 @@ const NONE: usize = usize::MAX;
 impl Filler {
     /// Room for all that the image may have to fill.
     pub fn with_room_for(file: &ImageFile) -> Result<Self> {
-        let no_memory = |errno| {
+        let no_memory_for_list = |errno| {
             Error::new(
                 Exit::Host,
                 Object::Thing("the list of what is to be read"),
@@ -116,11 +118,12 @@ impl Filler {
         // No more are enlarged than filled.
         let count = 2 * file.image.extents().count();
         Ok(Self {
-            jobs: MapVec::with_capacity(count).map_err(no_memory)?,
-            stacks: MapVec::zeroed(HELPERS * STACK).map_err(no_memory)?,
-            rooms: MapVec::zeroed((1 + HELPERS) * file.room_size()).map_err(no_memory)?,
+            jobs: MapVec::with_capacity(count).map_err(no_memory_for_list)?,
+            stacks: MapVec::zeroed(HELPERS * STACK).map_err(no_memory_for_list)?,
+            rooms: MapVec::zeroed((1 + HELPERS) * file.room_size()).map_err(no_memory_for_list)?,
             next: AtomicUsize::new(0),
             failed: AtomicUsize::new(NONE),
+            lacks_memory: AtomicBool::new(false),
             huge_pages: AtomicBool::new(allowed),
             may_move: file.image.objects::<MemoryPolicy>().next().is_none(),
         })
@@ -182,6 +185,7 @@ impl Filler {
                 Cause::Because("it was killed"),
                 "free memory, or try again",
             )),
+            _ if *self.lacks_memory.get_mut() => Err(no_memory(Errno::ENOMEM)),
             // Once more, to say what is wrong.
             index => {
                 drop(mover);
@@ -348,7 +352,10 @@ impl<'w> Work<'w> {
     /// Does one job.
     fn fill(&self, index: usize, own: &mut Own<'_>) -> Result<()> {
         match self.filler.jobs[index] {
-            Job::Enlarge { span, moves, .. } => self.enlarge(span, moves, own),
+            Job::Enlarge { span, moves, .. } => {
+                self.enlarge(span, moves, own);
+                Ok(())
+            }
             Job::Fill {
                 to,
                 offset,
@@ -383,17 +390,19 @@ impl<'w> Work<'w> {
     }
 
     /// Sees to it that what fills `span` next gets huge pages, if there are any.
-    fn enlarge(&self, span: Span, moves: bool, own: &mut Own<'_>) -> Result<()> {
+    fn enlarge(&self, span: Span, moves: bool, own: &mut Own<'_>) {
         let wanted = &self.filler.huge_pages;
         (own.enlarged, own.moved) = (Span::new(0, 0), Span::new(0, 0));
-        match (self.mover.filter(|_| moves), wanted.load(Ordering::Relaxed)) {
-            (Some(_), true) => own.moved = span,
-            (Some(mover), false) => mover.release(span).map_err(not_moved)?,
+        if moves && self.mover.is_some() {
+            own.moved = span;
+        } else if wanted.load(Ordering::Relaxed) {
             // SAFETY: whoever has begun the work answers for the memory.
-            (None, true) if unsafe { collapse(span) } => own.enlarged = span,
-            (None, _) => wanted.store(false, Ordering::Relaxed),
+            if unsafe { collapse(span) } {
+                own.enlarged = span;
+            } else {
+                wanted.store(false, Ordering::Relaxed);
+            }
         }
-        Ok(())
     }
 
     /// Brings what was filled in the room of the process to where it belongs.
@@ -401,21 +410,25 @@ impl<'w> Work<'w> {
         let span = core::mem::replace(&mut own.moved, Span::new(0, 0));
         if let Some(mover) = self.mover {
             // SAFETY: whoever has begun the work answers for the memory, and the room is this process's own.
-            let all_are_huge = unsafe { mover.bring(own.mover_room, span) }.map_err(not_moved)?;
-            if !all_are_huge {
+            let brought = unsafe { mover.bring(own.mover_room, span) };
+            if brought != Ok(true) {
                 self.filler.huge_pages.store(false, Ordering::Relaxed);
             }
+            brought.map_err(|errno| {
+                self.filler.lacks_memory.store(true, Ordering::Relaxed);
+                no_memory(errno)
+            })?;
         }
         Ok(())
     }
 }
 
-fn not_moved(errno: Errno) -> Error<'static> {
+fn no_memory(errno: Errno) -> Error<'static> {
     Error::new(
         Exit::Host,
         Object::Thing("the program's memory"),
-        Cause::Failed("cannot be moved to its place", errno),
-        "free memory, or raise vm.max_map_count",
+        Cause::Failed("there is none for it", errno),
+        "free memory",
     )
 }
 

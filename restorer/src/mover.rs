@@ -35,8 +35,8 @@ impl Mover {
         Ok(new)
     }
 
-    /// Whether pages can be moved to `span`, which is part of a `region`. Nobody may touch what is missing there any more, until
-    /// it is released.
+    /// Whether pages can be moved to `span`, which is part of a `region`. Nobody may touch what is missing there any more, as long as
+    /// this exists.
     ///
     /// # Safety
     /// The region is anonymous memory in which there is nothing yet, and nobody uses it.
@@ -49,25 +49,24 @@ impl Mover {
             Some(span.end).filter(|&end| end < region.end)
         };
         if let Some(page) = beside {
-            // SAFETY: the page is in the region, and empty before and after.
+            // It may have come as a huge one.
+            let around = page - page % HUGE_PAGE;
+            let around = Span::new(
+                around.max(region.start),
+                (around + HUGE_PAGE).min(region.end),
+            );
+            // SAFETY: the memory is in the region, and empty before and after.
             let touched = unsafe {
-                let page = page as usize;
-                calls::advise(page, PAGE as usize, n::MADV_POPULATE_WRITE)
-                    .and_then(|()| calls::advise(page, PAGE as usize, n::MADV_DONTNEED))
+                calls::advise(page as usize, PAGE as usize, n::MADV_POPULATE_WRITE).and_then(|()| {
+                    let (start, length) = (around.start as usize, around.len() as usize);
+                    calls::advise(start, length, n::MADV_DONTNEED)
+                })
             };
             if touched.is_err() {
                 return false;
             }
         }
         self.userfaultfd.register(span).is_ok()
-    }
-
-    /// Makes `span` ordinary memory again.
-    ///
-    /// # Errors
-    /// `ENOMEM`
-    pub fn release(&self, span: Span) -> Result<(), Errno> {
-        self.userfaultfd.unregister(span)
     }
 
     /// Where the process number `number` of those who fill fills what is to be moved.
@@ -83,7 +82,7 @@ impl Mover {
     /// Nobody uses the memory at either place.
     ///
     /// # Errors
-    /// `ENOMEM`
+    /// `ENOMEM` if there is no memory for small ones either.
     pub unsafe fn bring(&self, room: u64, span: Span) -> Result<bool, Errno> {
         // Small ones would be moved one by one, each with work on all processors.
         let are_huge = pagemap::are_huge(&self.pagemap, Span::new(room, room + span.len()));
@@ -93,13 +92,8 @@ impl Mover {
         } else {
             0
         };
-        if moved == span.len() {
-            return Ok(true);
-        }
-        self.release(Span::new(span.start + moved, span.end))?;
-        let (from, to) = ((room + moved) as *const u8, (span.start + moved) as *mut u8);
-        // SAFETY: both are mapped, and the caller answers for them.
-        unsafe { from.copy_to_nonoverlapping(to, (span.len() - moved) as usize) };
-        Ok(false)
+        let rest = Span::new(span.start + moved, span.end);
+        self.userfaultfd.copy_pages(rest, room + moved)?;
+        Ok(rest.is_empty())
     }
 }

@@ -1,11 +1,11 @@
 //! What the kernel keeps of a process as a whole.
 
-use ckpt_image::descriptors::{Descriptor, Kind};
+use ckpt_image::descriptors::Kind;
 use ckpt_image::memory_settings::FutureLocks;
 use ckpt_image::objects::pseudo_terminals::PseudoTerminal;
 use ckpt_image::process::{HAS_TERMINAL, LEADS_GROUP, LEADS_SESSION};
 use ckpt_image::reader::Image;
-use ckpt_sys::{Errno, Line, calls, files, memory_map, proc, pseudo_terminal, terminal};
+use ckpt_sys::{Errno, Line, calls, files, memory_map, proc, terminal};
 use linux_raw_sys::general as n;
 use linux_raw_sys::prctl as p;
 use restart::report::{Cause, Error, Exit, Object};
@@ -32,10 +32,9 @@ pub fn restore(image: &Image<'static>, stands_in: bool) -> Result<()> {
     set_name(&process.name)?;
     set_attributes(image);
     set_oom_score_adj(process.oom_score_adj);
-    if !stands_in {
+    if !take_terminal(image, stands_in) && !stands_in {
         lead(process.leads);
     }
-    take_terminal(image);
     memory_map::describe(&process.memory, process.auxv)
         .map_err(failed("cannot describe its memory to the kernel"))?;
     set_dispositions(image)?;
@@ -126,32 +125,37 @@ fn lead(leads: u32) {
     }
 }
 
-/// Makes a pseudo-terminal of the program's own its controlling terminal again, of a session that the process leads.
-fn take_terminal(image: &Image<'static>) {
+/// Makes a pseudo-terminal of the program's own its controlling terminal again, of a session that the process leads; whether it
+/// does lead one now.
+fn take_terminal(image: &Image<'static>, stands_in: bool) -> bool {
     let Some(own) = image
         .objects::<PseudoTerminal<'_>>()
         .find(|one| one.controls != 0)
     else {
-        return;
+        return false;
     };
-    let is_master = |one: &Descriptor<'_>| {
-        one.kind() == Kind::Master && one.file.inode == u64::from(own.number)
+    let side = |kind| {
+        image
+            .descriptors()
+            .find(move |one| one.kind() == kind && one.file.inode == u64::from(own.number))
     };
-    let Some(master) = image.descriptors().find(is_master) else {
-        return;
+    let taken = match (side(Kind::Master), side(Kind::Slave), stands_in) {
+        (Some(_), Some(slave), false) => {
+            // Of a process that leads its group already, a session cannot be made; it may be one.
+            let _ = calls::setsid();
+            terminal::control(slave.number as i32)
+        }
+        // The terminal would be lost with its last descriptor; or the group with whom the process must stay.
+        _ => Err(Errno::EPERM),
     };
-    // Of a process that leads its group already, a session cannot be made; it may be one.
-    let _ = calls::setsid();
-    let flags = n::O_RDWR | n::O_NOCTTY | n::O_NONBLOCK | n::O_CLOEXEC;
-    let taken = pseudo_terminal::open_slave(master.number as i32, flags)
-        .and_then(|slave| terminal::control(slave.number()));
     if let Err(errno) = taken {
         output::warn(format_args!(
-            "descriptor {}: the pseudo-terminal was the controlling terminal of the program, and cannot be here ({errno}); \
-             start the restorer with setsid(1)",
-            master.number
+            "pseudo-terminal {} was the controlling terminal of the program, and cannot be here ({errno}); start the restorer \
+             with setsid(1), and without --pid",
+            own.number
         ));
     }
+    taken.is_ok()
 }
 
 fn set_dispositions(image: &Image<'static>) -> Result<()> {

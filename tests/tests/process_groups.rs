@@ -65,6 +65,14 @@ fn a_terminal_of_its_own_controls_its_session_again() {
     let (said, warned) = terminal_after(session, "controls");
     assert_eq!(said, "controls\n");
     assert_eq!(warned, "");
+
+    // A process of a group that another one leads, in a session without a terminal, as from a script of cron's.
+    let script = Launch::plain("/usr/bin/setsid")
+        .args(["--wait", "sh", "-c", "\"$0\" myckpt; exit $?"])
+        .arg(restorer());
+    let (said, warned) = terminal_after(script, "controls_from_script");
+    assert_eq!(said, "controls\n");
+    assert_eq!(warned, "");
 }
 
 #[test]

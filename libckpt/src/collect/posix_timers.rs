@@ -14,7 +14,7 @@ use crate::signal::checkpoint_signal;
 use crate::threads::stop::Stopped;
 use crate::threads::{Thread, park};
 
-/// Stands for no thread, as 0 does not: 0 is the process.
+/// Stands for no thread.
 const NOBODY: i32 = -1;
 
 /// One timer.
@@ -130,7 +130,8 @@ impl PosixTimers {
     }
 
     /// Has threads of the restored process receive the last signals of timers once more where the program has received them, so
-    /// that the kernel knows again how often the timers had overrun. That takes a number of which nothing else is `pending`.
+    /// that the kernel knows again how often the timers had overrun. That takes a number of which nothing else is `pending`, or may
+    /// come from another timer: a thread cannot choose between signals of one number.
     pub fn let_receive(
         &mut self,
         initiator: &mut Thread,
@@ -138,33 +139,39 @@ impl PosixTimers {
         pending: &[Pending],
     ) {
         let main = calls::pid();
+        let receiver_of = |saved: &PosixTimer| {
+            let is_wanted = saved.last_signal == GONE && saved.expirations != 0 && saved.clock >= 0;
+            match (is_wanted, saved.thread) {
+                (false, _) => NOBODY,
+                (true, 0) => main,
+                (true, thread) => thread,
+            }
+        };
+        // By number: 0 is not known yet.
         let mut receivers = [0; SIGNALS];
         for pending in pending {
             receivers[pending.signal() as usize - 1] = NOBODY;
         }
-        for Timer { saved, .. } in self.timers.iter() {
-            if saved.last_signal == PENDING {
-                receivers[saved.signal as usize - 1] = NOBODY;
-            }
+        let sends = |saved: &&PosixTimer| {
+            saved.notify != n::SIGEV_NONE
+                && (saved.left != 0 || saved.expirations != 0 || saved.last_signal == PENDING)
+        };
+        for saved in self.timers.iter().map(|timer| &timer.saved).filter(sends) {
+            let receiver = &mut receivers[saved.signal as usize - 1];
+            let wanted = receiver_of(saved);
+            *receiver = if *receiver == 0 || *receiver == wanted {
+                wanted
+            } else {
+                NOBODY
+            };
         }
         for Timer { saved, .. } in self.timers.iter_mut() {
-            let is_wanted = saved.last_signal == GONE && saved.expirations != 0;
-            if !is_wanted || saved.clock < 0 || saved.notify == n::SIGEV_NONE {
+            if saved.notify == n::SIGEV_NONE || receiver_of(saved) == NOBODY {
                 continue;
             }
-            let tid = if saved.thread == 0 {
-                main
-            } else {
-                saved.thread
-            };
-            // A thread would also take one of that number that is for the process.
-            let receiver = &mut receivers[saved.signal as usize - 1];
-            if *receiver != 0 && *receiver != tid {
-                continue;
-            }
+            let tid = receivers[saved.signal as usize - 1];
             let mut threads = stopped.threads_mut().chain([&mut *initiator]);
             if let Some(thread) = threads.find(|thread| thread.tid == tid) {
-                *receiver = tid;
                 thread.receives(saved.signal);
                 saved.last_signal = RECEIVED;
             }

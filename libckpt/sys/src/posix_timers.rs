@@ -6,6 +6,8 @@ use linux_raw_sys::prctl as p;
 use crate::bytes::{decimal, hex, lines};
 use crate::calls::{self, Done, timer_setting};
 use crate::errno::Errno;
+use ckpt_image::signals::SIGINFO_SIZE;
+
 use crate::kernel::{SignalInfo, SignalSet};
 use crate::syscall::call;
 
@@ -124,24 +126,31 @@ pub fn overruns(id: i32) -> Result<u32, Errno> {
     unsafe { call(n::__NR_timer_getoverrun, [id as usize]).map(|count| count as u32) }
 }
 
-/// Receives `count` signals that timers are about to send to the caller, who has blocked them; `set` has their numbers. What
-/// somebody else sends meanwhile is left to the program.
+/// Receives `count` signals that timers are about to send to the caller, or to the process, whose main thread it is then. The
+/// caller has blocked them; `set` has their numbers. What somebody else sends meanwhile is left to the program.
 pub fn receive(set: SignalSet, count: u32) {
     /// They are due, so this is for a machine that is very busy.
     const LONG: u64 = 1_000_000_000;
     /// Signals of others.
-    const MOST: u32 = 100;
-    let (mut left, mut others) = (count, 0);
-    while left != 0 && others <= MOST {
+    const MOST: usize = 8;
+    let (mut others, mut kept) = ([[0; SIGINFO_SIZE]; MOST], 0);
+    let mut left = count;
+    while left != 0 && kept < MOST {
         match calls::wait_for_signal(set, LONG) {
             Ok((_, info)) if Expired::of(&info).is_some() => left -= 1,
-            Ok((signal, info)) => {
-                // Behind those of the timers.
-                let _ = calls::queue_signal(calls::tid(), signal, &info);
-                others += 1;
+            Ok((_, info)) => {
+                others[kept] = info;
+                kept += 1;
             }
-            Err(_) => return,
+            Err(_) => break,
         }
+    }
+    // The kernel believes what most say of their sender only of a thread itself, and of the process only from the main thread.
+    let tid = calls::tid();
+    let receiver = if tid == calls::pid() { 0 } else { tid };
+    for info in &others[..kept] {
+        let signal = i32::from_ne_bytes([info[0], info[1], info[2], info[3]]);
+        let _ = calls::queue_signal(receiver, signal, info);
     }
 }
 

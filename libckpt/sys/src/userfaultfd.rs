@@ -20,15 +20,10 @@ const REGISTER: u32 = request(
     n::_UFFDIO_REGISTER,
     size_of::<n::uffdio_register>(),
 );
-const UNREGISTER: u32 = request(
-    true,
-    false,
-    n::_UFFDIO_UNREGISTER,
-    size_of::<n::uffdio_range>(),
-);
 const MOVE: u32 = request(true, true, n::_UFFDIO_MOVE, size_of::<n::uffdio_move>());
+const COPY: u32 = request(true, true, n::_UFFDIO_COPY, size_of::<n::uffdio_copy>());
 
-/// `UFFDIO_MOVE_MODE_DONTWAKE` (include/uapi/linux/userfaultfd.h): nobody waits for the pages.
+/// `UFFDIO_MOVE_MODE_DONTWAKE`, `UFFDIO_COPY_MODE_DONTWAKE` (include/uapi/linux/userfaultfd.h): nobody waits for the pages.
 const DO_NOT_WAKE: u64 = 1;
 
 /// Memory of the process to which pages can be moved.
@@ -55,7 +50,7 @@ impl Userfaultfd {
         Ok(new)
     }
 
-    /// Lets pages be moved to `span`, until [`Self::unregister`] or the end of this. Whoever touches a page there that is missing
+    /// Lets pages be moved and copied to `span`, until the end of this. Whoever touches a page there that is missing
     /// gets `EFAULT` (in a system call), or waits for good.
     ///
     /// # Errors
@@ -68,16 +63,6 @@ impl Userfaultfd {
         };
         // SAFETY: the kernel reads and writes the struct.
         unsafe { calls::ioctl(self.0.number(), REGISTER, &raw mut register as usize).map(drop) }
-    }
-
-    /// Makes `span` ordinary memory again.
-    ///
-    /// # Errors
-    /// Those of the system call.
-    pub fn unregister(&self, span: Span) -> Done {
-        let range = range(span);
-        // SAFETY: the kernel reads the struct.
-        unsafe { calls::ioctl(self.0.number(), UNREGISTER, &raw const range as usize).map(drop) }
     }
 
     /// Moves the pages that lie at `from` on to `to`, which was registered and has none; how many bytes were moved. Those are
@@ -105,6 +90,31 @@ impl Userfaultfd {
             }
         }
         done
+    }
+
+    /// Copies what lies at `from` on to small pages at `to`, which was registered and has none.
+    ///
+    /// # Errors
+    /// Those of the system call; `ENOMEM` if there is no more memory.
+    pub fn copy_pages(&self, to: Span, from: u64) -> Done {
+        let mut done = 0;
+        while done < to.len() {
+            let mut pages = n::uffdio_copy {
+                dst: to.start + done,
+                src: from + done,
+                len: to.len() - done,
+                mode: DO_NOT_WAKE,
+                copy: 0,
+            };
+            // SAFETY: the kernel reads and writes the struct, reads what is there, and writes to pages that nobody has.
+            let result = unsafe { calls::ioctl(self.0.number(), COPY, &raw mut pages as usize) };
+            done += u64::try_from(pages.copy).unwrap_or(0);
+            match result {
+                Ok(_) | Err(Errno::EAGAIN) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+        Ok(())
     }
 }
 
