@@ -8,6 +8,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::artefacts;
 use crate::clocks::OtherClocks;
@@ -63,9 +64,17 @@ pub struct Launch {
     clock_offset: Option<i64>,
     checkpoint_signal: i32,
     stands_in: bool,
+    exec_time: Option<&'static AtomicU64>,
 }
 
 impl Launch {
+    /// Notes when the exec begins, by [`real_time`], in memory that is shared with children.
+    #[must_use]
+    pub fn noting_exec_time(mut self, at: &'static AtomicU64) -> Self {
+        self.exec_time = Some(at);
+        self
+    }
+
     /// A program without libckpt.
     #[must_use]
     pub fn plain(program: impl AsRef<Path>) -> Self {
@@ -82,6 +91,7 @@ impl Launch {
             clock_offset: None,
             checkpoint_signal: CHECKPOINT_SIGNAL,
             stands_in: false,
+            exec_time: None,
         };
         // Without HOME, programs look the user up when they start, for which libc asks a daemon through a socket.
         launch
@@ -258,10 +268,16 @@ impl Launch {
         command.current_dir(place.path()).process_group(0);
         let (limits, random_addresses) = (self.limits, self.random_addresses);
         let clocks = self.clock_offset.map(OtherClocks::new);
-        // SAFETY: the closure makes system calls only, which is what may be done between fork and exec.
-        unsafe {
-            command.pre_exec(move || prepare(&closed, &limits, random_addresses, clocks.as_ref()))
+        let exec_time = self.exec_time;
+        let last_steps = move || {
+            prepare(&closed, &limits, random_addresses, clocks.as_ref())?;
+            if let Some(at) = exec_time {
+                at.store(real_time(), Ordering::Relaxed);
+            }
+            Ok(())
         };
+        // SAFETY: the closure makes system calls only, which is what may be done between fork and exec.
+        unsafe { command.pre_exec(last_steps) };
         let child = command
             .spawn()
             .unwrap_or_else(|error| panic!("{}: {error}", self.program.display()));
@@ -273,6 +289,19 @@ impl Launch {
             stands_in,
         )
     }
+}
+
+/// The real-time clock in nanoseconds.
+#[must_use]
+pub fn real_time() -> u64 {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: `time` is a valid timespec for the time of the call.
+    unsafe { libc::clock_gettime(libc::CLOCK_REALTIME, &raw mut time) };
+    let [seconds, nanoseconds] = [time.tv_sec, time.tv_nsec].map(i64::cast_unsigned);
+    seconds * 1_000_000_000 + nanoseconds
 }
 
 /// Runs in the child, between fork and exec.

@@ -35,7 +35,7 @@ mod wait;
 
 pub use artefacts::{libckpt, restorer, target_dir};
 pub use clocks::has_other_clocks;
-pub use launch::{Launch, Output, Restart};
+pub use launch::{Launch, Output, Restart, real_time};
 pub use maps::Region;
 pub use mount::Mount;
 pub use older_kernel::Missing;

@@ -46,15 +46,3 @@ pub fn end_of_stop(place: &Place, time: u64) -> Option<f64> {
 fn between(from: u64, to: u64) -> f64 {
     milliseconds(Duration::from_nanos(to - from))
 }
-
-/// The real-time clock in nanoseconds, as `beats.c` reads it.
-pub fn now() -> u64 {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: `time` is a valid timespec for the time of the call.
-    unsafe { libc::clock_gettime(libc::CLOCK_REALTIME, &raw mut time) };
-    let [seconds, nanoseconds] = [time.tv_sec, time.tv_nsec].map(i64::cast_unsigned);
-    seconds * 1_000_000_000 + nanoseconds
-}

@@ -4,6 +4,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::time::Instant;
 
+use ckpt_image::extents::MAX_PAGES;
+use ckpt_image::{PAGE, container};
 use ckpt_tests::{CHECKPOINT_SIGNAL, Launch, Place, Program, Restart, until};
 
 use crate::figures::{Table, mebibytes, median, milliseconds, ms, size, with_range};
@@ -25,6 +27,8 @@ struct Round {
     packed: Figures,
     /// Milliseconds that `restorer --to-core` takes.
     to_core: f64,
+    /// Gigabytes per second that one processor compresses, and that it decompresses.
+    one_processor: [f64; 2],
 }
 
 /// What the memory holds, and the arguments of `beats.c` that say so.
@@ -50,6 +54,7 @@ pub fn measure(sizes: &[u64]) {
         "lz4 / plain",
         "`--to-core`",
     ]);
+    let mut speeds = Table::new(["data", "compressed by one processor", "decompressed"]);
     let program = Program::workload("beats.c");
     for &mebibytes_of_data in sizes {
         if available() < 4 * mebibytes_of_data {
@@ -74,6 +79,15 @@ pub fn measure(sizes: &[u64]) {
                         .map(|round| of(&round.packed) / of(&round.plain)),
                 )
             };
+            let speed = |which: usize| {
+                let speeds = rounds.iter().map(|round| round.one_processor[which]);
+                format!("{:.2} GB/s", median(speeds))
+            };
+            speeds.row([
+                format!("{}, {name}", size(mebibytes_of_data)),
+                speed(0),
+                speed(1),
+            ]);
             table.row([
                 format!("{}, {name}", size(mebibytes_of_data)),
                 bytes(|round| round.plain.image),
@@ -92,6 +106,7 @@ pub fn measure(sizes: &[u64]) {
         }
     }
     table.print("Compressed images");
+    speeds.print("Compressing and decompressing, without reading or writing");
 }
 
 fn round(program: &Program, mebibytes: u64, arguments: &[&str]) -> Round {
@@ -99,7 +114,10 @@ fn round(program: &Program, mebibytes: u64, arguments: &[&str]) -> Round {
         let launch = program.launch().env("CKPT_COMPRESS", compression);
         launch.arg(mebibytes.to_string()).args(arguments)
     };
-    let (_, plain) = figures(launch("none"), mebibytes);
+    let (place, plain) = figures(launch("none"), mebibytes);
+    let image = fs::read(place.file("myckpt")).expect("the image is readable");
+    let one_processor = speeds_of_one_processor(&image);
+    drop(place);
     let (place, packed) = figures(launch("lz4"), mebibytes);
     settle(&place);
     let start = Instant::now();
@@ -111,7 +129,30 @@ fn round(program: &Program, mebibytes: u64, arguments: &[&str]) -> Round {
         plain,
         packed,
         to_core,
+        one_processor,
     }
+}
+
+/// Gigabytes per second that one processor compresses and decompresses, in blocks as libckpt makes them.
+fn speeds_of_one_processor(bytes: &[u8]) -> [f64; 2] {
+    const BLOCK: usize = MAX_PAGES as usize * PAGE as usize;
+    let mut room = vec![0; container::room(BLOCK)];
+    let start = Instant::now();
+    let blocks: Vec<Option<Vec<u8>>> = bytes
+        .chunks(BLOCK)
+        .map(|bytes| container::pack(bytes, &mut room).map(|length| room[..length].to_vec()))
+        .collect();
+    let compressing = start.elapsed();
+    let mut block = vec![0; BLOCK];
+    let start = Instant::now();
+    for (packed, bytes) in blocks.iter().zip(bytes.chunks(BLOCK)) {
+        let block = &mut block[..bytes.len()];
+        match packed {
+            Some(packed) => container::unpack(packed, block).expect("it was packed"),
+            None => block.copy_from_slice(bytes),
+        }
+    }
+    [compressing, start.elapsed()].map(|time| bytes.len() as f64 / time.as_secs_f64() / 1e9)
 }
 
 /// Takes a checkpoint of a program with so much memory, and restores it.

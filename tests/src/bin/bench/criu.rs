@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use ckpt_tests::{Place, Process, Program, Restart, until};
+use ckpt_tests::{Place, Process, Program, Restart, real_time, until};
 
-use crate::beats::{end_of_stop, longest_stop, now, until_often};
+use crate::beats::{end_of_stop, longest_stop, until_often};
 use crate::figures::{Table, median, milliseconds, ms, size, with_range};
 use crate::yardstick::warm_memory_up;
 use crate::{place, speed};
@@ -71,7 +71,7 @@ fn ours(program: &Program, mebibytes: u64) -> Times {
     process.wait_until_ready();
     process.wait_until_armed();
     speed::settle(&place);
-    let signal = now();
+    let signal = real_time();
     let checkpoint = speed::checkpoint(&process, &place);
     let stood_still = until("the program to go on", || longest_stop(&place, signal));
     process.kill();
@@ -90,7 +90,7 @@ fn theirs(program: &Program, mebibytes: u64, root: &Path) -> Times {
     let mut process = launch.without_libckpt().start(&place);
     process.wait_until_ready();
     speed::settle(&place);
-    let signal = now();
+    let signal = real_time();
     let began = Instant::now();
     dump(&process, &place, root, &["--leave-running"]);
     let checkpoint = milliseconds(began.elapsed());
@@ -102,7 +102,7 @@ fn theirs(program: &Program, mebibytes: u64, root: &Path) -> Times {
     assert!(!ended.success(), "CRIU ends what it dumps");
     speed::settle(&place);
     warm_memory_up(mebibytes << 20);
-    let start = now();
+    let start = real_time();
     let pid_file = place.file("pid");
     let pid_file = pid_file.to_str().expect("a place has a plain name");
     criu(

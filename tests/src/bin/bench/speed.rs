@@ -3,11 +3,14 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::ptr;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use ckpt_tests::{CHECKPOINT_SIGNAL, Launch, Place, Process, Program, Restart, until};
+use ckpt_tests::{CHECKPOINT_SIGNAL, Launch, Place, Process, Program, Restart, real_time, until};
 
-use crate::beats::{end_of_stop, longest_stop, now, until_often};
+use crate::beats::{end_of_stop, longest_stop, until_often};
 use crate::figures::{Table, median, milliseconds, ms, size, with_range};
 use crate::line::Line;
 use crate::yardstick::{read_into_fresh_memory, warm_memory_up};
@@ -23,7 +26,7 @@ struct Round {
     stood_still: f64,
     dd_synced: f64,
     dd_unsynced: f64,
-    /// From before the fork that becomes the restorer until the program goes on.
+    /// From the exec of the restorer until the program goes on.
     restart: f64,
     /// Likewise with `--lazy`.
     lazy_restart: f64,
@@ -100,7 +103,7 @@ fn round(program: &Program, mebibytes: u64) -> Round {
     process.wait_until_ready();
     process.wait_until_armed();
     settle(&place);
-    let signal = now();
+    let signal = real_time();
     let checkpoint = checkpoint(&process, &place);
     let said = until("the line of libckpt", || Line::of(&place)).pause;
     let stood_still = until("the program to go on", || longest_stop(&place, signal));
@@ -114,10 +117,10 @@ fn round(program: &Program, mebibytes: u64) -> Round {
 
     settle(&place);
     warm_memory_up(mebibytes << 20);
-    let restart = restart_time(&place, Restart::Eager);
+    let restart = restart_time_from_exec(&place, Restart::Eager);
     warm_memory_up(mebibytes << 20);
     let read = read_into_fresh_memory(&image);
-    let lazy_restart = restart_time(&place, Restart::Lazy);
+    let lazy_restart = restart_time_from_exec(&place, Restart::Lazy);
     Round {
         checkpoint,
         said,
@@ -133,9 +136,28 @@ fn round(program: &Program, mebibytes: u64) -> Round {
 
 /// Milliseconds from before the fork that becomes the restorer until the program goes on.
 pub fn restart_time(place: &Place, how: Restart) -> f64 {
-    let start = now();
+    let start = real_time();
     let launch = Launch::restorer(how.options()).arg("myckpt");
     let _restored = launch.start(place);
+    until_often("the program to go on", || end_of_stop(place, start))
+}
+
+/// Likewise from the exec.
+fn restart_time_from_exec(place: &Place, how: Restart) -> f64 {
+    static SHARED: OnceLock<&AtomicU64> = OnceLock::new();
+    let exec_time = *SHARED.get_or_init(|| {
+        let (size, protection) = (size_of::<AtomicU64>(), libc::PROT_READ | libc::PROT_WRITE);
+        let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
+        // SAFETY: the mapping is new, and stays; zeros are a number.
+        unsafe {
+            let page = libc::mmap(ptr::null_mut(), size, protection, flags, -1, 0);
+            assert!(page != libc::MAP_FAILED, "there is memory for a page");
+            &*page.cast()
+        }
+    });
+    let launch = Launch::restorer(how.options()).arg("myckpt");
+    let _restored = launch.noting_exec_time(exec_time).start(place);
+    let start = exec_time.load(Ordering::Relaxed);
     until_often("the program to go on", || end_of_stop(place, start))
 }
 

@@ -1,8 +1,8 @@
 //! What threads cost: how long a checkpoint takes to stop them, and a restart to bring them back.
 
-use ckpt_tests::{CHECKPOINT_SIGNAL, Launch, Program, until};
+use ckpt_tests::{CHECKPOINT_SIGNAL, Launch, Program, real_time, until};
 
-use crate::beats::{end_of_stop, now, until_often};
+use crate::beats::{end_of_stop, until_often};
 use crate::figures::{Table, median, ms, with_range};
 use crate::place;
 
@@ -60,7 +60,7 @@ fn round(program: &Program, threads: u32) -> Round {
     process.kill();
     wait_for_the_kernel();
 
-    let start = now();
+    let start = real_time();
     let restored = Launch::restorer(["myckpt"]).start(&place);
     let restart = until_often("the program to go on", || end_of_stop(&place, start));
     drop(restored);
