@@ -26,21 +26,30 @@ fn pid_in(place: &Place, name: &str) -> i32 {
     })
 }
 
-/// Has a program with a controlling terminal of its own restored by `restorer`, and returns what the program and the restorer say.
-fn terminal_after(restorer: Launch, name: &str) -> (String, String) {
-    let program = Program::workload("controlling_terminal.c");
-    let place = Place::new(name);
+/// Takes a checkpoint of a program that leads a session without a terminal, and kills it.
+fn checkpoint_of_session_leader(program: &Program, place: &Place) {
+    // The shell that becomes the program leads the session.
     let start = "echo $$ >started.new; mv started.new started; exec \"$0\"";
-    let mut before = Launch::under_libckpt("/usr/bin/setsid")
+    let mut leader = Launch::under_libckpt("/usr/bin/setsid")
         .args(["--wait", "sh", "-c", start])
         .arg(program.path())
-        .start(&place);
-    before.wait_until_ready();
-    let pid = pid_in(&place, "started");
+        .start(place);
+    leader.wait_until_ready();
+    let pid = pid_in(place, "started");
+    assert_eq!(group_and_session(pid), [pid; 2]);
     send(pid, CHECKPOINT_SIGNAL);
     until("an image", || place.file("myckpt").exists().then_some(()));
     send(pid, libc::SIGKILL);
-    let _ = before.wait();
+    let _ = leader.wait();
+}
+
+/// Has a program with a controlling terminal of its own restored by `restorer`, and returns what the program and the restorer say.
+fn terminal_after(restorer: Launch, name: &str) -> (String, String) {
+    let (program, place) = (
+        Program::workload("controlling_terminal.c"),
+        Place::new(name),
+    );
+    checkpoint_of_session_leader(&program, &place);
     let mut after = restorer.start(&place);
     after.wait_for_a_sign_of_life();
     place.release();
@@ -78,19 +87,7 @@ fn a_terminal_of_its_own_controls_its_session_again() {
 #[test]
 fn a_daemon_leads_its_session_again() {
     let (program, place) = (Program::compile("plain.c"), Place::new("process_groups"));
-    // The shell that becomes the program leads a session that has no terminal.
-    let start = "echo $$ >started.new; mv started.new started; exec \"$0\"";
-    let mut daemon = Launch::under_libckpt("/usr/bin/setsid")
-        .args(["--wait", "sh", "-c", start])
-        .arg(program.path())
-        .start(&place);
-    daemon.wait_until_ready();
-    let pid = pid_in(&place, "started");
-    assert_eq!(group_and_session(pid), [pid; 2]);
-    send(pid, CHECKPOINT_SIGNAL);
-    until("an image", || place.file("myckpt").exists().then_some(()));
-    send(pid, libc::SIGKILL);
-    let _ = daemon.wait();
+    checkpoint_of_session_leader(&program, &place);
 
     // The restorer is one of the processes of a group that another one leads, in a session without a terminal.
     let restore = "\"$0\" myckpt & echo $! >restored.new; mv restored.new restored; wait $!";

@@ -112,7 +112,7 @@ impl WithoutOurs {
     /// Of the set at `given`, which may be null, and where nothing may be.
     fn of(given: *const sigset_t) -> Self {
         let ours = our_bit();
-        let copy = peek(given.cast::<SignalSet>()).filter(|_| ours != 0);
+        let copy = peek(given.cast::<SignalSet>());
         // SAFETY: zeros are an empty set.
         let set_of = |signals| unsafe {
             let mut set: sigset_t = core::mem::zeroed();

@@ -1,4 +1,4 @@
-//! userfaultfd(2), for the one thing that nothing else does: moving pages from one mapping to another.
+//! userfaultfd(2), for what nothing else does: moving pages from one mapping to another.
 
 use ckpt_image::segments::Span;
 use linux_raw_sys::general as n;
@@ -57,7 +57,10 @@ impl Userfaultfd {
     /// Those of the system call; `EINVAL` if some of it is not mapped, or is no memory of this kind.
     pub fn register(&self, span: Span) -> Done {
         let mut register = n::uffdio_register {
-            range: range(span),
+            range: n::uffdio_range {
+                start: span.start,
+                len: span.len(),
+            },
             mode: n::UFFDIO_REGISTER_MODE_MISSING.into(),
             ioctls: 0,
         };
@@ -71,8 +74,7 @@ impl Userfaultfd {
     /// # Safety
     /// Nobody uses the memory at either place.
     pub unsafe fn move_pages(&self, to: Span, from: u64) -> u64 {
-        let mut done = 0;
-        while done < to.len() {
+        let (moved, _) = piece_by_piece(to.len(), |done| {
             let mut pages = n::uffdio_move {
                 dst: to.start + done,
                 src: from + done,
@@ -82,14 +84,9 @@ impl Userfaultfd {
             };
             // SAFETY: the kernel reads and writes the struct; the caller answers for the memory.
             let result = unsafe { calls::ioctl(self.0.number(), MOVE, &raw mut pages as usize) };
-            // A negative error number if none was moved.
-            done += u64::try_from(pages.move_).unwrap_or(0);
-            // EAGAIN: something else was going on in the address space.
-            if !matches!(result, Ok(_) | Err(Errno::EAGAIN)) {
-                break;
-            }
-        }
-        done
+            (pages.move_, result)
+        });
+        moved
     }
 
     /// Copies what lies at `from` on to small pages at `to`, which was registered and has none.
@@ -97,8 +94,7 @@ impl Userfaultfd {
     /// # Errors
     /// Those of the system call; `ENOMEM` if there is no more memory.
     pub fn copy_pages(&self, to: Span, from: u64) -> Done {
-        let mut done = 0;
-        while done < to.len() {
+        let (_, result) = piece_by_piece(to.len(), |done| {
             let mut pages = n::uffdio_copy {
                 dst: to.start + done,
                 src: from + done,
@@ -108,19 +104,27 @@ impl Userfaultfd {
             };
             // SAFETY: the kernel reads and writes the struct, reads what is there, and writes to pages that nobody has.
             let result = unsafe { calls::ioctl(self.0.number(), COPY, &raw mut pages as usize) };
-            done += u64::try_from(pages.copy).unwrap_or(0);
-            match result {
-                Ok(_) | Err(Errno::EAGAIN) => {}
-                Err(errno) => return Err(errno),
-            }
-        }
-        Ok(())
+            (pages.copy, result)
+        });
+        result
     }
 }
 
-fn range(span: Span) -> n::uffdio_range {
-    n::uffdio_range {
-        start: span.start,
-        len: span.len(),
+/// Asks for what is left of `length` bytes until all is done, or the kernel refuses: it comes back half way (`EAGAIN`) when something
+/// else goes on in the address space. How much was done, and the error.
+fn piece_by_piece(
+    length: u64,
+    mut ask: impl FnMut(u64) -> (i64, Result<usize, Errno>),
+) -> (u64, Done) {
+    let mut done = 0;
+    while done < length {
+        let (count, result) = ask(done);
+        // A negative error number if it was nothing.
+        done += u64::try_from(count).unwrap_or(0);
+        match result {
+            Ok(_) | Err(Errno::EAGAIN) => {}
+            Err(errno) => return (done, Err(errno)),
+        }
     }
+    (done, Ok(()))
 }
