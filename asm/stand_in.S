@@ -2,7 +2,8 @@
 //
 // Called by the kernel in place of a handler, with its three arguments in rdi, rsi and rdx, on the stack that the handler
 // has; the return address is the trampoline that calls rt_sigreturn. Leaves to the handler by a jump, all as it was: no
-// frame remains through which anybody would have to unwind.
+// frame remains through which anybody would have to unwind. A program that has its address, by a system call or from
+// a library that stands in front of libc, may call it as it would the handler.
 
     .text
 
@@ -28,6 +29,9 @@ ckpt_stand_ins:
     .type ckpt_before_handler, @function
 ckpt_before_handler:
     .cfi_startproc
+    lea     rax, [rsp + 8]                  // the kernel puts the ucontext there (struct rt_sigframe in asm/sigframe.h);
+    cmp     rax, rdx                        // for anybody else, rdx may be anything
+    jne     1f
     mov     rax, qword ptr [rdx + {RCX}]    // the syscall instruction leaves the address behind itself there
     sub     rax, qword ptr [rdx + {RIP}]
     jz      2f                              // the signal has come right behind a system call

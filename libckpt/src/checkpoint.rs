@@ -83,8 +83,7 @@ pub fn take(interrupted: &Interrupted<'_>) {
         Err(failure) => {
             report::line(format_args!("no checkpoint: {failure}"));
             // It may have failed before any other thread was stopped; the call of this one is made again all the same.
-            // SAFETY: we run on libckpt's stack.
-            unsafe { handlers::stand_in() };
+            handlers::stand_in();
         }
     }
     is_over();
@@ -161,8 +160,7 @@ pub fn abandon(info: &PanicInfo<'_>) -> ! {
         place.0, place.1
     ));
     put_back();
-    // SAFETY: we run on libckpt's stack.
-    unsafe { handlers::stand_in() };
+    handlers::stand_in();
     park::close();
     // SAFETY: as above.
     let initiator = unsafe { INITIATOR.get() };

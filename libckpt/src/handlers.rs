@@ -1,5 +1,9 @@
-//! Code in front of the program's signal handlers, from its first checkpoint on: a signal that comes in the moment in which a thread
-//! leaves for the call that it was in ends that call, if it would have ended it (see [`ckpt_sys::in_progress::before_handler`]).
+//! Code in front of the program's signal handlers: a signal that comes in the moment in which a thread leaves for the call that it
+//! was in ends that call, if it would have ended it, and a call that a handler has ended is known as such
+//! (see [`ckpt_sys::in_progress::before_handler`]).
+//!
+//! It is there from the moment on in which libc's functions install a handler. One that is installed by a system call without libc gets it
+//! at the next checkpoint.
 //!
 //! Async-signal-safe: see `signal`.
 
@@ -15,9 +19,13 @@ use linux_raw_sys::general as n;
 
 use crate::signal::checkpoint_signal;
 
-/// How many handlers are stood in front of. A handler keeps its stand-in, since the program may have seen that by a system call of
-/// its own. One that finds none left is called directly, and its signal does not end a call that it comes right before.
-const COUNT: usize = 256;
+/// How many handlers are stood in front of: more than a program has functions for it. A handler keeps its stand-in, since the program
+/// may have seen that by a system call of its own. One that finds none left is called directly, and its signal does not end a call
+/// that it comes right before.
+const COUNT: usize = 4096;
+
+/// What sigset(3) takes for a signal that is to be blocked (signal.h).
+pub const SIG_HOLD: usize = 2;
 
 /// Size of the code of one, in bytes.
 const SIZE: u64 = 16;
@@ -53,29 +61,37 @@ pub fn behind(handler: u64) -> u64 {
     }
 }
 
-/// What stands in front of `handler`, if there is room for one more.
-fn in_front_of(handler: u64) -> Option<u64> {
-    let index = HANDLERS.iter().position(|known| {
-        let found = known.load(Ordering::Relaxed);
-        if found == 0 {
-            known.store(handler, Ordering::Relaxed);
-        }
-        found == 0 || found == handler
-    })?;
-    Some(first() + index as u64 * SIZE)
+/// What stands in front of `handler`: itself, if it is none, or if there is no room for one more. May be called by any thread, and in a
+/// handler.
+pub fn in_front_of(handler: u64) -> u64 {
+    let is_none =
+        [libc::SIG_DFL, libc::SIG_IGN, libc::SIG_ERR, SIG_HOLD].contains(&(handler as usize));
+    if is_none || behind(handler) != handler {
+        return handler;
+    }
+    let is_for_it = |known: &AtomicU64| {
+        known
+            .compare_exchange(0, handler, Ordering::Relaxed, Ordering::Relaxed)
+            .map_or_else(|known| known == handler, |_| true)
+    };
+    HANDLERS
+        .iter()
+        .position(is_for_it)
+        .map_or(handler, |index| first() + index as u64 * SIZE)
 }
 
 /// Puts code in front of all handlers of the program.
 ///
-/// Threads that could not be stopped may change dispositions meanwhile, and what they have set last prevails.
-///
-/// # Safety
-/// The caller owns libckpt's stack.
-pub unsafe fn stand_in() {
+/// Threads that run may change dispositions meanwhile, and what they have set last prevails.
+pub fn stand_in() {
     for signal in (1..=SIGNALS as i32).filter(|&signal| signal != checkpoint_signal()) {
         // SAFETY: the disposition is only read.
         let Ok(mut there) = (unsafe { calls::signal_action(signal, None) }) else {
             continue;
+        };
+        let with_stand_in = |action: SignalAction| SignalAction {
+            handler: in_front_of(action.handler),
+            ..action
         };
         let mut new = with_stand_in(there);
         while new != there {
@@ -90,16 +106,6 @@ pub unsafe fn stand_in() {
             (there, new) = (new, with_stand_in(replaced));
         }
     }
-}
-
-/// The same disposition with code in front of its handler, if it has one.
-fn with_stand_in(mut action: SignalAction) -> SignalAction {
-    let handler = action.handler;
-    let has_none = [libc::SIG_IGN as u64, libc::SIG_DFL as u64].contains(&handler);
-    if !has_none && behind(handler) == handler {
-        action.handler = in_front_of(handler).unwrap_or(handler);
-    }
-    action
 }
 
 /// Entered from asm/stand_in.S, before the program's handler.

@@ -367,8 +367,7 @@ pub extern "C" fn restored(handover: &Handover) -> ! {
         main.become_again();
         main.restore_attributes();
     }
-    // SAFETY: we run on libckpt's stack.
-    unsafe { handlers::stand_in() };
+    handlers::stand_in();
     let turn = park::close_list();
     // SAFETY: the pad is still there.
     let gate = unsafe { AtomicU32::from_ptr(handover.gate as *mut u32) };

@@ -11,7 +11,7 @@ use crate::environment::{self, Environment};
 use crate::settings::{Settings, complain};
 use crate::signal::Owned;
 use crate::threads::role;
-use crate::{alternate, interpose, locks, report, resume, signal, vdso};
+use crate::{alternate, handlers, interpose, locks, report, resume, signal, vdso};
 
 /// What the constructor found out.
 #[derive(Debug)]
@@ -68,6 +68,8 @@ ctor::declarative::ctor! {
         interpose::take_over(settings.signal, alternate);
         locks::find_libc();
         signal::install(settings.signal);
+        // Constructors of libraries may have installed some.
+        handlers::stand_in();
         // Whatever the parent had blocked: from here on the signal comes through.
         let _ = calls::signal_mask(n::SIG_UNBLOCK, Some(signal_bit(settings.signal)));
     }

@@ -7,9 +7,10 @@ use object::{Endianness, Object, ObjectSection, ObjectSymbol};
 
 /// The functions of libc in whose place libckpt puts its own, as the README documents them. Whatever else it exports
 /// would get into the program's way.
-const INTERPOSED: [&str; 77] = [
+const INTERPOSED: [&str; 78] = [
     "__poll_chk",
     "__ppoll_chk",
+    "__sigaction",
     "__sysv_signal",
     "bsd_signal",
     "clock_nanosleep",

@@ -324,6 +324,36 @@ fn a_signal_during_a_refused_checkpoint_ends_the_call() {
     }
 }
 
+/// The first checkpoint of a program, right behind a call that a handler has just ended: it stays ended, here and in a restart.
+#[test]
+fn a_checkpoint_right_behind_an_ended_call_leaves_it_ended() {
+    let program = Program::workload("wait.cc");
+    let has_handler =
+        |(name, end): &(String, End)| *end == End::Signal && !name.starts_with("sigwait");
+    for (name, _) in calls_of(&program).into_iter().filter(has_handler) {
+        for mode in MODES {
+            let what = ["behind", &name, mode.unwrap_or("alone")].join("-");
+            let place = Place::new(&what);
+            let mut process = Launch::under_libckpt(program.path())
+                .arg(&name)
+                .args(mode)
+                .arg("checkpoint")
+                .env("CKPT_SIGNAL", "50")
+                .env("CKPT_MODE", "stop")
+                .start(&place);
+            process.wait_until_ready();
+            wait_until_all_wait(&process, 1 + usize::from(mode.is_some()));
+            process.signal(libc::SIGUSR1);
+            let status = process.wait();
+            let errors = place.text("err");
+            assert_eq!(status.code(), Some(42), "{what}: {status}\n{errors}");
+            assert!(errors.contains("wrote "), "{what}: {errors}");
+            let status = Launch::restorer(["myckpt"]).start(&place).wait();
+            assert_eq!(status.code(), Some(42), "{what}, restored: {status}");
+        }
+    }
+}
+
 /// Waits until all `threads` of a process are in their calls, and not in one on the way there.
 fn wait_until_all_wait(process: &Process, threads: usize) {
     const LOOKS: u32 = 20;

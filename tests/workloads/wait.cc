@@ -1,6 +1,7 @@
 /* Waits in one call, named by its argument, and says when that began and when it ended. With `sibling` behind the name
- * another thread makes the call, while the main thread waits for that one; with `child` the program has a child meanwhile. `list`
- * prints the names, and what ends each call. */
+ * another thread makes the call, while the main thread waits for that one; with `child` the program has a child meanwhile; with
+ * `checkpoint` behind that, the handler that ends the call has a checkpoint come right behind it. `list` prints the names, and what ends
+ * each call. */
 #include "../programs/thread.h"
 #include <chrono>
 #include <condition_variable>
@@ -404,6 +405,16 @@ static void *make(void *argument) {
     return NULL;
 }
 
+/* Has the checkpoint signal delivered to this thread as soon as the handler returns, by the main thread's checkpoint if that is another. */
+static void checkpoint_behind(int) {
+    int number = atoi(getenv("CKPT_SIGNAL"));
+    uint64_t set = 1ull << (number - 1), pending = 0;
+    /* libc's functions would leave the signal alone. */
+    CHECK(syscall(SYS_rt_sigprocmask, SIG_BLOCK, &set, NULL, sizeof set) == 0);
+    CHECK(tgkill(getpid(), getpid(), number) == 0);
+    while (!(pending & set)) CHECK(syscall(SYS_rt_sigpending, &pending, sizeof pending) == 0);
+}
+
 int main(int count, char **arguments) {
     if (count == 2 && strcmp(arguments[1], "list") == 0) {
         for (struct call &call : calls) printf("%s %s\n", call.name, ends[call.end]);
@@ -411,7 +422,9 @@ int main(int count, char **arguments) {
     }
     for (struct call &call : calls) {
         if (count < 2 || strcmp(arguments[1], call.name) != 0) continue;
-        handle(SIGUSR1, [](int) {}, 0);
+        int checkpoints = strcmp(arguments[count - 1], "checkpoint") == 0;
+        handle(SIGUSR1, checkpoints ? checkpoint_behind : [](int) {}, 0);
+        count -= checkpoints;
         CHECK(sem_init(&semaphore, 0, 0) == 0);
         if (count == 3 && strcmp(arguments[2], "child") == 0) {
             if (fork() == 0) {

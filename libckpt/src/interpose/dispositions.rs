@@ -10,7 +10,7 @@ use linux_raw_sys::general as n;
 
 use super::masks::{is_blocked, set_blocked};
 use super::{bits, is_ours, our_bit, set_bits};
-use crate::handlers;
+use crate::handlers::{self, SIG_HOLD};
 
 /// Bit `n - 1`: the program's handler for signal `n` blocks the checkpoint signal, as far as the program knows.
 static MASKS_WITH_OURS: AtomicU64 = AtomicU64::new(0);
@@ -84,89 +84,52 @@ pub fn take_over(signal: i32) {
 interposed! {
     /// sigaction(2)
     fn sigaction(signal: c_int, new: *const libc::sigaction, old: *mut libc::sigaction) -> c_int as next {
-        if !is_ours(signal) {
-            let bit = our_bit();
-            let mut copy = new.as_ref().copied();
-            let asks = copy.as_ref().is_some_and(|new| bits(&new.sa_mask) & bit != 0);
-            if let Some(copy) = &mut copy {
-                let kept = bits(&copy.sa_mask) & !bit;
-                set_bits(&mut copy.sa_mask, kept);
-            }
-            let copy_at = copy.as_ref().map_or(ptr::null(), ptr::from_ref);
-            let result = next()(signal, copy_at, old);
-            if let Some(old) = old.as_mut().filter(|_| result == 0) {
-                old.sa_sigaction = behind(old.sa_sigaction);
-            }
-            if result == 0 && bit != 0 {
-                let this = signal_bit(signal);
-                let had = match (copy.is_some(), asks) {
-                    (false, _) => MASKS_WITH_OURS.load(Ordering::Relaxed),
-                    (true, true) => MASKS_WITH_OURS.fetch_or(this, Ordering::Relaxed),
-                    (true, false) => MASKS_WITH_OURS.fetch_and(!this, Ordering::Relaxed),
-                };
-                if let Some(old) = old.as_mut().filter(|_| had & this != 0) {
-                    let shown = bits(&old.sa_mask) | bit;
-                    set_bits(&mut old.sa_mask, shown);
-                }
-            }
-            return result;
-        }
-        let before = match new.as_ref() {
-            None => PROGRAM_ACTION.get(),
-            Some(new) => PROGRAM_ACTION.replace(Action {
-                handler: new.sa_sigaction,
-                flags: new.sa_flags,
-                mask: bits(&new.sa_mask),
-            }),
-        };
-        if let Some(old) = old.as_mut() {
-            ptr::write_bytes(old, 0, 1);
-            (old.sa_sigaction, old.sa_flags) = (before.handler, before.flags);
-            set_bits(&mut old.sa_mask, before.mask);
-        }
-        0
+        change(next(), signal, new, old)
+    }
+
+    /// Another name of it.
+    fn __sigaction(signal: c_int, new: *const libc::sigaction, old: *mut libc::sigaction) -> c_int as next {
+        change(next(), signal, new, old)
     }
 
     /// signal(2)
     fn signal(signal: c_int, handler: sighandler_t) -> sighandler_t as next {
-        if is_accepted(signal, handler) { install(signal, handler) } else { behind(next()(signal, handler)) }
+        if is_accepted(signal, handler) { install(signal, handler) } else { have_installed(next(), signal, handler) }
     }
 
     /// bsd_signal(3)
     fn bsd_signal(signal: c_int, handler: sighandler_t) -> sighandler_t as next {
-        if is_accepted(signal, handler) { install(signal, handler) } else { behind(next()(signal, handler)) }
+        if is_accepted(signal, handler) { install(signal, handler) } else { have_installed(next(), signal, handler) }
     }
 
     /// ssignal(3)
     fn ssignal(signal: c_int, handler: sighandler_t) -> sighandler_t as next {
-        if is_accepted(signal, handler) { install(signal, handler) } else { behind(next()(signal, handler)) }
+        if is_accepted(signal, handler) { install(signal, handler) } else { have_installed(next(), signal, handler) }
     }
 
     /// sysv_signal(3)
     fn sysv_signal(signal: c_int, handler: sighandler_t) -> sighandler_t as next {
-        if is_accepted(signal, handler) { set_program_handler(handler, SYSV_FLAGS) } else { behind(next()(signal, handler)) }
+        if is_accepted(signal, handler) { set_program_handler(handler, SYSV_FLAGS) } else { have_installed(next(), signal, handler) }
     }
 
     /// What `signal` becomes in a program that is compiled with `_XOPEN_SOURCE` alone.
     fn __sysv_signal(signal: c_int, handler: sighandler_t) -> sighandler_t as next {
-        if is_accepted(signal, handler) { set_program_handler(handler, SYSV_FLAGS) } else { behind(next()(signal, handler)) }
+        if is_accepted(signal, handler) { set_program_handler(handler, SYSV_FLAGS) } else { have_installed(next(), signal, handler) }
     }
 
     /// sigset(3)
     fn sigset(signal: c_int, disposition: sighandler_t) -> sighandler_t as next {
-        /// `SIG_HOLD` (signal.h).
-        const HOLD: sighandler_t = 2;
         if !is_ours(signal) {
-            return behind(next()(signal, disposition));
+            return have_installed(next(), signal, disposition);
         }
         let was_blocked = is_blocked();
-        set_blocked(disposition == HOLD);
-        let handler = if disposition == HOLD {
+        set_blocked(disposition == SIG_HOLD);
+        let handler = if disposition == SIG_HOLD {
             PROGRAM_ACTION.handler.load(Ordering::Relaxed)
         } else {
             set_program_handler(disposition, 0)
         };
-        if was_blocked { HOLD } else { handler }
+        if was_blocked { SIG_HOLD } else { handler }
     }
 
     /// sigignore(3)
@@ -193,6 +156,109 @@ const SYSV_FLAGS: c_int = libc::SA_RESETHAND | libc::SA_NODEFER;
 /// Whether libc's function would install this handler for the checkpoint signal. Where it would not, it says so itself.
 fn is_accepted(signal: c_int, handler: sighandler_t) -> bool {
     is_ours(signal) && handler != libc::SIG_ERR
+}
+
+/// libc's `sigaction`.
+type Sigaction = unsafe extern "C" fn(c_int, *const libc::sigaction, *mut libc::sigaction) -> c_int;
+
+/// What `sigaction` does.
+unsafe fn change(
+    next: Sigaction,
+    signal: c_int,
+    new: *const libc::sigaction,
+    old: *mut libc::sigaction,
+) -> c_int {
+    // They may be the same.
+    // SAFETY: the caller is `sigaction`, whose caller answers for the pointers.
+    let (new, old) = unsafe { (new.as_ref().copied(), old.as_mut()) };
+    if is_ours(signal) {
+        change_ours(new, old);
+        return 0;
+    }
+    // SAFETY: as above.
+    unsafe { change_other(next, signal, new, old) }
+}
+
+/// Takes a disposition for the checkpoint signal.
+fn change_ours(new: Option<libc::sigaction>, old: Option<&mut libc::sigaction>) {
+    let before = match new {
+        None => PROGRAM_ACTION.get(),
+        Some(new) => PROGRAM_ACTION.replace(Action {
+            handler: new.sa_sigaction,
+            flags: new.sa_flags,
+            mask: bits(&new.sa_mask),
+        }),
+    };
+    if let Some(old) = old {
+        // SAFETY: zeros are a disposition.
+        *old = unsafe { core::mem::zeroed() };
+        (old.sa_sigaction, old.sa_flags) = (before.handler, before.flags);
+        set_bits(&mut old.sa_mask, before.mask);
+    }
+}
+
+/// Has `next` change the disposition of another signal, with code of ours in front of its handler, and without the checkpoint signal in its
+/// mask.
+unsafe fn change_other(
+    next: Sigaction,
+    signal: c_int,
+    new: Option<libc::sigaction>,
+    old: Option<&mut libc::sigaction>,
+) -> c_int {
+    let bit = our_bit();
+    let asks = new.is_some_and(|new| bits(&new.sa_mask) & bit != 0);
+    let installed = new.map(|mut new| {
+        new.sa_sigaction = in_front_of(new.sa_sigaction);
+        let kept = bits(&new.sa_mask) & !bit;
+        set_bits(&mut new.sa_mask, kept);
+        new
+    });
+    let old_at = old.map_or(ptr::null_mut(), ptr::from_mut);
+    // SAFETY: they are null or of the right type.
+    let result = unsafe {
+        next(
+            signal,
+            installed.as_ref().map_or(ptr::null(), ptr::from_ref),
+            old_at,
+        )
+    };
+    if result != 0 {
+        return result;
+    }
+    let this = signal_bit(signal);
+    let had = match (bit != 0, new.is_some(), asks) {
+        (false, ..) => 0,
+        (true, false, _) => MASKS_WITH_OURS.load(Ordering::Relaxed),
+        (true, true, true) => MASKS_WITH_OURS.fetch_or(this, Ordering::Relaxed),
+        (true, true, false) => MASKS_WITH_OURS.fetch_and(!this, Ordering::Relaxed),
+    };
+    // SAFETY: null or what the caller has given.
+    if let Some(old) = unsafe { old_at.as_mut() } {
+        old.sa_sigaction = behind(old.sa_sigaction);
+        if had & this != 0 {
+            let shown = bits(&old.sa_mask) | bit;
+            set_bits(&mut old.sa_mask, shown);
+        }
+    }
+    0
+}
+
+/// Has a function of libc's install a handler, with code of ours in front of it. Returns the one before, as the program knows it.
+unsafe fn have_installed(
+    next: unsafe extern "C" fn(c_int, sighandler_t) -> sighandler_t,
+    signal: c_int,
+    handler: sighandler_t,
+) -> sighandler_t {
+    // SAFETY: the caller answers for the function.
+    behind(unsafe { next(signal, in_front_of(handler)) })
+}
+
+/// What the kernel is to run in the place of a handler, unless libckpt is off.
+fn in_front_of(handler: sighandler_t) -> sighandler_t {
+    match our_bit() {
+        0 => handler,
+        _ => handlers::in_front_of(handler as u64) as sighandler_t,
+    }
 }
 
 /// The handler as the program knows it.

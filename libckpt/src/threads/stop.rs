@@ -323,8 +323,7 @@ impl fmt::Display for Stopped {
 impl Drop for Stopped {
     fn drop(&mut self) {
         // As late as possible, so that it is in front of all handlers.
-        // SAFETY: the initiator owns libckpt's stack.
-        unsafe { handlers::stand_in() };
+        handlers::stand_in();
         park::close();
     }
 }
