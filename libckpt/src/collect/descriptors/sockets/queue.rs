@@ -61,13 +61,19 @@ impl Queues {
         let mut room = MapVec::zeroed(ROOM.max(sockets::received(fd).unwrap_or(0)))
             .doing(format_args!("descriptor {fd}: memory for what it received"))?;
         // An error that waits to be told (POLLERR) would be told to us instead: nothing is asked for that may not be there.
-        let stream = walk.is_stream().then(|| sockets::received(fd).unwrap_or(0));
+        let kind = sockets::number_option(fd, net::SOL_SOCKET, net::SO_TYPE);
+        let is_stream = kind == Ok(net::SOCK_STREAM);
+        let stream = is_stream.then(|| sockets::received(fd).unwrap_or(0));
+        let end = (kind == Ok(net::SOCK_SEQPACKET))
+            .then(|| End::made_known(fd))
+            .flatten();
         let mut position = 0;
         while stream.map_or_else(|| may_look(fd), |length| position < length) {
             if walk.set(position).is_err() {
                 break;
             }
             let peeked = match sockets::peek(fd, &mut room) {
+                Ok(peeked) if end.as_ref().is_some_and(|end| end.is(&peeked)) => break,
                 Ok(peeked) => peeked,
                 Err(Errno::EINTR) => continue,
                 Err(_) => break,
@@ -94,7 +100,12 @@ impl Queues {
                     .doing(format_args!("descriptor {fd}: memory for what it received"))?;
                 continue;
             }
-            self.keep(inode, &peeked, &room[..peeked.length], from)?;
+            let credentials = match &end {
+                Some(end) => end.credentials(&peeked),
+                None => peeked.credentials,
+            };
+            let data = &room[..peeked.length];
+            self.keep(inode, &peeked, credentials, data, from)?;
             position += peeked.length;
         }
         Ok(())
@@ -129,6 +140,7 @@ impl Queues {
         &mut self,
         to: u64,
         peeked: &Peeked,
+        credentials: Option<Credentials>,
         data: &[u8],
         first_right: usize,
     ) -> Result<(), Failure> {
@@ -139,7 +151,7 @@ impl Queues {
                 self.kept.push(Kept {
                     to,
                     sender: peeked.sender,
-                    credentials: peeked.credentials,
+                    credentials,
                     data: (start, data.len()),
                     rights: (first_right, peeked.right_count),
                 })
@@ -165,6 +177,48 @@ fn may_look(fd: i32) -> bool {
     calls::poll_now(fd, n::POLLIN).is_ok_and(|ready| ready & n::POLLERR == 0)
 }
 
+/// The end of a queue of messages to which no more come: reading it gives nothing, again and again, as a message without content does once.
+/// A message says who has sent it, if that is asked for (`SO_PASSCRED`, put back at the end); the end of all says nothing.
+struct End {
+    fd: i32,
+    /// Whether the program has asked for it.
+    asked: u32,
+}
+
+impl End {
+    /// That of the socket `fd`, if it has one.
+    fn made_known(fd: i32) -> Option<Self> {
+        let ready = calls::poll_now(fd, n::POLLRDHUP).ok()?;
+        if ready & n::POLLRDHUP == 0 {
+            return None;
+        }
+        let asked = sockets::number_option(fd, net::SOL_SOCKET, net::SO_PASSCRED).ok()?;
+        let end = Self { fd, asked };
+        end.ask(1).ok()?;
+        Some(end)
+    }
+
+    fn ask(&self, whether: u32) -> Result<(), Errno> {
+        sockets::set_number_option(self.fd, net::SOL_SOCKET, net::SO_PASSCRED, whether)
+    }
+
+    /// Whether that was it.
+    fn is(&self, peeked: &Peeked) -> bool {
+        peeked.length == 0 && peeked.credentials.is_none()
+    }
+
+    /// What the program would be told of the sender.
+    fn credentials(&self, peeked: &Peeked) -> Option<Credentials> {
+        peeked.credentials.filter(|_| self.asked != 0)
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let _ = self.ask(self.asked);
+    }
+}
+
 /// A walk through a queue by `SO_PEEK_OFF` (socket(7)), which is put back to what it was at the end.
 struct Walk {
     fd: i32,
@@ -175,10 +229,6 @@ impl Walk {
     fn set(&self, offset: usize) -> Result<(), Errno> {
         let (level, name) = (net::SOL_SOCKET, net::SO_PEEK_OFF);
         sockets::set_number_option(self.fd, level, name, offset as u32)
-    }
-
-    fn is_stream(&self) -> bool {
-        sockets::number_option(self.fd, net::SOL_SOCKET, net::SO_TYPE) == Ok(net::SOCK_STREAM)
     }
 }
 
