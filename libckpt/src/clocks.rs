@@ -100,10 +100,9 @@ unsafe extern "C" fn clock_gettime(clock: u32, time: *mut [i64; 2]) -> isize {
 
 /// For the image: what the clocks show.
 pub fn collect() -> Clocks {
-    let (time_namespace, kernel) = proc::clocks_from_boot();
     Clocks {
-        time_namespace,
-        kernel,
+        time_namespace: proc::time_namespace(),
+        kernel: proc::clocks_from_boot(),
         offsets: core::array::from_fn(|clock| OFFSETS[clock].load(Ordering::Relaxed)),
         entry: clock_gettime as *const () as u64,
         entered: ENTERED.load(Ordering::Relaxed),

@@ -6,7 +6,7 @@ use ckpt_image::reader::Image;
 use ckpt_image::regions::{Backing, FileIdentity, Region};
 use ckpt_sys::line::Text;
 use ckpt_sys::maps::path_of;
-use ckpt_sys::{Errno, Fd, MapVec, calls, files, proc};
+use ckpt_sys::{Errno, Fd, MapVec, calls, files};
 use linux_raw_sys::general as n;
 use restart::arguments::Options;
 use restart::files::{Access, Place, Verdict, can_be_mapped, judge};
@@ -32,7 +32,11 @@ pub fn open_mapped(
 }
 
 /// Decides for every region.
-pub fn decide(file: &ImageFile, options: Options<'static>) -> Result<MapVec<Content>> {
+pub fn decide(
+    file: &ImageFile,
+    place: Place,
+    options: Options<'static>,
+) -> Result<MapVec<Content>> {
     let image = &file.image;
     let no_memory = |errno| {
         Error::new(
@@ -42,7 +46,6 @@ pub fn decide(file: &ImageFile, options: Options<'static>) -> Result<MapVec<Cont
             "free memory or raise `ulimit -v`",
         )
     };
-    let place = Place::of(&image.header, proc::boot_id(), proc::machine_id());
     let mut contents = MapVec::with_capacity(image.regions().count()).map_err(no_memory)?;
     // The parts of one file follow each other, so remembering one answer is enough.
     let mut last: Option<(Region<'static>, Content)> = None;

@@ -15,6 +15,7 @@ use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use ckpt_image::memory_settings::MemoryPolicy;
 use ckpt_image::segments::Span;
+use ckpt_sys::processors::Processors;
 use ckpt_sys::{Errno, MapVec, calls, files};
 use linux_raw_sys::general as n;
 use linux_raw_sys::prctl as p;
@@ -153,9 +154,10 @@ impl Filler {
     /// All of it is mapped, writable, and nobody uses it.
     pub unsafe fn run(&mut self, file: &ImageFile) -> Result<()> {
         let length: u64 = self.jobs.iter().map(|job| job.length()).sum();
-        let useful = calls::processors().min((length / WORTH_IT) as usize);
+        let processors = Processors::of_this_thread();
+        let useful = processors.count().min((length / WORTH_IT) as usize);
         let mover = self.prepare_to_move();
-        let work = Work::new(self, mover.as_ref(), file);
+        let work = Work::new(self, mover.as_ref(), file, processors);
         let mut helpers = [0; HELPERS];
         for (index, helper) in helpers
             .iter_mut()
@@ -164,14 +166,27 @@ impl Filler {
         {
             // SAFETY: the caller answers for the memory, and nothing that helps outlives this function.
             match unsafe { work.helper(index) } {
-                Ok(pid) => *helper = pid,
+                Ok(pid) => {
+                    *helper = pid;
+                    // The kernel may have it wait for this one for longer than all of it takes.
+                    let [_, elsewhere] = processors.here_and_elsewhere();
+                    let _ = elsewhere.give(pid);
+                }
                 // No more processes are permitted: then it takes longer.
                 Err(_) => break,
             }
         }
         work.until_done();
         let mut all_ended_well = true;
-        for &helper in helpers.iter().filter(|&&helper| helper != 0) {
+        let helpers = helpers.iter().filter(|&&helper| helper != 0);
+        let all_have_begun =
+            work.rooms_taken.load(Ordering::Relaxed) == 1 + helpers.clone().count();
+        for &helper in helpers {
+            if !all_have_begun {
+                // Where it is, it may have to wait for others; here it ends at once, since there is nothing more to do.
+                let [here, _] = processors.here_and_elsewhere();
+                let _ = here.give(helper);
+            }
             all_ended_well &= calls::wait_for(helper) == Ok(0);
         }
         match self.failed.load(Ordering::Relaxed) {
@@ -189,7 +204,7 @@ impl Filler {
             // Once more, to say what is wrong.
             index => {
                 drop(mover);
-                let work = Work::new(self, None, file);
+                let work = Work::new(self, None, file, processors);
                 work.fill(index, &mut work.begin())?;
                 Err(file.error(
                     Cause::Because("it changes while it is read"),
@@ -246,6 +261,8 @@ struct Work<'w> {
     filler: &'w Filler,
     mover: Option<&'w Mover>,
     file: &'w ImageFile,
+    /// Where they may run.
+    processors: Processors,
     /// How many of them have taken their room.
     rooms_taken: AtomicUsize,
 }
@@ -262,11 +279,17 @@ struct Own<'w> {
 }
 
 impl<'w> Work<'w> {
-    fn new(filler: &'w Filler, mover: Option<&'w Mover>, file: &'w ImageFile) -> Self {
+    fn new(
+        filler: &'w Filler,
+        mover: Option<&'w Mover>,
+        file: &'w ImageFile,
+        processors: Processors,
+    ) -> Self {
         Self {
             filler,
             mover,
             file,
+            processors,
             rooms_taken: AtomicUsize::new(0),
         }
     }
@@ -450,6 +473,8 @@ extern "C" fn help(work: &Work<'_>) -> ! {
     // What it does is of no use without the restorer.
     // SAFETY: the option takes a number.
     let _ = unsafe { calls::prctl(p::PR_SET_PDEATHSIG, [n::SIGKILL as usize, 0, 0, 0]) };
+    // Once it runs, it may run anywhere.
+    let _ = work.processors.give(0);
     work.until_done();
     calls::exit(0)
 }

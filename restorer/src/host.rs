@@ -1,4 +1,5 @@
-//! The machine: whether it and its kernel can run the program at all, and what its clocks show.
+//! The machine: whether it and its kernel can run the program at all, how far it is the one of the checkpoint, and what its clocks
+//! show.
 
 use core::fmt::Write;
 
@@ -6,6 +7,7 @@ use ckpt_image::reader::Image;
 use ckpt_sys::{calls, cpuid, proc};
 use linux_raw_sys::prctl as p;
 use restart::clocks::Here;
+use restart::files::Place;
 use restart::report::{Cause, Composer, Error, Exit, Object};
 
 use crate::Result;
@@ -47,17 +49,42 @@ pub fn check(image: &Image<'static>, path: &'static [u8]) -> Result<()> {
     }
 }
 
-/// The clocks of this machine, as far as they count from a boot.
-pub fn clocks() -> Here {
-    let (time_namespace, kernel) = proc::clocks_from_boot();
-    Here {
-        boot_id: proc::boot_id(),
-        time_namespace,
-        kernel,
-    }
+/// Where the program is restored. Asked once: what `/proc` tells takes microseconds each time.
+#[derive(Clone, Copy)]
+pub struct Machine {
+    /// How far it is the machine of the checkpoint.
+    pub place: Place,
+    /// Whether ids of System V objects mean the same as at the checkpoint.
+    pub same_ipc_ids: bool,
+    boot_id: [u8; 16],
+    time_namespace: u64,
 }
 
-/// Whether those are the ones of the image.
-pub fn has_clocks_of(image: &Image<'_>) -> bool {
-    clocks().has(&image.clocks, image.header.boot_id)
+impl Machine {
+    /// Looks.
+    pub fn look(image: &Image<'_>) -> Self {
+        let boot_id = proc::boot_id();
+        let place = Place::of(&image.header, boot_id, proc::machine_id());
+        let same_namespace = image.credentials.ipc_namespace() == proc::ipc_namespace();
+        Self {
+            place,
+            same_ipc_ids: place == Place::SameBoot && same_namespace,
+            boot_id,
+            time_namespace: proc::time_namespace(),
+        }
+    }
+
+    /// The clocks that count from a boot.
+    pub fn clocks(&self) -> Here {
+        Here {
+            boot_id: self.boot_id,
+            time_namespace: self.time_namespace,
+            kernel: proc::clocks_from_boot(),
+        }
+    }
+
+    /// Whether those are the ones of the image.
+    pub fn has_clocks_of(&self, image: &Image<'_>) -> bool {
+        self.clocks().has(&image.clocks, image.header.boot_id)
+    }
 }

@@ -38,6 +38,7 @@ use restart::report::{Cause, Error, Exit, Object};
 
 use clone::Threads;
 use filler::Filler;
+use host::Machine;
 use image_file::ImageFile;
 use memory::Memory;
 use open_files::{OpenFiles, SetsAndQueues};
@@ -59,7 +60,9 @@ fn run(command_line: impl Iterator<Item = &'static [u8]>) -> Result<()> {
     match mode {
         Mode::Verify => verify::verify(&file),
         Mode::ToCore(core) => core_file::write(&file, core),
-        Mode::Plan => Memory::prepare(&file, options)?.print_plan(&file, options),
+        Mode::Plan => {
+            Memory::prepare(&file, &Machine::look(&file.image), options)?.print_plan(&file, options)
+        }
         Mode::Restore => restore(file, options).map(|never| match never {}),
     }
 }
@@ -73,13 +76,14 @@ fn restore(mut file: ImageFile, options: Options<'static>) -> Result<Infallible>
         // What comes behind this happens in another process, which has no file open yet but the image.
         process_id::take(image.header.pid, &mut rights)?;
     }
-    let files = OpenFiles::open(&mut file, options)?;
-    let sets_and_queues = SetsAndQueues::find_or_make(&image)?;
+    let machine = Machine::look(&image);
+    let files = OpenFiles::open(&mut file, &machine, options)?;
+    let sets_and_queues = SetsAndQueues::find_or_make(&image, &machine)?;
     let mut filler = Filler::with_room_for(&file)?;
     let mut owners = Owners::with_room_for(&image)?;
     let mut threads = Threads::with_room_for(&image)?;
 
-    let mut memory = Memory::prepare(&file, options)?;
+    let mut memory = Memory::prepare(&file, &machine, options)?;
     memory.park_vdso(&file)?;
     files.install(&file)?;
     memory.fill(
@@ -92,7 +96,7 @@ fn restore(mut file: ImageFile, options: Options<'static>) -> Result<Infallible>
     let segments = files.finish()?;
 
     process::restore(&image, options.pid)?;
-    open_files::complete(&image, options)?;
+    open_files::complete(&image, &machine, options)?;
     rights.assume(&image)?;
     let pad = Pad::build(&image, &memory, &rights, options)?;
     threads.create(&image, &pad, options.pid)?;
@@ -103,7 +107,7 @@ fn restore(mut file: ImageFile, options: Options<'static>) -> Result<Infallible>
     pad.tell_locks(&image, threads.ids());
     posix_timers::create(&image, threads.ids())?;
     process::restore_last(&image)?;
-    posix_timers::start(&image, threads.ids())?;
+    posix_timers::start(&image, &machine, threads.ids())?;
     terminal::restore(&image);
     drop(file);
     segments.keep();

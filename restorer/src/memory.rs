@@ -26,12 +26,13 @@ use restart::vdso::{Area, Redirection, clock_gettime, functions, redirections, s
 
 use crate::address_space::AddressSpace;
 use crate::filler::Filler;
+use crate::host::Machine;
 use crate::image_file::ImageFile;
 use crate::open_files::UnnamedFiles;
 use crate::output::{self, Printer};
 use crate::owners::Owners;
 use crate::steps::Executor;
-use crate::{Result, contents, host};
+use crate::{Result, contents};
 
 /// What is known about both address spaces.
 pub struct Memory {
@@ -105,6 +106,7 @@ pub fn variables<'a>(options: Options<'a>) -> impl Iterator<Item = &'a [u8]> {
 
 /// What becomes of the clocks that count from a boot.
 struct Clocks {
+    machine: Machine,
     saved: ckpt_image::clocks::Clocks,
     boot_id: [u8; 16],
     /// Whether the program's vdso is led to libckpt's `clock_gettime`: its clocks are not the kernel's any more.
@@ -114,10 +116,11 @@ struct Clocks {
 }
 
 impl Clocks {
-    fn of(image: &Image<'static>, without_vdso: bool) -> Self {
+    fn of(image: &Image<'static>, machine: &Machine, without_vdso: bool) -> Self {
         let (saved, boot_id) = (image.clocks, image.header.boot_id);
-        let are_others = !host::clocks().has(&saved, boot_id);
+        let are_others = !machine.has_clocks_of(image);
         Self {
+            machine: *machine,
             saved,
             boot_id,
             are_led_here: are_others && saved.entered == 0 && !without_vdso,
@@ -128,7 +131,7 @@ impl Clocks {
     /// As late as possible, since the program's clocks stand still until then.
     fn offsets(&self) -> [u64; CLOCKS] {
         if self.are_led_here || self.saved.entered != 0 {
-            host::clocks().offsets(&self.saved, self.boot_id)
+            self.machine.clocks().offsets(&self.saved, self.boot_id)
         } else {
             self.saved.offsets
         }
@@ -147,11 +150,11 @@ fn no_memory(errno: Errno) -> Error<'static> {
 impl Memory {
     /// Decides what everything is made of and where it goes. All memory that is needed for that, and for what follows, is
     /// mapped before the own mappings are looked at: from then on they stay as they are.
-    pub fn prepare(file: &ImageFile, options: Options<'static>) -> Result<Self> {
+    pub fn prepare(file: &ImageFile, machine: &Machine, options: Options<'static>) -> Result<Self> {
         let image = &file.image;
-        let contents = contents::decide(file, options)?;
+        let contents = contents::decide(file, machine.place, options)?;
         let saved_vdso = read_saved_vdso(file)?;
-        let clocks = Clocks::of(image, saved_vdso.is_empty());
+        let clocks = Clocks::of(image, machine, saved_vdso.is_empty());
         let redirections =
             MapVec::with_capacity(functions(&saved_vdso).count()).map_err(no_memory)?;
         let layout = Layout::with_room_for(image.regions()).map_err(no_memory)?;

@@ -9,7 +9,8 @@ use restart::report::{Cause, Error, Exit, Object};
 use restart::threads::{Renamed, new_id};
 use restart::timers::{Setting, clock_now, setting, setting_with_signal};
 
-use crate::{Result, host};
+use crate::Result;
+use crate::host::Machine;
 
 /// The highest id that a timer may have on a kernel that does not let us choose it: it gives ids away one after the other, so as many
 /// timers have to be made and deleted. That takes a second.
@@ -84,8 +85,8 @@ fn create_one(
 }
 
 /// Has them run. Signals come from now on.
-pub fn start(image: &Image<'static>, threads: &[Renamed]) -> Result<()> {
-    let same_clocks = host::has_clocks_of(image);
+pub fn start(image: &Image<'static>, machine: &Machine, threads: &[Renamed]) -> Result<()> {
+    let same_clocks = machine.has_clocks_of(image);
     for timer in image.objects::<PosixTimer>() {
         let clock = clock_now(timer.clock, image.header.pid, threads).unwrap_or(timer.clock);
         let now = calls::clock(clock as u32);

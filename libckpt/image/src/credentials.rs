@@ -34,6 +34,12 @@ record! {
 }
 
 impl Credentials<'_> {
+    /// Inode of the namespace of System V objects.
+    #[must_use]
+    pub fn ipc_namespace(&self) -> u64 {
+        self.namespaces[1]
+    }
+
     /// The supplementary groups.
     pub fn groups(&self) -> impl Iterator<Item = u32> + '_ {
         self.groups

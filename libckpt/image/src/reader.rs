@@ -889,8 +889,8 @@ struct Needs {
 }
 
 impl Needs {
-    /// 24 KiB of the stack.
-    const ROOM: usize = 768;
+    /// 6 KiB of the stack, of which each page that is new costs a restart more than a look at some dozens of regions.
+    const ROOM: usize = 192;
     /// As many as are added for one thread.
     const AT_ONCE: usize = 3;
 

@@ -14,6 +14,7 @@ use ckpt_image::extents::{Extent, MAX_PAGES, SAME_AS_FILE};
 use ckpt_image::regions::{Backing, PROT_READ, PROT_WRITE, Region};
 use ckpt_image::segments::Span;
 use ckpt_sys::crc::crc32c;
+use ckpt_sys::processors::Processors;
 use ckpt_sys::{MapVec, calls};
 use linux_raw_sys::general as n;
 
@@ -167,7 +168,7 @@ fn write_together(all: &All<'_>, found: &mut Found, sink: &mut Sink<'_>) -> Resu
         result: Cell::new(None),
     };
     let stack = MapVec::<u8>::zeroed(STACK).doing(format_args!("memory for a helper"))?;
-    let helper = if size >= WORTH_IT && calls::processors() > 1 {
+    let helper = if size >= WORTH_IT && Processors::of_this_thread().count() > 1 {
         // If no more processes are permitted, it takes longer.
         // SAFETY: stack and help stay until it was waited for, which is below, whatever happens in between.
         unsafe { Helper::begin(stack.span().end, help_to_write, &help) }.ok()

@@ -6,6 +6,7 @@
 
 use core::sync::atomic::Ordering;
 
+use ckpt_sys::processors::Processors;
 use ckpt_sys::{MapVec, calls};
 
 use super::batches::{
@@ -49,7 +50,7 @@ impl Packer {
     /// [`Failure`] if there is no memory for its buffers.
     pub fn new() -> Result<Self, Failure> {
         let no_memory = format_args!("memory to compress in");
-        let processors = calls::processors().clamp(1, PROCESSORS);
+        let processors = Processors::of_this_thread().count().clamp(1, PROCESSORS);
         let count = processors * BATCHES_EACH;
         let this = Self {
             shared: MapVec::zeroed(size_of::<Batches>()).doing(no_memory)?,

@@ -1240,19 +1240,6 @@ pub fn wait_for(tid: i32) -> Result<u32, Errno> {
     Ok(status)
 }
 
-/// sched_getaffinity(2): the number of processors that this thread may run on; 1 if the kernel does not tell.
-#[must_use]
-pub fn processors() -> usize {
-    let mut set = [0u64; 16];
-    let arguments = [0, size_of_val(&set), set.as_mut_ptr() as usize];
-    // SAFETY: the kernel writes at most as many bytes as the set has.
-    let written = unsafe { call(n::__NR_sched_getaffinity, arguments) };
-    match written {
-        Ok(_) => set.iter().map(|word| word.count_ones() as usize).sum(),
-        Err(_) => 1,
-    }
-}
-
 /// sigaltstack(2): the alternate stack, after setting it if `new` is given.
 ///
 /// # Safety

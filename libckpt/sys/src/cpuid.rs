@@ -84,7 +84,7 @@ impl Vectors {
     }
 }
 
-/// Features and state layout of this processor.
+/// Features and state layout of this processor. As few questions as possible: see [`Vectors::available`].
 #[must_use]
 pub fn this_cpu() -> Cpu {
     let mut cpu = Cpu {
@@ -92,12 +92,19 @@ pub fn this_cpu() -> Cpu {
         xcr0: 0,
         components: [[0; 2]; COMPONENTS],
     };
+    let [highest, highest_extended] = [__cpuid(0).eax, __cpuid(0x8000_0000).eax];
+    // What one question answers stands together.
+    let mut last = None;
     for (value, &(leaf, sub_leaf, register)) in cpu.features.iter_mut().zip(&WORDS) {
-        let highest = __cpuid(leaf & 0x8000_0000).eax;
-        if leaf > highest {
+        if leaf > highest && leaf < 0x8000_0000 || leaf > highest_extended {
             continue;
         }
-        let answer = __cpuid_count(leaf, sub_leaf);
+        let question = (leaf, sub_leaf);
+        let answer = match last {
+            Some((asked, answer)) if asked == question => answer,
+            _ => __cpuid_count(leaf, sub_leaf),
+        };
+        last = Some((question, answer));
         *value = match register {
             Register::Eax => answer.eax,
             Register::Ebx => answer.ebx,
@@ -105,7 +112,8 @@ pub fn this_cpu() -> Cpu {
             Register::Edx => answer.edx,
         };
     }
-    if __cpuid(1).ecx & OSXSAVE == 0 {
+    // The first word.
+    if cpu.features[0] & OSXSAVE == 0 {
         return cpu;
     }
     // SAFETY: XGETBV exists where OSXSAVE is set.

@@ -25,6 +25,7 @@ pub mod message_queues;
 pub mod pagemap;
 pub mod posix_timers;
 pub mod proc;
+pub mod processors;
 pub mod pseudo_terminal;
 pub mod socket_diagnosis;
 pub mod sockets;

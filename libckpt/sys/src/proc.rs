@@ -209,16 +209,31 @@ pub fn pid_namespace() -> u64 {
     namespace("pid")
 }
 
+/// Inode of the namespace of System V objects of this process.
+#[must_use]
+pub fn ipc_namespace() -> u64 {
+    namespace("ipc")
+}
+
+/// Inode of the time namespace of this process, 0 if the kernel has none.
+#[must_use]
+pub fn time_namespace() -> u64 {
+    namespace("time")
+}
+
 /// Inode of the user namespace of this process.
 #[must_use]
 pub fn user_namespace() -> u64 {
     namespace("user")
 }
 
-/// Inode of a namespace of this process, 0 if the kernel has none of that name.
+/// Inode of a namespace of this process, 0 if the kernel has none of that name. The link says it (namespaces(7)); following the link
+/// would have the kernel make a file for it.
 fn namespace(name: &str) -> u64 {
     let path = Line::<64>::format(format_args!("/proc/thread-self/ns/{name}"));
-    calls::stat_at(calls::AT_FDCWD, path.as_c_str(), 0).map_or(0, |stat| stat.st_ino)
+    let link = files::read_link::<64>(path.as_c_str()).unwrap_or_default();
+    let mut parts = link.as_bytes().split(|byte| b"[]".contains(byte));
+    parts.nth(1).and_then(decimal).unwrap_or(0)
 }
 
 /// Whether process `pid` exists, started at `start_time`, and is more than a zombie.
@@ -276,20 +291,15 @@ pub fn clocks() -> (u64, u64) {
     )
 }
 
-/// Inode of the time namespace of this process, 0 if the kernel has none, and its clocks that count from a boot, in the order of
-/// [`ckpt_image::clocks`].
+/// The clocks that count from a boot, in nanoseconds, in the order of [`ckpt_image::clocks`].
 #[must_use]
-pub fn clocks_from_boot() -> (u64, [u64; CLOCKS]) {
-    let namespace = calls::stat_at(calls::AT_FDCWD, c"/proc/thread-self/ns/time", 0);
-    let clocks = [
+pub fn clocks_from_boot() -> [u64; CLOCKS] {
+    [
         n::CLOCK_MONOTONIC,
         n::CLOCK_MONOTONIC_RAW,
         n::CLOCK_BOOTTIME,
-    ];
-    (
-        namespace.map_or(0, |stat| stat.st_ino),
-        clocks.map(calls::clock),
-    )
+    ]
+    .map(calls::clock)
 }
 
 #[cfg(test)]
@@ -304,6 +314,8 @@ mod tests {
         assert!(!is_alive(pid, stat.start_time() + 1));
         assert_eq!(stat.field(4), std::os::unix::process::parent_id().into());
         assert_ne!(boot_id(), [0; 16]);
+        let file = std::fs::metadata("/proc/self/ns/pid").unwrap();
+        assert_eq!(pid_namespace(), std::os::unix::fs::MetadataExt::ino(&file));
         assert_eq!(Status::read().unwrap().decimal("Tgid"), pid as u64);
     }
 }

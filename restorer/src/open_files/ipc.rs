@@ -3,13 +3,12 @@
 
 use ckpt_image::objects::ipc::{Adjustment, Queue, QueuedMessage, SemaphoreSet};
 use ckpt_image::reader::Image;
-use ckpt_sys::{Errno, Line, MapVec, adjustments, calls, ipc, proc};
+use ckpt_sys::{Errno, Line, MapVec, adjustments, calls, ipc};
 use core::ffi::CStr;
 use linux_raw_sys::general as n;
-use restart::files::Place;
 use restart::report::{Cause, Error, Exit, Object, compose};
 
-use super::system_v::ids_are_the_same;
+use crate::host::Machine;
 use crate::{Result, output};
 
 /// Those that were made; they go again if the restart fails.
@@ -59,9 +58,8 @@ impl Gone {
 
 impl SetsAndQueues {
     /// Finds or makes all that the program had.
-    pub fn find_or_make(image: &Image<'static>) -> Result<Self> {
-        let place = Place::of(&image.header, proc::boot_id(), proc::machine_id());
-        let same_ids = ids_are_the_same(image, place);
+    pub fn find_or_make(image: &Image<'static>, machine: &Machine) -> Result<Self> {
+        let same_ids = machine.same_ipc_ids;
         let mut all = Self::default();
         for saved in image.objects::<SemaphoreSet<'_>>() {
             let adjustments = image.objects::<Adjustment>();

@@ -31,16 +31,16 @@ use ckpt_image::objects::watchers::Watcher;
 use ckpt_image::reader::Image;
 use ckpt_sys::line::Text;
 use ckpt_sys::maps::path_of;
-use ckpt_sys::{Errno, MapVec, calls, proc};
+use ckpt_sys::{Errno, MapVec, calls};
 use linux_raw_sys::general as n;
 use restart::arguments::Options;
 use restart::descriptors::{Inherited, gaps};
-use restart::files::Place;
 use restart::moves::{Move, Moves};
 use restart::report::{Cause, Composer, Error, Exit, Object, compose};
 use restart::threads::Renamed;
 
 use crate::contents::name_missing;
+use crate::host::Machine;
 use crate::image_file::{ImageFile, kernel_path};
 use crate::{Result, output};
 pub use ipc::SetsAndQueues;
@@ -85,22 +85,25 @@ fn failed(step: &'static str, remedy: &'static str) -> impl Fn(Errno) -> Error<'
 impl OpenFiles {
     /// Opens everything and changes directory; nothing changes on the program's numbers yet. All problems are reported in
     /// one line.
-    pub fn open(file: &mut ImageFile, options: Options<'static>) -> Result<Self> {
+    pub fn open(
+        file: &mut ImageFile,
+        machine: &Machine,
+        options: Options<'static>,
+    ) -> Result<Self> {
         let image = file.image;
         check_moves(&image, options.moves)?;
         let above = make_room(&image)?;
         move_own(file, above)?;
-        let place = Place::of(&image.header, proc::boot_id(), proc::machine_id());
         let mut opener = Opener {
             image,
             file,
             inherited: inherited(),
-            place,
+            place: machine.place,
             allow_changed: options.allow_changed,
             moves: options.moves,
             made: Made::above(above),
             sockets: Sockets::of(&image, above)?,
-            unnamed: UnnamedFiles::above(above, &image, place),
+            unnamed: UnnamedFiles::above(above, machine),
         };
 
         let count = image.descriptors().count();
@@ -215,14 +218,18 @@ impl OpenFiles {
 }
 
 /// What can only be done when everything is on its number, and no descriptor is closed any more.
-pub fn complete(image: &Image<'static>, options: Options<'static>) -> Result<()> {
+pub fn complete(
+    image: &Image<'static>,
+    machine: &Machine,
+    options: Options<'static>,
+) -> Result<()> {
     // It closes numbers in passing, and with that the process loses its locks.
     epoll::watch(image)?;
     locks::take(image)?;
     if options.truncate {
         outputs::cut_back(image)?;
     }
-    timers::set(image)?;
+    timers::set(image, machine)?;
     watchers::watch(image, options.moves)
 }
 

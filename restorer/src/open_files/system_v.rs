@@ -5,23 +5,13 @@ use core::slice;
 use ckpt_image::objects::deleted_files::FileExtent;
 use ckpt_image::objects::system_v::Segment;
 use ckpt_image::page_up;
-use ckpt_image::reader::Image;
-use ckpt_sys::{Errno, Line, MapVec, calls, proc, system_v};
+use ckpt_sys::{Errno, Line, MapVec, calls, system_v};
 use linux_raw_sys::general as n;
-use restart::files::Place;
 
 use super::opener::{Problem, failed};
+use crate::host::Machine;
 use crate::image_file::ImageFile;
 use crate::output;
-
-/// Where the namespace of System V objects stands among the process's namespaces.
-const IPC: usize = 1;
-
-/// Whether ids of System V objects mean the same as at the checkpoint.
-pub fn ids_are_the_same(image: &Image<'_>, place: Place) -> bool {
-    let same_namespace = image.credentials.namespaces[IPC] == proc::namespaces()[IPC];
-    place == Place::SameBoot && same_namespace
-}
 
 /// Segments that were made; they go again if the restart fails.
 pub struct Segments {
@@ -41,9 +31,9 @@ struct Made {
 
 impl Segments {
     /// None yet.
-    pub fn of(image: &Image<'_>, place: Place) -> Self {
+    pub fn of(machine: &Machine) -> Self {
         Self {
-            same_ids: ids_are_the_same(image, place),
+            same_ids: machine.same_ipc_ids,
             made: MapVec::new(),
         }
     }

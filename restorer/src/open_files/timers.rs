@@ -9,7 +9,8 @@ use restart::report::{Cause, Error, Exit, Object};
 use restart::timers::Next;
 
 use super::opener::{Problem, failed, set_status};
-use crate::{Result, host};
+use crate::Result;
+use crate::host::Machine;
 
 /// Makes the one that `descriptor` referred to. It does not run yet.
 pub fn make(descriptor: &Descriptor<'_>, image: &Image<'_>) -> core::result::Result<Fd, Problem> {
@@ -23,8 +24,8 @@ pub fn make(descriptor: &Descriptor<'_>, image: &Image<'_>) -> core::result::Res
 }
 
 /// Sets all of them. Everything is on its number.
-pub fn set(image: &Image<'static>) -> Result<()> {
-    let same_clocks = host::has_clocks_of(image);
+pub fn set(image: &Image<'static>, machine: &Machine) -> Result<()> {
+    let same_clocks = machine.has_clocks_of(image);
     for saved in image.objects::<TimerDescriptor>() {
         set_one(&saved, same_clocks).map_err(|errno| {
             Error::new(

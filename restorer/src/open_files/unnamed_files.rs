@@ -5,18 +5,17 @@ use ckpt_image::descriptors::Descriptor;
 use ckpt_image::objects::deleted_files::{DeletedFile, FileExtent, MAX_LENGTH};
 use ckpt_image::objects::memory_files::MemoryFile;
 use ckpt_image::objects::system_v::Segment;
-use ckpt_image::reader::Image;
 use ckpt_image::regions::FileIdentity;
 use ckpt_sys::bytes::decimal;
 use ckpt_sys::line::Path;
 use ckpt_sys::{Errno, Fd, Line, MapVec, calls, files};
 use linux_raw_sys::general as n;
 use restart::descriptors::open_flags;
-use restart::files::Place;
 
 use super::made;
 use super::opener::{Problem, failed, set_status};
 use super::system_v::Segments;
+use crate::host::Machine;
 use crate::image_file::{ImageFile, kernel_path};
 
 /// What the kernel puts behind the path of what has no name (`prepend_path` in fs/d_path.c).
@@ -56,12 +55,12 @@ enum Saved {
 }
 
 impl UnnamedFiles {
-    /// None yet. They get numbers from `above` on; `place` says how far this machine is the one of the checkpoint.
-    pub fn above(above: u32, image: &Image<'_>, place: Place) -> Self {
+    /// None yet. They get numbers from `above` on.
+    pub fn above(above: u32, machine: &Machine) -> Self {
         Self {
             above,
             made: MapVec::new(),
-            segments: Segments::of(image, place),
+            segments: Segments::of(machine),
         }
     }
 
