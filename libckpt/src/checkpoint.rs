@@ -20,7 +20,7 @@ use crate::collect::posix_timers::PosixTimers;
 use crate::collect::regions::{Reader, Regions};
 use crate::collect::signals::Signals;
 use crate::collect::thread::Processors;
-use crate::collect::{credentials, process, relatives};
+use crate::collect::{credentials, namespaces, process, process_settings, relatives};
 use crate::failure::{Doing, Failure};
 use crate::report::{self, Milliseconds, Size};
 use crate::resume::{self, RESUME};
@@ -61,6 +61,8 @@ pub fn take(interrupted: &Interrupted<'_>) {
         (START.get(), INITIATOR.get())
     };
     IN_PROGRESS.store(initiator.tid, Ordering::Relaxed);
+    // Whatever becomes of it, threads will make calls again.
+    handlers::stand_in();
     let began = calls::clock(n::CLOCK_MONOTONIC);
     let taken = attempt(interrupted, initiator, start, began);
     put_back();
@@ -82,8 +84,6 @@ pub fn take(interrupted: &Interrupted<'_>) {
         }
         Err(failure) => {
             report::line(format_args!("no checkpoint: {failure}"));
-            // It may have failed before any other thread was stopped; the call of this one is made again all the same.
-            handlers::stand_in();
         }
     }
     is_over();
@@ -160,7 +160,6 @@ pub fn abandon(info: &PanicInfo<'_>) -> ! {
         place.0, place.1
     ));
     put_back();
-    handlers::stand_in();
     park::close();
     // SAFETY: as above.
     let initiator = unsafe { INITIATOR.get() };
@@ -245,6 +244,7 @@ fn attempt(
     began: u64,
 ) -> Result<(Taken, Stopped), Failure> {
     process::check_root()?;
+    namespaces::check()?;
     let pid = calls::pid();
 
     prepare();
@@ -268,6 +268,7 @@ fn attempt(
     let mut descriptors = Descriptors::collect(start.settings.deleted, &mut regions)?;
     let strings = process::Strings::read()?;
     let mut groups = MapVec::new();
+    process_settings::collect()?;
     let credentials = credentials::collect(&status, start.seccomp_filters, &mut groups)?;
     let process = process::collect(&strings, &start.program, status.umask(), dumpable, limits)?;
 

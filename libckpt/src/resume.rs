@@ -14,13 +14,11 @@ use linux_raw_sys::general as n;
 use linux_raw_sys::prctl::PR_GET_TID_ADDRESS;
 
 use crate::checkpoint;
-use crate::collect::credentials;
 use crate::collect::thread::Attributes;
+use crate::collect::{credentials, namespaces, process_settings};
 use crate::signal::Owned;
 use crate::threads::{ForeignRseq, Thread, park, role, unblock};
-use crate::{
-    clocks, environment, handlers, interpose, lazy, locks, report, signal, snapshot, vdso,
-};
+use crate::{clocks, environment, interpose, lazy, locks, report, signal, snapshot, vdso};
 
 /// What a restored process has to know. It is filled in at a checkpoint and reaches the restored process as part of its
 /// memory.
@@ -331,6 +329,7 @@ pub extern "C" fn restored(handover: &Handover) -> ! {
     } = *handover;
     clocks::adopt(handover);
     credentials::settle_in(handover.user_namespace);
+    namespaces::settle_in();
     lazy::adopt(handover.image);
     // SAFETY: the restorer knows where it has put it.
     unsafe { vdso::settle_in(handover.vdso) };
@@ -367,7 +366,6 @@ pub extern "C" fn restored(handover: &Handover) -> ! {
         main.become_again();
         main.restore_attributes();
     }
-    handlers::stand_in();
     let turn = park::close_list();
     // SAFETY: the pad is still there.
     let gate = unsafe { AtomicU32::from_ptr(handover.gate as *mut u32) };
@@ -389,6 +387,7 @@ pub extern "C" fn restored(handover: &Handover) -> ! {
             "no memory for the list of held locks ({errno}): those that know their owner cannot be given back"
         ));
     }
+    process_settings::restore();
     let refused = NOT_PERMITTED.swap(0, Ordering::Relaxed);
     if refused != 0 {
         report::line(format_args!(

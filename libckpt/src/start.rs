@@ -7,11 +7,12 @@ use ckpt_sys::line::Path;
 use ckpt_sys::{calls, files, proc};
 use linux_raw_sys::general as n;
 
+use crate::collect::namespaces;
 use crate::environment::{self, Environment};
 use crate::settings::{Settings, complain};
 use crate::signal::Owned;
 use crate::threads::role;
-use crate::{alternate, handlers, interpose, locks, report, resume, signal, vdso};
+use crate::{alternate, interpose, locks, report, resume, signal, vdso};
 
 /// What the constructor found out.
 #[derive(Debug)]
@@ -60,6 +61,7 @@ ctor::declarative::ctor! {
             };
         }
         report::remember_stderr();
+        namespaces::settle_in();
         resume::find_rseq();
         environment::find();
         vdso::find();
@@ -68,8 +70,6 @@ ctor::declarative::ctor! {
         interpose::take_over(settings.signal, alternate);
         locks::find_libc();
         signal::install(settings.signal);
-        // Constructors of libraries may have installed some.
-        handlers::stand_in();
         // Whatever the parent had blocked: from here on the signal comes through.
         let _ = calls::signal_mask(n::SIG_UNBLOCK, Some(signal_bit(settings.signal)));
     }

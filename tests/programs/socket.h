@@ -65,6 +65,15 @@ UNUSED static int connect_to(uint16_t port) {
     return fd;
 }
 
+/* Both ends of a connection. */
+UNUSED static void connect_pair(int *ends) {
+    uint16_t port;
+    int listening = listen_on_loopback(1, &port);
+    ends[0] = connect_to(port);
+    ends[1] = accept(listening, NULL, NULL);
+    CHECK(ends[1] >= 0 && close(listening) == 0);
+}
+
 UNUSED static void say(int fd, const char *text) {
     CHECK(send(fd, text, strlen(text), MSG_NOSIGNAL) == (ssize_t)strlen(text));
 }

@@ -43,6 +43,8 @@ int main(void) {
     set_option(four, SOL_SOCKET, SO_REUSEADDR, 1);
     set_option(four, IPPROTO_TCP, TCP_DEFER_ACCEPT, 3);
     set_option(four, IPPROTO_TCP, TCP_FASTOPEN, 5);
+    set_option(four, IPPROTO_TCP, TCP_MAXSEG, 900);
+    set_option(four, IPPROTO_TCP, TCP_WINDOW_CLAMP, 20000);
     set_option(four, SOL_SOCKET, SO_RCVBUF, 20000);
     set_option(four, IPPROTO_IP, IP_TOS, 16);
     set_option(four, IPPROTO_IP, IP_TTL, 33);
@@ -73,6 +75,7 @@ int main(void) {
     CHECK(option(four, SOL_SOCKET, SO_REUSEADDR) == 1 && option(six, SOL_SOCKET, SO_REUSEADDR) == 0);
     CHECK(option(four, IPPROTO_TCP, TCP_DEFER_ACCEPT) == 3 && option(four, IPPROTO_TCP, TCP_FASTOPEN) == 5);
     CHECK(option(four, SOL_SOCKET, SO_RCVBUF) == 40000);
+    CHECK(option(four, IPPROTO_TCP, TCP_MAXSEG) == 900 && option(four, IPPROTO_TCP, TCP_WINDOW_CLAMP) == 20000);
     CHECK(option(four, IPPROTO_IP, IP_TOS) == 16 && option(four, IPPROTO_IP, IP_TTL) == 33);
     CHECK(option(six, SOL_SOCKET, SO_REUSEPORT) == 1 && option(six, IPPROTO_IPV6, IPV6_V6ONLY) == 1);
     CHECK(option(six, SOL_SOCKET, SO_PRIORITY) == 3 && fcntl(six, F_GETFL) == (O_RDWR | O_NONBLOCK));

@@ -3,20 +3,14 @@
 
 enum { LARGE = 3 << 20 };
 
-static void make(int *ends) {
-    uint16_t port;
-    int listening = listen_on_loopback(1, &port);
-    ends[0] = connect_to(port);
-    ends[1] = accept(listening, NULL, NULL);
-    CHECK(ends[1] >= 0 && close(listening) == 0);
-}
-
 int main(void) {
-    int plain[2], half[2], full[2], mixed[2], small[2];
-    make(plain);
-    make(half);
-    make(full);
-    make(small);
+    int plain[2], half[2], full[2], mixed[2], small[2], deaf[2], ended[2];
+    connect_pair(plain);
+    connect_pair(half);
+    connect_pair(full);
+    connect_pair(small);
+    connect_pair(deaf);
+    connect_pair(ended);
     say(plain[0], "there");
     say(plain[1], "and back");
     set_option(plain[0], IPPROTO_TCP, TCP_NODELAY, 1);
@@ -24,6 +18,7 @@ int main(void) {
     set_option(plain[1], IPPROTO_TCP, TCP_KEEPIDLE, 123);
     say(half[0], "last words");
     CHECK(shutdown(half[0], SHUT_WR) == 0);
+    CHECK(shutdown(deaf[0], SHUT_RD) == 0 && shutdown(ended[0], SHUT_RDWR) == 0);
     char *block = map(LARGE, PROT_READ | PROT_WRITE);
     fill(block, LARGE, 3);
     /* Until both buffers are full. */
@@ -55,6 +50,11 @@ int main(void) {
     CHECK(send(half[0], "x", 1, MSG_NOSIGNAL) == -1 && errno == EPIPE);
     say(half[1], "an answer");
     expect(half[0], "an answer");
+    CHECK(recv(deaf[0], &byte, 1, 0) == 0 && !has(deaf[1], POLLRDHUP));
+    say(deaf[0], "to them");
+    expect(deaf[1], "to them");
+    CHECK(recv(ended[0], &byte, 1, 0) == 0 && recv(ended[1], &byte, 1, 0) == 0);
+    CHECK(send(ended[0], "x", 1, MSG_NOSIGNAL) == -1 && errno == EPIPE);
     char *seen = map(LARGE, PROT_READ | PROT_WRITE);
     CHECK(recv(full[1], seen, (size_t)much, MSG_WAITALL) == much && memcmp(seen, block, (size_t)much) == 0);
     CHECK(recv(full[1], seen, 1, MSG_DONTWAIT) == -1 && errno == EAGAIN);

@@ -152,6 +152,12 @@ const PROGRAMS: &[&str] = &[
 ];
 
 #[test]
+fn the_document_is_about_this_version() {
+    let version = format!("Version {FORMAT} of the format.");
+    assert!(document().contains(&version), "{version}");
+}
+
+#[test]
 fn the_document_describes_real_images() {
     let tables = tables();
     let mut seen = BTreeSet::new();

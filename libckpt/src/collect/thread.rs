@@ -47,6 +47,10 @@ pub struct Attributes {
     processors: [u64; SET],
     memory_policy: i32,
     memory_nodes: [u64; SET],
+    /// Whether reading the time stamp counter is permitted (`PR_SET_TSC`); 0 if unknown.
+    time_stamps: u32,
+    /// What becomes of it when memory fails (`PR_MCE_KILL`).
+    memory_failure: usize,
 }
 
 impl Attributes {
@@ -71,6 +75,8 @@ impl Attributes {
         processors: [0; SET],
         memory_policy: 0,
         memory_nodes: [0; SET],
+        time_stamps: 0,
+        memory_failure: p::PR_MCE_KILL_DEFAULT as usize,
     };
 
     /// Those of the caller. What a kernel does not have stays unknown, and is not set again.
@@ -92,6 +98,11 @@ impl Attributes {
             let nodes = new.memory_nodes.as_mut_ptr() as usize;
             let most = SET_SIZE * 8;
             let _ = call(n::__NR_get_mempolicy, [policy, nodes, most, 0, 0]);
+            let time_stamps = &raw mut new.time_stamps as usize;
+            let _ = calls::prctl(p::PR_GET_TSC, [time_stamps, 0, 0, 0]);
+            if let Ok(what) = calls::prctl(p::PR_MCE_KILL_GET, [0; 4]) {
+                new.memory_failure = what;
+            }
         }
         new
     }
@@ -121,6 +132,8 @@ impl Attributes {
             || self.personality != creators.personality
             || ![[0; SET], creators.processors].contains(&self.processors)
             || self.memory_policy != 0
+            || self.time_stamps != creators.time_stamps
+            || self.memory_failure != creators.memory_failure
             || self.io_priority != creators.io_priority
             || self.scheduling.size != 0 && self.scheduling != creators.scheduling
             || creators.scheduling.flags & RESET_ON_FORK != 0
@@ -147,6 +160,13 @@ impl Attributes {
                 let nodes = self.memory_nodes.as_ptr() as usize;
                 let policy = self.memory_policy as usize;
                 let _ = call(n::__NR_set_mempolicy, [policy, nodes, SET_SIZE * 8]);
+            }
+            if self.memory_failure != p::PR_MCE_KILL_DEFAULT as usize {
+                let set = p::PR_MCE_KILL_SET as usize;
+                let _ = calls::prctl(p::PR_MCE_KILL, [set, self.memory_failure, 0, 0]);
+            }
+            if self.time_stamps != 0 {
+                let _ = calls::prctl(p::PR_SET_TSC, [self.time_stamps as usize, 0, 0, 0]);
             }
             let now = call(n::__NR_ioprio_get, [IOPRIO_WHO_PROCESS, 0]).unwrap_or(0);
             let io = now == self.io_priority

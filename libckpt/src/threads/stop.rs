@@ -14,7 +14,6 @@ use linux_raw_sys::general as n;
 
 use super::{Thread, park, unblock};
 use crate::failure::{Doing, Failure, failure};
-use crate::handlers;
 use crate::report::Milliseconds;
 use crate::signal::checkpoint_signal;
 
@@ -322,8 +321,6 @@ impl fmt::Display for Stopped {
 
 impl Drop for Stopped {
     fn drop(&mut self) {
-        // As late as possible, so that it is in front of all handlers.
-        handlers::stand_in();
         park::close();
     }
 }

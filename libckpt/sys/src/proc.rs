@@ -229,7 +229,8 @@ pub fn user_namespace() -> u64 {
 
 /// Inode of a namespace of this process, 0 if the kernel has none of that name. The link says it (namespaces(7)); following the link
 /// would have the kernel make a file for it.
-fn namespace(name: &str) -> u64 {
+#[must_use]
+pub fn namespace(name: &str) -> u64 {
     let path = Line::<64>::format(format_args!("/proc/thread-self/ns/{name}"));
     let link = files::read_link::<64>(path.as_c_str()).unwrap_or_default();
     let mut parts = link.as_bytes().split(|byte| b"[]".contains(byte));

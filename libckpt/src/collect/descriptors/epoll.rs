@@ -9,13 +9,14 @@ use linux_raw_sys::general as n;
 use super::Descriptors;
 use super::info::Info;
 use super::objects::Objects;
+use super::sockets::Sockets;
 use crate::failure::{Doing, Failure, failure};
 
 /// Reads the entries of all instances.
 ///
 /// # Errors
 /// [`Failure`] names the first that cannot be restored.
-pub fn collect(all: &Descriptors, objects: &mut Objects) -> Result<(), Failure> {
+pub fn collect(all: &Descriptors, sockets: &Sockets, objects: &mut Objects) -> Result<(), Failure> {
     let mut found = MapVec::new();
     let instances = all
         .iter()
@@ -25,6 +26,15 @@ pub fn collect(all: &Descriptors, objects: &mut Objects) -> Result<(), Failure> 
     }
     let mut nested = MapVec::new();
     for entry in found.iter() {
+        if [entry.instance, entry.target]
+            .into_iter()
+            .any(|number| sockets.is_in_flight(number))
+        {
+            return Err(failure!(
+                "epoll with a descriptor that is in flight in a Unix socket, as what watches or what is watched, is not \
+                 supported; send the signal again when it has been received"
+            ));
+        }
         let watched = all.with_number(entry.target);
         if watched.is_some_and(|watched| watched.kind() == Kind::Epoll) {
             nested

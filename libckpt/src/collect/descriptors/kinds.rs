@@ -3,7 +3,7 @@
 use ckpt_image::descriptors::Kind;
 use ckpt_sys::bytes::decimal;
 use ckpt_sys::line::Path;
-use ckpt_sys::{calls, files};
+use ckpt_sys::{Errno, calls, files};
 use linux_raw_sys::general as n;
 
 use super::info::Info;
@@ -56,13 +56,14 @@ fn is_itself(number: i32) -> Result<bool, Failure> {
     Ok(info.value("Pid").and_then(decimal) == Some(calls::pid() as u64))
 }
 
-/// Whether what `stat` describes is what `path`, which leads through no link, leads to.
-fn is_at(stat: &calls::Stat, path: &Path) -> bool {
-    let by_name = calls::stat_at(calls::AT_FDCWD, path.as_c_str(), n::AT_SYMLINK_NOFOLLOW);
-    by_name.is_ok_and(|found| files::identity(&found).same_file(&files::identity(stat)))
+/// Why `path`, which leads through no link, does not lead to what `stat` describes; `None` if it does.
+fn why_lost(stat: &calls::Stat, path: &Path) -> Option<&'static str> {
+    match calls::stat_at(calls::AT_FDCWD, path.as_c_str(), n::AT_SYMLINK_NOFOLLOW) {
+        Ok(found) if files::identity(&found).same_file(&files::identity(stat)) => None,
+        Err(Errno::EACCES) => Some("the program may not reach the file by this name any more"),
+        _ => Some("the file cannot be reached by this name any more"),
+    }
 }
-
-const LOST: &str = "the file cannot be reached by this name any more";
 
 /// What the descriptor `number`, which has these status flags, refers to.
 ///
@@ -78,10 +79,7 @@ pub fn classify(number: i32, flags: u32, stat: &calls::Stat, path: &Path) -> Res
     let kind = stat.st_mode & n::S_IFMT;
     let special = !matches!(kind, n::S_IFREG | n::S_IFDIR);
     if flags & n::O_PATH != 0 && special && path.as_bytes().starts_with(b"/") {
-        return match is_at(stat, path) {
-            true => Ok(Kind::Reference),
-            false => refuse(LOST),
-        };
+        return why_lost(stat, path).map_or(Ok(Kind::Reference), refuse);
     }
     if kind == n::S_IFSOCK {
         return Ok(Kind::Socket);
@@ -101,14 +99,14 @@ pub fn classify(number: i32, flags: u32, stat: &calls::Stat, path: &Path) -> Res
             }
         }
     }
+    let lost = || why_lost(stat, path);
     match kind {
         n::S_IFREG if path.as_bytes().starts_with(unnamed_files::PREFIX) => Ok(Kind::MemoryFile),
         n::S_IFREG if message_queues::is_one(number) => Ok(Kind::MessageQueue),
         n::S_IFREG | n::S_IFDIR if kernel_files::is_one(number) => Ok(Kind::KernelFile),
         n::S_IFREG | n::S_IFDIR if stat.st_nlink == 0 => Ok(Kind::DeletedFile),
-        n::S_IFREG | n::S_IFDIR if !is_at(stat, path) => refuse(LOST),
-        n::S_IFREG => Ok(Kind::File),
-        n::S_IFDIR => Ok(Kind::Directory),
+        n::S_IFREG => lost().map_or(Ok(Kind::File), refuse),
+        n::S_IFDIR => lost().map_or(Ok(Kind::Directory), refuse),
         n::S_IFCHR => match (calls::major(stat.st_rdev), calls::minor(stat.st_rdev)) {
             (MEMORY_DEVICES, minor) if STATELESS.contains(&minor) => Ok(Kind::Device),
             (TERMINAL_AND_CONSOLE, MASTERS) => Ok(Kind::Master),
@@ -119,8 +117,7 @@ pub fn classify(number: i32, flags: u32, stat: &calls::Stat, path: &Path) -> Res
         },
         _ if standard => Ok(Kind::Standard),
         n::S_IFIFO if path.as_bytes().starts_with(b"pipe:[") => Ok(Kind::OutsidePipe),
-        n::S_IFIFO if !is_at(stat, path) => refuse(LOST),
-        n::S_IFIFO => Ok(Kind::Fifo),
+        n::S_IFIFO => lost().map_or(Ok(Kind::Fifo), refuse),
         n::S_IFBLK => refuse("a block device is not supported"),
         _ => refuse("this kind of descriptor is not supported yet"),
     }

@@ -80,7 +80,7 @@ impl Objects {
 pub fn collect(descriptors: &Descriptors, sockets: &Sockets) -> Result<Objects, Failure> {
     let mut objects = Objects::default();
     pipes::collect(descriptors, &mut objects)?;
-    epoll::collect(descriptors, &mut objects)?;
+    epoll::collect(descriptors, sockets, &mut objects)?;
     message_queues::collect(descriptors, &mut objects)?;
     ipc::collect(&mut objects)?;
     signal_owners::collect(descriptors, &mut objects)?;

@@ -280,7 +280,6 @@ fn finish_one(entry: &Entry) -> core::result::Result<(), Problem> {
     let Entry {
         socket, making, fd, ..
     } = *entry;
-    let is_stream = socket.family != n::AF_UNIX && socket.kind == n::SOCK_STREAM;
     if making == Making::Alone {
         if socket.state() == State::Listening {
             let name = Address::new(socket.name);
@@ -292,9 +291,7 @@ fn finish_one(entry: &Entry) -> core::result::Result<(), Problem> {
     options::set(fd, &socket, making, When::Last)?;
     if making != Making::Broken && making != Making::Refused {
         for (bit, how) in [(RECEIVES_NO_MORE, n::SHUT_RD), (SENDS_NO_MORE, n::SHUT_WR)] {
-            // What the other end of a TCP connection has shut down it shuts down itself.
-            let by_itself = is_stream && making == Making::WithPeer && how == n::SHUT_RD;
-            if socket.shut_down & bit != 0 && !by_itself {
+            if socket.shut_down & bit != 0 {
                 let _ = sockets::shut_down(fd, how);
             }
         }

@@ -32,8 +32,8 @@ const SLACK: usize = 256 << 10;
 const PATIENCE: u32 = 3000;
 
 /// Bits of [`Seen::shut_down`].
-const RECEIVES_NO_MORE: u32 = 1;
-const SENDS_NO_MORE: u32 = 2;
+pub const RECEIVES_NO_MORE: u32 = 1;
+pub const SENDS_NO_MORE: u32 = 2;
 
 /// Finds out how far a TCP socket has come.
 pub fn look_at_tcp(seen: &mut Seen, flags: u32) -> Result<(), Failure> {

@@ -17,6 +17,7 @@ use super::objects::Objects;
 use super::{Descriptors, locks};
 use crate::apart;
 use crate::failure::{Doing, Failure, failure};
+use internet::{RECEIVES_NO_MORE, SENDS_NO_MORE};
 use queue::Queues;
 
 /// One socket.
@@ -124,6 +125,11 @@ impl Sockets {
         Ok(sockets)
     }
 
+    /// Whether only messages refer to the description that this is the lowest number of.
+    pub fn is_in_flight(&self, number: u32) -> bool {
+        self.in_flight.contains(&(number as i32))
+    }
+
     fn by_inode(&self, inode: u64) -> Option<&Seen> {
         self.seen.iter().find(|seen| seen.inode == inode)
     }
@@ -164,9 +170,17 @@ impl Sockets {
             }
         }
         // After all, since two ends know each other by what they were.
-        for seen in self.seen.iter_mut() {
-            if seen.peer.is_some() {
-                seen.state = State::Paired;
+        for index in 0..self.seen.len() {
+            let this = self.seen[index];
+            let Some(peer) = this.peer.and_then(|inode| self.by_inode(inode)) else {
+                continue;
+            };
+            let ended_by_peer = this.is_tcp() && peer.shut_down & SENDS_NO_MORE != 0;
+            let seen = &mut self.seen[index];
+            seen.state = State::Paired;
+            if ended_by_peer {
+                // It comes about by itself.
+                seen.shut_down &= !RECEIVES_NO_MORE;
             }
         }
     }
@@ -217,7 +231,7 @@ impl Sockets {
                 continue;
             };
             options.truncate(0);
-            options::collect(seen.fd(), seen.family, seen.kind, &mut options)?;
+            options::collect(seen, &mut options)?;
             if seen.is_udp() {
                 memberships::collect(seen.fd(), seen.family, &mut options)?;
             }

@@ -1,10 +1,11 @@
 //! The options of a socket that a restart sets again.
 
-use ckpt_image::objects::sockets::{MAX_OPTION, SocketOption};
+use ckpt_image::objects::sockets::{MAX_OPTION, SocketOption, State};
 use ckpt_image::wire::Encoder;
 use ckpt_sys::{MapVec, sockets};
 use linux_raw_sys::net as n;
 
+use super::Seen;
 use crate::failure::{Doing, Failure};
 
 /// Options of all families (socket(7)). The sizes of the buffers come apart, since not all of them were set.
@@ -36,6 +37,7 @@ const GENERAL: &[u32] = &[
     n::SO_INCOMING_CPU,
     n::SO_ZEROCOPY,
     n::SO_PASSPIDFD,
+    n::SO_PASSRIGHTS,
 ];
 
 /// ip(7)
@@ -57,6 +59,7 @@ const IPV4: &[u32] = &[
     n::IP_MULTICAST_TTL,
     n::IP_MULTICAST_LOOP,
     n::IP_MULTICAST_ALL,
+    n::IP_LOCAL_PORT_RANGE,
 ];
 
 /// ipv6(7)
@@ -76,9 +79,11 @@ const IPV6: &[u32] = &[
     n::IPV6_DONTFRAG,
     n::IPV6_TRANSPARENT,
     n::IPV6_FREEBIND,
+    n::IPV6_FLOWINFO_SEND,
+    n::IPV6_ADDR_PREFERENCES,
 ];
 
-/// tcp(7). `TCP_MAXSEG` reads as what the connection has agreed on, `TCP_QUICKACK` as how it goes at the moment.
+/// tcp(7). `TCP_QUICKACK` reads as how it goes at the moment.
 const TCP: &[u32] = &[
     n::TCP_NODELAY,
     n::TCP_CORK,
@@ -97,6 +102,12 @@ const TCP: &[u32] = &[
     n::TCP_INQ,
 ];
 
+/// Of a connection, these read as what it has agreed on, or has come to.
+const TCP_WITHOUT_CONNECTION: &[u32] = &[n::TCP_MAXSEG, n::TCP_WINDOW_CLAMP];
+
+/// What `TCP_MAXSEG` reads as if nobody has set it (`TCP_MSS_DEFAULT` in include/net/tcp.h).
+const DEFAULT_SEGMENT: u32 = 536;
+
 /// `TCP_LINGER2` (include/uapi/linux/tcp.h).
 const TCP_LINGER2: u32 = 8;
 
@@ -110,15 +121,21 @@ const NETLINK: &[u32] = &[3, 4, 5, 10, 11, 12];
 ///
 /// # Errors
 /// [`Failure`] if there is no memory for them.
-pub fn collect(fd: i32, family: u32, kind: u32, into: &mut MapVec<u8>) -> Result<(), Failure> {
-    let is_internet = matches!(family, n::AF_INET | n::AF_INET6);
-    let tables: [(bool, u32, &[u32]); 6] = [
+pub fn collect(seen: &Seen, into: &mut MapVec<u8>) -> Result<(), Failure> {
+    let fd = seen.fd();
+    let has_connection = !matches!(seen.state, State::Unconnected | State::Listening);
+    let tables: [(bool, u32, &[u32]); 7] = [
         (true, n::SOL_SOCKET, GENERAL),
-        (is_internet, n::SOL_IP, IPV4),
-        (family == n::AF_INET6, n::SOL_IPV6, IPV6),
-        (is_internet && kind == n::SOCK_STREAM, n::SOL_TCP, TCP),
-        (is_internet && kind == n::SOCK_DGRAM, n::SOL_UDP, UDP),
-        (family == n::AF_NETLINK, n::SOL_NETLINK, NETLINK),
+        (seen.is_internet(), n::SOL_IP, IPV4),
+        (seen.family == n::AF_INET6, n::SOL_IPV6, IPV6),
+        (seen.is_tcp(), n::SOL_TCP, TCP),
+        (
+            seen.is_tcp() && !has_connection,
+            n::SOL_TCP,
+            TCP_WITHOUT_CONNECTION,
+        ),
+        (seen.is_udp(), n::SOL_UDP, UDP),
+        (seen.family == n::AF_NETLINK, n::SOL_NETLINK, NETLINK),
     ];
     for (_, level, names) in tables.into_iter().filter(|(applies, ..)| *applies) {
         for &name in names {
@@ -144,6 +161,9 @@ fn keep(fd: i32, level: u32, name: u32, into: &mut MapVec<u8>) -> Result<(), Fai
     let Ok(length) = sockets::option(fd, level, name, &mut value) else {
         return Ok(());
     };
+    if (level, name) == (n::SOL_TCP, n::TCP_MAXSEG) && value[..4] == DEFAULT_SEGMENT.to_ne_bytes() {
+        return Ok(());
+    }
     append(level, name, &value[..length.min(MAX_OPTION)], into)
 }
 

@@ -52,8 +52,9 @@ impl Queues {
     /// Looks at all that the socket `fd` has received that keeps borders between messages, or hands out descriptors.
     ///
     /// # Errors
-    /// [`Failure`] if there is no memory for it, or no number free for a descriptor.
+    /// [`Failure`] if there is no memory for it, no number free for a descriptor, or urgent data in it.
     pub fn read_messages(&mut self, fd: i32, inode: u64) -> Result<(), Failure> {
+        refuse_urgent(fd)?;
         let Ok(offset) = sockets::number_option(fd, net::SOL_SOCKET, net::SO_PEEK_OFF) else {
             return Ok(());
         };
@@ -114,15 +115,20 @@ impl Queues {
     /// Looks at all that the TCP socket `fd` has received.
     ///
     /// # Errors
-    /// [`Failure`] if there is no memory for it.
+    /// [`Failure`] if there is no memory for it, or urgent data in it.
     pub fn read_stream(&mut self, fd: i32, inode: u64) -> Result<(), Failure> {
+        refuse_urgent(fd)?;
         let length = sockets::received(fd).unwrap_or(0);
         if length == 0 {
             return Ok(());
         }
         let memory = format_args!("descriptor {fd}: memory for what it received");
         let mut room = MapVec::zeroed(length).doing(memory)?;
-        let length = sockets::peek_stream(fd, &mut room).unwrap_or(0);
+        let seen = sockets::peek_stream(fd, &mut room).unwrap_or(0);
+        if seen < length {
+            // It stops where urgent data has been.
+            return Err(urgent(fd));
+        }
         let start = self.data.len();
         self.data.extend(&room[..length]).doing(memory)?;
         self.kept
@@ -172,12 +178,30 @@ fn above_standard(number: i32) -> i32 {
     }
 }
 
+/// Refuses a socket in which urgent data waits, which has a place of its own in a stream.
+fn refuse_urgent(fd: i32) -> Result<(), Failure> {
+    // With POLLERR it would be an error that waits to be read (`SO_SELECT_ERR_QUEUE`).
+    let ready = calls::poll_now(fd, n::POLLPRI).unwrap_or(0);
+    if ready & (n::POLLPRI | n::POLLERR) == n::POLLPRI {
+        return Err(urgent(fd));
+    }
+    Ok(())
+}
+
+fn urgent(fd: i32) -> Failure {
+    failure!(
+        "descriptor {fd}: urgent data (MSG_OOB) in a socket is not supported; send the signal again when the program has read what \
+         it has received"
+    )
+}
+
 /// Whether looking at the queue takes nothing away from the program.
 fn may_look(fd: i32) -> bool {
     calls::poll_now(fd, n::POLLIN).is_ok_and(|ready| ready & n::POLLERR == 0)
 }
 
-/// The end of a queue of messages to which no more come: reading it gives nothing, again and again, as a message without content does once.
+/// The end of a queue of messages, if the other side has ended it, or does so now: reading it gives nothing, again and again, as a message
+/// without content does once.
 /// A message says who has sent it, if that is asked for (`SO_PASSCRED`, put back at the end); the end of all says nothing.
 struct End {
     fd: i32,
@@ -186,12 +210,8 @@ struct End {
 }
 
 impl End {
-    /// That of the socket `fd`, if it has one.
+    /// That of the socket `fd`.
     fn made_known(fd: i32) -> Option<Self> {
-        let ready = calls::poll_now(fd, n::POLLRDHUP).ok()?;
-        if ready & n::POLLRDHUP == 0 {
-            return None;
-        }
         let asked = sockets::number_option(fd, net::SOL_SOCKET, net::SO_PASSCRED).ok()?;
         let end = Self { fd, asked };
         end.ask(1).ok()?;

@@ -1,0 +1,46 @@
+//! Namespaces that the program has gone into since its start, or has made (namespaces(7)): a restored process would be outside of
+//! them, with more rights and another view of the machine.
+
+use ckpt_image::credentials::NAMESPACE_NAMES;
+use ckpt_sys::proc;
+
+use crate::failure::{Failure, failure};
+use crate::signal::Owned;
+
+/// Those that are asked for beside the ones that an image has: they count for the clocks, and for children.
+const OTHERS: [&str; 3] = ["time", "pid_for_children", "time_for_children"];
+
+const COUNT: usize = NAMESPACE_NAMES.len() + OTHERS.len();
+
+/// Inode of each; empty while libckpt is off.
+static AT_START: Owned<[u64; COUNT]> = Owned::new([0; COUNT]);
+
+fn names() -> impl Iterator<Item = &'static str> {
+    NAMESPACE_NAMES.into_iter().chain(OTHERS)
+}
+
+/// Notes those in which the process begins, also a restored one.
+pub fn settle_in() {
+    // SAFETY: the caller is the constructor, or runs on libckpt's stack.
+    let all = unsafe { AT_START.get() };
+    for (inode, name) in all.iter_mut().zip(names()) {
+        *inode = proc::namespace(name);
+    }
+}
+
+/// Refuses a program that is in others now.
+///
+/// # Errors
+/// [`Failure`] names the first.
+pub fn check() -> Result<(), Failure> {
+    // SAFETY: the caller runs on libckpt's stack.
+    let all = unsafe { AT_START.get() };
+    let mut others = all.iter().zip(names());
+    match others.find(|&(&inode, name)| inode != proc::namespace(name)) {
+        None => Ok(()),
+        Some((_, name)) => Err(failure!(
+            "the program has a namespace of its own ({name}; unshare(2), setns(2)): that is not supported; have it start in \
+             one (unshare(1))"
+        )),
+    }
+}
