@@ -2,8 +2,8 @@
 //! are, since that is what a restart spends its time with.
 //!
 //! What is filled completely gets huge pages. No region of the program may have a flag for that which it did not have, so they
-//! are filled in a mapping of our own that has the flag, and moved (`mover`); where the kernel cannot do that, small pages are made huge ones
-//! before they are filled.
+//! are filled in a mapping of our own that has the flag, and brought to their place (`mover`); where the kernel cannot do that, small
+//! pages are made huge ones before they are filled.
 //!
 //! Who helps is a process that shares our memory and is reaped at the end. A thread would do as well but for its end, of which
 //! the kernel does not tell when it is complete, and what follows wants no other thread to be there.
@@ -47,19 +47,27 @@ const SHARE: u64 = 8 << 20;
 /// Stack of a helper, in bytes.
 const STACK: usize = 64 << 10;
 
-/// One thing to do.
+/// What is worth a [`Mover`], in bytes: bringing that much saves more time than setting one up takes.
+const WORTH_BRINGING: u64 = 1 << 20;
+
+/// Anonymous memory in which there is nothing yet.
+#[derive(Clone, Copy)]
+struct Fresh {
+    span: Span,
+    /// Whether pages are brought there. Nobody may touch what is missing then.
+    is_registered: bool,
+}
+
+/// One thing to do, in the [`Fresh`] memory with the number `within`, [`NONE`] if in other memory.
 #[derive(Clone, Copy)]
 enum Job {
-    /// What follows fills these huge pages, of a region of anonymous memory if there is one. Whether they can be moved there.
-    Enlarge {
-        span: Span,
-        within: Option<Span>,
-        moves: bool,
-    },
+    /// What follows fills these huge pages.
+    Enlarge { span: Span, within: usize },
     Fill {
         to: Span,
         offset: u64,
         checksum: u32,
+        within: usize,
     },
 }
 
@@ -81,6 +89,7 @@ impl Job {
 
 /// What is to be done, and how far it is.
 pub struct Filler {
+    fresh: MapVec<Fresh>,
     jobs: MapVec<Job>,
     stacks: MapVec<u8>,
     /// Room for each process that fills, for [`ImageFile::read_extent`].
@@ -118,7 +127,9 @@ impl Filler {
         let allowed = setting.is_ok_and(|text| !forbidden(text.as_bytes()));
         // No more are enlarged than filled.
         let count = 2 * file.image.extents().count();
+        let regions = file.image.regions().count();
         Ok(Self {
+            fresh: MapVec::with_capacity(regions).map_err(no_memory_for_list)?,
             jobs: MapVec::with_capacity(count).map_err(no_memory_for_list)?,
             stacks: MapVec::zeroed(HELPERS * STACK).map_err(no_memory_for_list)?,
             rooms: MapVec::zeroed((1 + HELPERS) * file.room_size()).map_err(no_memory_for_list)?,
@@ -130,13 +141,26 @@ impl Filler {
         })
     }
 
-    /// Remembers memory that is to have huge pages, all of which what follows fills.
-    pub fn enlarge(&mut self, span: Span, within: Option<Span>) {
-        self.jobs.push_into_room(Job::Enlarge {
+    /// Remembers anonymous memory in which there is nothing yet. What is remembered next lies there, or in none of that kind.
+    pub fn expect(&mut self, span: Span) {
+        self.fresh.push_into_room(Fresh {
             span,
-            within,
-            moves: false,
+            is_registered: false,
         });
+    }
+
+    /// Which of that memory `span` is in.
+    fn within(&self, span: Span) -> usize {
+        match self.fresh.last() {
+            Some(last) if contains(last.span, span) => self.fresh.len() - 1,
+            _ => NONE,
+        }
+    }
+
+    /// Remembers memory that is to have huge pages, all of which what follows fills.
+    pub fn enlarge(&mut self, span: Span) {
+        let within = self.within(span);
+        self.jobs.push_into_room(Job::Enlarge { span, within });
     }
 
     /// Remembers memory that is to be filled.
@@ -145,6 +169,7 @@ impl Filler {
             to,
             offset,
             checksum,
+            within: self.within(to),
         });
     }
 
@@ -156,7 +181,7 @@ impl Filler {
         let length: u64 = self.jobs.iter().map(|job| job.length()).sum();
         let processors = Processors::of_this_thread();
         let useful = processors.count().min((length / WORTH_IT) as usize);
-        let mover = self.prepare_to_move();
+        let mover = self.prepare_to_bring();
         let work = Work::new(self, mover.as_ref(), file, processors);
         let mut helpers = [0; HELPERS];
         for (index, helper) in helpers
@@ -192,6 +217,7 @@ impl Filler {
         match self.failed.load(Ordering::Relaxed) {
             NONE if all_ended_well => {
                 self.jobs.truncate(0);
+                self.fresh.truncate(0);
                 Ok(())
             }
             NONE => Err(Error::new(
@@ -214,43 +240,17 @@ impl Filler {
         }
     }
 
-    /// Finds out what can be moved.
-    fn prepare_to_move(&mut self) -> Option<Mover> {
-        let is_enlarged = |job: &Job| job.enlarged().is_some();
-        if !self.may_move || !*self.huge_pages.get_mut() || !self.jobs.iter().any(is_enlarged) {
+    /// Finds out where pages can be brought.
+    fn prepare_to_bring(&mut self) -> Option<Mover> {
+        let is_fresh = |job: &Job| matches!(*job, Job::Fill { within, .. } if within != NONE);
+        let jobs = self.jobs.iter().filter(|job| is_fresh(job));
+        if !self.may_move || jobs.map(|job| job.length()).sum::<u64>() < WORTH_BRINGING {
             return None;
         }
         let mover = Mover::new(1 + HELPERS).ok()?;
-        let (mut index, count) = (0, self.jobs.len());
-        while index < count {
-            let first = index;
-            index += 1;
-            let Job::Enlarge {
-                span: mut all,
-                within: Some(region),
-                ..
-            } = self.jobs[first]
-            else {
-                continue;
-            };
-            // One request for what lies behind each other.
-            while index < count {
-                match self.jobs[index].enlarged() {
-                    Some(next) if next.start == all.end && contains(region, next) => {
-                        all.end = next.end;
-                    }
-                    Some(_) => break,
-                    None => {}
-                }
-                index += 1;
-            }
+        for fresh in self.fresh.iter_mut() {
             // SAFETY: whoever has them done answers for the memory.
-            let is_registered = unsafe { mover.register(all, region) };
-            for job in &mut self.jobs[first..index] {
-                if let Job::Enlarge { moves, .. } = job {
-                    *moves = is_registered;
-                }
-            }
+            fresh.is_registered = unsafe { mover.register(fresh.span) };
         }
         Some(mover)
     }
@@ -276,6 +276,8 @@ struct Own<'w> {
     /// What it fills in a room of its own to be moved, and where that is.
     moved: Span,
     mover_room: u64,
+    /// Where it fills what is to be copied.
+    buffer: u64,
 }
 
 impl<'w> Work<'w> {
@@ -305,6 +307,7 @@ impl<'w> Work<'w> {
             enlarged: Span::new(0, 0),
             moved: Span::new(0, 0),
             mover_room: self.mover.map_or(0, |mover| mover.room_of(number)),
+            buffer: self.mover.map_or(0, |mover| mover.buffer_of(number)),
         }
     }
 
@@ -372,59 +375,71 @@ impl<'w> Work<'w> {
         first + end.map_or(jobs.len(), |(index, _)| index)
     }
 
+    /// Who brings pages to the memory number `within`, if they have to be.
+    fn mover_to(&self, within: usize) -> Option<&'w Mover> {
+        let fresh = self.filler.fresh.get(within)?;
+        self.mover.filter(|_| fresh.is_registered)
+    }
+
     /// Does one job.
     fn fill(&self, index: usize, own: &mut Own<'_>) -> Result<()> {
-        match self.filler.jobs[index] {
-            Job::Enlarge { span, moves, .. } => {
-                self.enlarge(span, moves, own);
-                Ok(())
+        let (to, offset, checksum, mover) = match self.filler.jobs[index] {
+            Job::Enlarge { span, within } => {
+                self.enlarge(span, self.mover_to(within).is_some(), own);
+                return Ok(());
             }
             Job::Fill {
                 to,
                 offset,
                 checksum,
-            } => {
-                let is_moved = contains(own.moved, to);
-                let at = if is_moved {
-                    own.mover_room + (to.start - own.moved.start)
-                } else {
-                    to.start
-                };
-                // SAFETY: whoever has begun the work answers for the memory, and the room is this process's own; no two jobs
-                // have any in common.
-                let bytes = unsafe { slice::from_raw_parts_mut(at as *mut u8, to.len() as usize) };
-                // Asking for what is there would wait for others, who enlarge theirs.
-                let is_there = is_moved || contains(own.enlarged, to);
-                // Only huge pages that were not reserved when they were mapped can be missing.
-                if !is_there && populate(to) == Err(Errno::EFAULT) {
-                    return Err(no_huge_pages(to, Errno::EFAULT));
-                }
-                let read = self.file.read_extent(bytes, offset, checksum, own.room);
-                read.map_err(|error| match error.cause {
-                    Cause::Failed(_, Errno::EFAULT) => no_huge_pages(to, Errno::EFAULT),
-                    _ => error,
-                })?;
-                if is_moved && to.end == own.moved.end {
-                    self.bring(own)?;
-                }
-                Ok(())
+                within,
+            } => (to, offset, checksum, self.mover_to(within)),
+        };
+        let is_moved = contains(own.moved, to);
+        let at = match mover {
+            Some(_) if is_moved => own.mover_room + (to.start - own.moved.start),
+            Some(_) => own.buffer,
+            None => to.start,
+        };
+        // SAFETY: whoever has begun the work answers for the memory, and room and buffer are this process's own; no two jobs
+        // have any in common.
+        let bytes = unsafe { slice::from_raw_parts_mut(at as *mut u8, to.len() as usize) };
+        // Asking for what is there would wait for others, who enlarge theirs.
+        let is_there = mover.is_some() || contains(own.enlarged, to);
+        // Only huge pages that were not reserved when they were mapped can be missing.
+        if !is_there && populate(to) == Err(Errno::EFAULT) {
+            return Err(no_huge_pages(to, Errno::EFAULT));
+        }
+        let read = self.file.read_extent(bytes, offset, checksum, own.room);
+        read.map_err(|error| match error.cause {
+            Cause::Failed(_, Errno::EFAULT) => no_huge_pages(to, Errno::EFAULT),
+            _ => error,
+        })?;
+        match mover {
+            Some(_) if is_moved && to.end == own.moved.end => self.bring(own),
+            Some(mover) if !is_moved => {
+                mover.copy(at, to).map_err(|errno| self.lacks_memory(errno))
             }
+            _ => Ok(()),
         }
     }
 
     /// Sees to it that what fills `span` next gets huge pages, if there are any.
-    fn enlarge(&self, span: Span, moves: bool, own: &mut Own<'_>) {
+    fn enlarge(&self, span: Span, is_brought: bool, own: &mut Own<'_>) {
         let wanted = &self.filler.huge_pages;
         (own.enlarged, own.moved) = (Span::new(0, 0), Span::new(0, 0));
-        if moves && self.mover.is_some() {
+        if !wanted.load(Ordering::Relaxed) {
+            return;
+        }
+        if is_brought {
             own.moved = span;
-        } else if wanted.load(Ordering::Relaxed) {
-            // SAFETY: whoever has begun the work answers for the memory.
-            if unsafe { collapse(span) } {
-                own.enlarged = span;
-            } else {
-                wanted.store(false, Ordering::Relaxed);
-            }
+            return;
+        }
+        // SAFETY: whoever has begun the work answers for the memory.
+        if unsafe { collapse(span) } {
+            own.enlarged = span;
+        } else {
+            wanted.store(false, Ordering::Relaxed);
         }
     }
 
@@ -437,12 +452,14 @@ impl<'w> Work<'w> {
             if brought != Ok(true) {
                 self.filler.huge_pages.store(false, Ordering::Relaxed);
             }
-            brought.map_err(|errno| {
-                self.filler.lacks_memory.store(true, Ordering::Relaxed);
-                no_memory(errno)
-            })?;
+            brought.map_err(|errno| self.lacks_memory(errno))?;
         }
         Ok(())
+    }
+
+    fn lacks_memory(&self, errno: Errno) -> Error<'static> {
+        self.filler.lacks_memory.store(true, Ordering::Relaxed);
+        no_memory(errno)
     }
 }
 

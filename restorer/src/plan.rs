@@ -61,13 +61,10 @@ pub enum Step<'a> {
         /// Where it is to be mapped as well.
         to: u64,
     },
+    /// Expect much to be filled in anonymous memory in which there is nothing yet.
+    Fresh(Span),
     /// Have what follows, which fills all of it, get huge pages.
-    Enlarge {
-        /// The memory.
-        span: Span,
-        /// The region of which it is a part, if that is anonymous.
-        within: Option<Span>,
-    },
+    Enlarge(Span),
     /// Read bytes out of the image and check them. That may take until [`Step::Filled`], in any order.
     Fill {
         /// Where to; its length is that of the extent.
@@ -447,15 +444,18 @@ fn fill<'a, E>(
     execute: &mut impl FnMut(Step<'a>) -> Result<(), E>,
 ) -> Result<(), E> {
     let can_be_enlarged = can_be_enlarged(&part.region, part.content);
+    let is_fresh = part.region.backing() == Backing::Anonymous
+        && part.region.flags & vm_flags::HUGETLB == 0
+        && !part.is_lazy;
+    let length = part.fills().map(|(extent, _)| extent.len()).sum::<u64>();
+    if is_fresh && length >= MUCH {
+        execute(Step::Fresh(part.span()))?;
+    }
     let mut rest = part.fills();
     while let Some(batch) = Batch::first_of(rest.clone()) {
         if can_be_enlarged && !batch.huge.is_empty() {
             let moved = |start, end| Span::new(part.moved(start), part.moved(end));
-            let is_anonymous = part.region.backing() == Backing::Anonymous;
-            execute(Step::Enlarge {
-                span: moved(batch.huge.start, batch.huge.end),
-                within: is_anonymous.then(|| moved(part.region.start, part.region.end)),
-            })?;
+            execute(Step::Enlarge(moved(batch.huge.start, batch.huge.end)))?;
         }
         for (extent, offset) in rest.by_ref().take(batch.extents) {
             execute(Step::Fill {
@@ -467,6 +467,9 @@ fn fill<'a, E>(
     }
     Ok(())
 }
+
+/// What is worth a [`Step::Fresh`], in bytes.
+const MUCH: u64 = 128 << 10;
 
 /// How much is made huge pages at one time, in bytes: what was made is still in the cache when it is filled.
 const BATCH: u64 = 8 << 20;

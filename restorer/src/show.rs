@@ -107,7 +107,8 @@ impl fmt::Display for Step<'_> {
                 )
             }
             Self::Duplicate { from, to } => write!(f, "duplicate {} to {to:x}", Range(from)),
-            Self::Enlarge { span, .. } => write!(f, "enlarge {}", Range(span)),
+            Self::Fresh(span) => write!(f, "fresh {}", Range(span)),
+            Self::Enlarge(span) => write!(f, "enlarge {}", Range(span)),
             Self::Fill {
                 to,
                 offset,

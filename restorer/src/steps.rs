@@ -131,8 +131,12 @@ impl<'f> Executor<'f> {
                     calls::duplicate_mapping(start, length, to as usize)
                         .map_err(failed(span, "cannot be mapped a second time"))
                 }
-                Step::Enlarge { span, within } => {
-                    self.filler.enlarge(span, within);
+                Step::Fresh(span) => {
+                    self.filler.expect(span);
+                    Ok(())
+                }
+                Step::Enlarge(span) => {
+                    self.filler.enlarge(span);
                     Ok(())
                 }
                 Step::Fill {

@@ -102,7 +102,8 @@ fn all_steps<'a>(
 /// Everything is mapped, then everything is filled, then everything is finished.
 fn check_phases(steps: &[Step<'_>]) {
     let filled = steps.iter().position(|step| *step == Step::Filled).unwrap();
-    let is_filling = |step: &Step<'_>| matches!(step, Step::Enlarge { .. } | Step::Fill { .. });
+    let is_filling =
+        |step: &Step<'_>| matches!(step, Step::Fresh(_) | Step::Enlarge(_) | Step::Fill { .. });
     let is_mapping = |step: &Step<'_>| {
         matches!(
             step,
@@ -430,6 +431,29 @@ fn what_cannot_be_mapped_from_the_image_is_read() {
 }
 
 #[test]
+fn anonymous_memory_in_which_much_is_filled_is_expected_to_be() {
+    let memory = region(0x10_0000, 0x20_0000, Backing::Anonymous, 3);
+    let expected = |region: Region<'static>, pages| {
+        let extents = [extent(region.start + 0x1000, pages, 0)];
+        let all = steps(&[region], &extents, &[Content::Image], &situation());
+        let whole = Span::new(region.start, region.end);
+        let fresh = all.iter().position(|step| *step == Step::Fresh(whole));
+        let first = all
+            .iter()
+            .position(|step| matches!(step, Step::Fill { .. }));
+        assert!(fresh.is_none() || fresh < first, "{all:?}");
+        fresh.is_some()
+    };
+    assert!(expected(memory, 32));
+    assert!(!expected(memory, 31));
+    let file = region(0x10_0000, 0x20_0000, Backing::PrivateFile, 3);
+    assert!(!expected(file, 32));
+    let mut huge = memory;
+    huge.flags = vm_flags::HUGETLB;
+    assert!(!expected(huge, 32));
+}
+
+#[test]
 fn only_what_is_filled_without_a_gap_is_enlarged() {
     let page_count = 256;
     let part = |start, index: u64| extent(start + index * (1 << 20), page_count, 0);
@@ -446,7 +470,7 @@ fn only_what_is_filled_without_a_gap_is_enlarged() {
         };
         all.iter()
             .filter_map(|step| match step {
-                Step::Enlarge { span: part, .. } => Some(Span::new(
+                Step::Enlarge(part) => Some(Span::new(
                     part.start - span.start + region.start,
                     part.end - span.start + region.start,
                 )),
@@ -478,7 +502,7 @@ fn huge_pages_are_made_a_batch_at_a_time() {
     let (mut enlarged, mut filled) = (Vec::new(), 0);
     for step in &all {
         match *step {
-            Step::Enlarge { span, .. } => {
+            Step::Enlarge(span) => {
                 let mebibytes = |address: u64| (address - start) >> 20;
                 enlarged.push((filled, mebibytes(span.start), mebibytes(span.end)));
             }

@@ -1,4 +1,4 @@
-//! How fast an image is written, beside one large `write` of as many random bytes to the same place.
+//! How fast an image is written, beside one large `write` of as many bytes, random ones, to the same place.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -43,7 +43,9 @@ pub fn measure(sizes: &[u64]) {
             println!("{}: left out, too little memory\n", size(mebibytes));
             continue;
         }
-        let bytes = random_bytes(mebibytes);
+        // Libraries and the like come to what the program has filled.
+        let (_, length) = image(&program, &place("length"), mebibytes, &[]);
+        let bytes = random_bytes(length);
         let rounds = match mebibytes {
             ..128 => 11,
             128..1024 => 9,
@@ -55,7 +57,7 @@ pub fn measure(sizes: &[u64]) {
                 _ => place("writing"),
             };
             let rounds: Vec<Round> = (0..rounds)
-                .map(|_| round(&program, &place(), &bytes))
+                .map(|_| round(&program, &place(), mebibytes, &bytes))
                 .collect();
             let time = |of: fn(&Round) -> f64| ms(median(rounds.iter().map(of)));
             table.row([
@@ -76,13 +78,13 @@ pub fn measure(sizes: &[u64]) {
     table.print("Writing");
 }
 
-fn round(program: &Program, place: &Place, bytes: &[u8]) -> Round {
+fn round(program: &Program, place: &Place, mebibytes: u64, bytes: &[u8]) -> Round {
     // Whoever comes second may find the file system in another state, so the plain one comes before and after. Each follows
     // one that is not counted: to a virtual machine, memory that was free for long is not there, and that takes longer than
     // writing to it.
     plain(place, bytes);
     let before = plain(place, bytes);
-    let image = image(program, place, bytes);
+    let (image, _) = image(program, place, mebibytes, bytes);
     let after = plain(place, bytes);
     let mean = |of: fn(Times) -> f64| f64::midpoint(of(before), of(after));
     Round {
@@ -94,8 +96,8 @@ fn round(program: &Program, place: &Place, bytes: &[u8]) -> Round {
     }
 }
 
-fn image(program: &Program, place: &Place, bytes: &[u8]) -> Times {
-    let mebibytes = bytes.len() >> 20;
+/// The image of a program with so many mebibytes, written after `bytes`; also how many bytes it has.
+fn image(program: &Program, place: &Place, mebibytes: u64, bytes: &[u8]) -> (Times, usize) {
     let launch = program.launch().arg(mebibytes.to_string());
     let mut process = launch.args(["small", "rest"]).start(place);
     process.wait_until_ready();
@@ -105,11 +107,14 @@ fn image(program: &Program, place: &Place, bytes: &[u8]) -> Times {
     process.signal(CHECKPOINT_SIGNAL);
     let line = until("the line of libckpt", || Line::of(place));
     process.kill();
-    fs::remove_file(place.file("myckpt")).expect("there is an image");
-    Times {
+    let path = place.file("myckpt");
+    let length = fs::metadata(&path).expect("there is an image").len();
+    fs::remove_file(&path).expect("there is an image");
+    let times = Times {
         writing: line.writing,
         sync: line.sync,
-    }
+    };
+    (times, usize::try_from(length).expect("it fits"))
 }
 
 fn plain(place: &Place, mut bytes: &[u8]) -> Times {
@@ -131,13 +136,13 @@ fn plain(place: &Place, mut bytes: &[u8]) -> Times {
     Times { writing, sync }
 }
 
-fn random_bytes(mebibytes: u64) -> Vec<u8> {
+fn random_bytes(length: usize) -> Vec<u8> {
     // As `fill` of `programs/survive.h` makes them.
-    let words = (0..mebibytes << 17).scan(1u64, |seed, _| {
+    let words = (0..length.div_ceil(8)).scan(1u64, |seed, _| {
         *seed = seed
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
         Some(*seed)
     });
-    words.flat_map(u64::to_ne_bytes).collect()
+    words.flat_map(u64::to_ne_bytes).take(length).collect()
 }
