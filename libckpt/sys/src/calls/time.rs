@@ -1,0 +1,82 @@
+//! Clocks, sleeping, and interval timers.
+
+use linux_raw_sys::general as n;
+
+use super::Done;
+use crate::errno::Errno;
+use crate::syscall::call;
+
+/// `struct itimerspec` of interval and first expiration, both in nanoseconds.
+pub(crate) fn timer_setting([interval, first]: [u64; 2]) -> [u64; 4] {
+    const SECOND: u64 = 1_000_000_000;
+    [
+        interval / SECOND,
+        interval % SECOND,
+        first / SECOND,
+        first % SECOND,
+    ]
+}
+
+/// clock_gettime(2), in nanoseconds; 0 if there is no such clock.
+#[must_use]
+pub fn clock(clock: u32) -> u64 {
+    let mut time = [0u64; 2];
+    // SAFETY: `struct timespec` is two numbers, which the kernel writes.
+    match unsafe {
+        call(
+            n::__NR_clock_gettime,
+            [clock as usize, time.as_mut_ptr() as usize],
+        )
+    } {
+        Ok(_) => time[0] * 1_000_000_000 + time[1],
+        Err(_) => 0,
+    }
+}
+
+/// nanosleep(2)
+pub fn sleep(nanoseconds: u64) {
+    let time = [nanoseconds / 1_000_000_000, nanoseconds % 1_000_000_000];
+    // SAFETY: the kernel reads two numbers. An interrupted sleep is a short one.
+    let _ = unsafe { call(n::__NR_nanosleep, [time.as_ptr() as usize, 0]) };
+}
+
+/// getitimer(2): interval and time left, each in microseconds.
+///
+/// # Errors
+/// Those of the system call.
+pub fn interval_timer(which: u32) -> Result<[u64; 2], Errno> {
+    let mut timer = [0u64; 4];
+    // SAFETY: `struct itimerval` is four numbers, which the kernel writes.
+    unsafe {
+        call(
+            n::__NR_getitimer,
+            [which as usize, timer.as_mut_ptr() as usize],
+        )?
+    };
+    let [interval_s, interval_us, left_s, left_us] = timer;
+    Ok([
+        interval_s * 1_000_000 + interval_us,
+        left_s * 1_000_000 + left_us,
+    ])
+}
+
+/// setitimer(2): interval and time left, each in microseconds.
+///
+/// # Errors
+/// Those of the system call.
+pub fn set_interval_timer(which: u32, [interval, left]: [u64; 2]) -> Done {
+    let timer = [
+        interval / 1_000_000,
+        interval % 1_000_000,
+        left / 1_000_000,
+        left % 1_000_000,
+    ];
+    // SAFETY: `struct itimerval` is four numbers, which the kernel reads.
+    unsafe {
+        call(
+            n::__NR_setitimer,
+            [which as usize, timer.as_ptr() as usize, 0],
+        )
+        .map(drop)
+    }
+}
