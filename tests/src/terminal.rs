@@ -94,6 +94,8 @@ impl Terminal {
                 "TERM=screen",
             ])
             .args([&format!("HOME={path}"), &format!("PS1={PROMPT} ")])
+            // Written at its end, it would be all that is left of the directory.
+            .args(["HISTFILE=/dev/null"])
             .args([
                 &format!("CKPT_FILE={}", terminal.image.display()),
                 "CKPT_QUIET=1",
