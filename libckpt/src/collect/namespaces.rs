@@ -12,7 +12,7 @@ const OTHERS: [&str; 3] = ["time", "pid_for_children", "time_for_children"];
 
 const COUNT: usize = NAMESPACE_NAMES.len() + OTHERS.len();
 
-/// Inode of each; empty while libckpt is off.
+/// Inode of each, 0 if the kernel has none of that name, or did not tell.
 static AT_START: Owned<[u64; COUNT]> = Owned::new([0; COUNT]);
 
 fn names() -> impl Iterator<Item = &'static str> {
@@ -36,7 +36,7 @@ pub fn check() -> Result<(), Failure> {
     // SAFETY: the caller runs on libckpt's stack.
     let all = unsafe { AT_START.get() };
     let mut others = all.iter().zip(names());
-    match others.find(|&(&inode, name)| inode != proc::namespace(name)) {
+    match others.find(|&(&inode, name)| inode != 0 && inode != proc::namespace(name)) {
         None => Ok(()),
         Some((_, name)) => Err(failure!(
             "the program has a namespace of its own ({name}; unshare(2), setns(2)): that is not supported; have it start in \
