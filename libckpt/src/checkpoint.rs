@@ -244,7 +244,6 @@ fn attempt(
     began: u64,
 ) -> Result<(Taken, Stopped), Failure> {
     process::check_root()?;
-    namespaces::check()?;
     let pid = calls::pid();
 
     prepare();
@@ -256,6 +255,7 @@ fn attempt(
     let limits = process::limits();
     let dumpable = prepare();
     relatives::check_threads(initiator, &stopped)?;
+    namespaces::check(initiator, stopped.threads())?;
     let status = proc::Status::read().doing(format_args!("/proc/thread-self/status"))?;
     // Regions come first, and descriptors before the target, so that no memory and no descriptor of ours is taken for
     // the program's: from the regions on, memory may be mapped, and from the descriptors on, files may be opened.
@@ -268,7 +268,7 @@ fn attempt(
     let mut descriptors = Descriptors::collect(start.settings.deleted, &mut regions)?;
     let strings = process::Strings::read()?;
     let mut groups = MapVec::new();
-    process_settings::collect()?;
+    process_settings::collect();
     let credentials = credentials::collect(&status, start.seccomp_filters, &mut groups)?;
     let process = process::collect(&strings, &start.program, status.umask(), dumpable, limits)?;
 

@@ -34,6 +34,10 @@ use crate::owners::Owners;
 use crate::steps::Executor;
 use crate::{Result, contents};
 
+fn is_sealed(region: &Region<'_>) -> bool {
+    region.flags & vm_flags::SEALED != 0
+}
+
 /// What is known about both address spaces.
 pub struct Memory {
     /// The restorer's.
@@ -68,8 +72,10 @@ impl Facts {
         let process = &image.process;
         let of_sibling = |pending: &Pending| ![0, image.context.tid].contains(&pending.tid);
         Self {
-            // Nothing is named, so the kernel only says whether it knows the call (Linux 6.10).
-            seals: calls::seal_memory(0, 0, 0).is_ok(),
+            // Nothing is named, so the kernel only says whether it knows the call (Linux 6.10). A filter that does not know it may kill
+            // who makes it, so it is not made without need.
+            seals: image.regions().any(|region| is_sealed(&region))
+                && calls::seal_memory(0, 0, 0).is_ok(),
             vdso_moves: true,
             vdso_is_same: false,
             brk: process.memory.brk,
@@ -286,8 +292,7 @@ impl Memory {
         filler: &mut Filler,
         owners: &mut Owners,
     ) -> Result<()> {
-        let is_sealed = |region: Region<'_>| region.flags & vm_flags::SEALED != 0;
-        if !self.facts.seals && file.image.regions().any(is_sealed) {
+        if !self.facts.seals && file.image.regions().any(|region| is_sealed(&region)) {
             output::warn(format_args!(
                 "memory that was sealed (mseal): this kernel has no such call; the program goes on without"
             ));
@@ -366,7 +371,7 @@ impl Memory {
         let seals = self.facts.seals;
         image
             .regions()
-            .filter(move |region| seals && region.flags & vm_flags::SEALED != 0)
+            .filter(move |region| seals && is_sealed(region))
             .map(|region| Span::new(region.start, region.end))
     }
 

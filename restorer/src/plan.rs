@@ -546,6 +546,9 @@ fn map_around<'a, E>(
     map_memory(Span::new(from, region.end), execute)
 }
 
+/// With one of these flags, memory is to have no huge pages, or has others.
+const NO_HUGE_PAGES: u32 = vm_flags::NO_HUGE_PAGE | vm_flags::SMALL_PAGES | vm_flags::HUGETLB;
+
 /// Whether huge pages change nothing for the program but its speed.
 fn can_be_enlarged(region: &Region<'_>, content: Content) -> bool {
     let is_private = match region.backing() {
@@ -553,7 +556,7 @@ fn can_be_enlarged(region: &Region<'_>, content: Content) -> bool {
         Backing::PrivateFile => content == Content::Image,
         _ => false,
     };
-    is_private && region.flags & (vm_flags::NO_HUGE_PAGE | vm_flags::HUGETLB) == 0
+    is_private && region.flags & NO_HUGE_PAGES == 0
 }
 
 /// One of [`EARLY_ADVICE`]. Regions that follow each other get it by one step: since Linux 6.7 every stack of a thread has

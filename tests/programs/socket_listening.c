@@ -60,7 +60,9 @@ int main(void) {
     int bound = socket(AF_INET, SOCK_STREAM, 0);
     CHECK(bind(bound, (struct sockaddr *)&address, sizeof address) == 0);
     uint16_t bound_port = port_of(bound);
-    int fresh = socket(AF_INET, SOCK_STREAM, 0);
+    int fresh = socket(AF_INET, SOCK_STREAM, 0), refused = socket(AF_INET, SOCK_STREAM, 0);
+    address = loopback(bound_port);
+    CHECK(connect(refused, (struct sockaddr *)&address, sizeof address) == -1 && errno == ECONNREFUSED);
 
     char abstract[32];
     int length = snprintf(abstract, sizeof abstract, "%cckpt-%d", 0, getpid());
@@ -95,6 +97,10 @@ int main(void) {
     check_connection(bound, &address, sizeof address, AF_INET);
     address = loopback(port);
     CHECK(connect(fresh, (struct sockaddr *)&address, sizeof address) == 0);
+    /* What the attempt had come to does not stay. */
+    address6 = loopback6(port6);
+    address = loopback(bound_port);
+    CHECK(connect(refused, (struct sockaddr *)&address, sizeof address) == 0 && option(refused, IPPROTO_TCP, TCP_MAXSEG) > 1000);
 
     check_name(nameless, abstract, (size_t)length);
     struct stat file;

@@ -4,13 +4,19 @@
 enum { LARGE = 3 << 20 };
 
 int main(void) {
-    int plain[2], half[2], full[2], mixed[2], small[2], deaf[2], ended[2];
+    int plain[2], half[2], full[2], mixed[2], small[2], deaf[2], ended[2], peeked[2];
     connect_pair(plain);
     connect_pair(half);
     connect_pair(full);
     connect_pair(small);
     connect_pair(deaf);
     connect_pair(ended);
+    connect_pair(peeked);
+    say(peeked[0], "looked at");
+    /* Not every kernel has it for TCP. */
+    int offset = 0, has_offset = setsockopt(peeked[1], SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof offset) == 0;
+    char looked[8];
+    CHECK(recv(peeked[1], looked, 3, MSG_PEEK | MSG_WAITALL) == 3);
     say(plain[0], "there");
     say(plain[1], "and back");
     set_option(plain[0], IPPROTO_TCP, TCP_NODELAY, 1);
@@ -50,6 +56,9 @@ int main(void) {
     CHECK(send(half[0], "x", 1, MSG_NOSIGNAL) == -1 && errno == EPIPE);
     say(half[1], "an answer");
     expect(half[0], "an answer");
+    CHECK(recv(peeked[1], looked, 3, MSG_PEEK) == 3 && memcmp(looked, has_offset ? "ked" : "loo", 3) == 0);
+    if (has_offset) CHECK(option(peeked[1], SOL_SOCKET, SO_PEEK_OFF) == 6);
+    expect(peeked[1], "looked at");
     CHECK(recv(deaf[0], &byte, 1, 0) == 0 && !has(deaf[1], POLLRDHUP));
     say(deaf[0], "to them");
     expect(deaf[1], "to them");

@@ -7,7 +7,7 @@ use object::{Endianness, Object, ObjectSection, ObjectSymbol};
 
 /// The functions of libc in whose place libckpt puts its own, as the README documents them. Whatever else it exports
 /// would get into the program's way.
-const INTERPOSED: [&str; 78] = [
+const INTERPOSED: [&str; 80] = [
     "__poll_chk",
     "__ppoll_chk",
     "__sigaction",
@@ -58,6 +58,7 @@ const INTERPOSED: [&str; 78] = [
     "sem_clockwait",
     "semget",
     "semtimedop",
+    "setns",
     "sigaction",
     "sigaltstack",
     "sigblock",
@@ -85,6 +86,7 @@ const INTERPOSED: [&str; 78] = [
     "timer_delete",
     "timer_settime",
     "timerfd_settime",
+    "unshare",
     "usleep",
 ];
 

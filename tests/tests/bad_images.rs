@@ -79,6 +79,32 @@ fn headers(image: &[u8]) -> Vec<Header> {
 const PT_LOAD: usize = 1;
 const PT_NOTE: usize = 4;
 
+/// Where pages of zeros were left out, an image has nothing, and what lies there is found.
+#[test]
+fn something_where_nothing_was_written_is_found() {
+    let place = Place::new("something_in_a_hole");
+    let mut process = Program::compile("sparse_memory.c").start(&place);
+    process.checkpoint();
+    process.kill();
+    let image = place.bytes("myckpt");
+    let page = |at: usize| image.get(at..at + 4096);
+    let is_empty = |&at: &usize| page(at).is_some_and(|page| page.iter().all(|&byte| byte == 0));
+    let hole = headers(&image)
+        .iter()
+        .filter(|header| header.kind == PT_LOAD)
+        .flat_map(|header| (header.offset..header.offset + header.size).step_by(4096))
+        .find(is_empty)
+        .expect("the program has pages of zeros among others");
+    let mut damaged = image.clone();
+    damaged[hole + 100] = 7;
+    write_image(&place, &damaged);
+    assert_refused(&place, &["--verify"], "bad", "a byte in a hole");
+    let status = Launch::restorer(["--verify", "myckpt"])
+        .start(&place)
+        .wait();
+    assert_eq!(status.code(), Some(0), "the image as it was");
+}
+
 #[test]
 fn the_image_itself_is_good() {
     let place = Place::new("good");

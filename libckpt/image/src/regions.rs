@@ -142,6 +142,9 @@ pub mod vm_flags {
     /// See [`HUGETLB_SIZE`].
     pub const HUGETLB_SHIFT: u32 = 26;
 
+    /// Not one of the kernel's: the process has no huge pages (`PR_SET_THP_DISABLE`).
+    pub const SMALL_PAGES: u32 = 1 << 24;
+
     /// Not one of the kernel's: the image does not hold the pages that are as in the file (`CKPT_THIN`).
     pub const THIN: u32 = 1 << 25;
 
@@ -166,6 +169,9 @@ pub mod vm_flags {
 
     /// All of them.
     pub const ALL: u32 = (1 << NAMES.len()) - 1;
+
+    /// All flags that there are.
+    pub const KNOWN: u32 = ALL | HUGETLB_SIZE | SMALL_PAGES | THIN;
 }
 
 record! {
@@ -274,7 +280,7 @@ impl Region<'_> {
             return Err(Malformed::Field("the offset of a region"));
         }
         if self.protection & !(PROT_READ | PROT_WRITE | PROT_EXEC) != 0
-            || self.flags & !(vm_flags::ALL | vm_flags::HUGETLB_SIZE | vm_flags::THIN) != 0
+            || self.flags & !vm_flags::KNOWN != 0
             || self.is_thin() && !self.backing().can_be_thin()
             || (self.flags & vm_flags::HUGETLB == 0) != (self.flags & vm_flags::HUGETLB_SIZE == 0)
         {

@@ -1,11 +1,14 @@
 //! Namespaces that the program has gone into since its start, or has made (namespaces(7)): a restored process would be outside of
-//! them, with more rights and another view of the machine.
+//! them, with more rights and another view of the machine. A thread can have some of its own; whether any has is only looked up if the
+//! program has gone into one through libc, since it takes as long as stopping the thread.
 
 use ckpt_image::credentials::NAMESPACE_NAMES;
 use ckpt_sys::proc;
 
 use crate::failure::{Failure, failure};
+use crate::interpose;
 use crate::signal::Owned;
+use crate::threads::Thread;
 
 /// Those that are asked for beside the ones that an image has: they count for the clocks, and for children.
 const OTHERS: [&str; 3] = ["time", "pid_for_children", "time_for_children"];
@@ -28,19 +31,26 @@ pub fn settle_in() {
     }
 }
 
-/// Refuses a program that is in others now.
+/// Refuses a program that is in others now, with the `initiator` of the checkpoint or one of the `others`.
 ///
 /// # Errors
 /// [`Failure`] names the first.
-pub fn check() -> Result<(), Failure> {
+pub fn check<'t>(
+    initiator: &'t Thread,
+    others: impl Iterator<Item = &'t Thread>,
+) -> Result<(), Failure> {
     // SAFETY: the caller runs on libckpt's stack.
     let all = unsafe { AT_START.get() };
-    let mut others = all.iter().zip(names());
-    match others.find(|&(&inode, name)| inode != 0 && inode != proc::namespace(name)) {
-        None => Ok(()),
-        Some((_, name)) => Err(failure!(
-            "the program has a namespace of its own ({name}; unshare(2), setns(2)): that is not supported; have it start in \
-             one (unshare(1))"
-        )),
+    let others = others.filter(|_| interpose::has_changed_namespaces());
+    for thread in [initiator].into_iter().chain(others) {
+        let mut known = all.iter().zip(names()).filter(|(inode, _)| **inode != 0);
+        let is_other = |&(&inode, name): &(&u64, _)| inode != proc::namespace_of(thread.tid, name);
+        if let Some((_, name)) = known.find(is_other) {
+            return Err(failure!(
+                "the program has a namespace of its own ({name}; unshare(2), setns(2)): that is not supported; have it start \
+                 in one (unshare(1))"
+            ));
+        }
     }
+    Ok(())
 }

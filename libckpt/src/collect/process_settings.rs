@@ -8,7 +8,6 @@ use ckpt_sys::{Line, calls, files};
 use linux_raw_sys::general as n;
 use linux_raw_sys::prctl as p;
 
-use crate::failure::{Failure, failure};
 use crate::signal::Owned;
 
 /// include/uapi/linux/prctl.h
@@ -17,6 +16,8 @@ const PR_GET_MEMORY_MERGE: u32 = 68;
 
 /// `MEMBARRIER_CMD_GET_REGISTRATIONS` (include/uapi/linux/membarrier.h), since Linux 6.3.
 const GET_REGISTRATIONS: usize = 1 << 9;
+/// `MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED`: what is registered for if anything is, and harms nobody who is not.
+const PRIVATE_EXPEDITED: usize = 1 << 4;
 
 /// Which memory a core file of the kernel's has (core(5)).
 const CORE_FILTER: &core::ffi::CStr = c"/proc/self/coredump_filter";
@@ -44,21 +45,15 @@ static SETTINGS: Owned<ProcessSettings> = Owned::new(ProcessSettings {
 });
 
 /// Notes them for a restored process.
-///
-/// # Errors
-/// [`Failure`] if the program has a setting that cannot be made again.
-pub fn collect() -> Result<(), Failure> {
-    let mut entry = [0u8; 8];
-    let arguments = [0, entry.as_mut_ptr() as usize, entry.len()];
-    // SAFETY: the kernel writes no more than there is room for.
-    if unsafe { call(n::__NR_modify_ldt, arguments) }.is_ok_and(|bytes| bytes != 0) {
-        return Err(failure!(
-            "the program has segments of its own (modify_ldt(2)): that is not supported"
-        ));
-    }
+pub fn collect() {
     // SAFETY: we run on libckpt's stack.
     unsafe { *SETTINGS.get() = ProcessSettings::now() };
-    Ok(())
+}
+
+/// Whether the process is to have no huge pages.
+pub fn has_no_huge_pages() -> bool {
+    // SAFETY: the option takes no address.
+    unsafe { calls::prctl(PR_GET_THP_DISABLE, [0; 4]) }.is_ok_and(|set| set == 1)
 }
 
 /// Makes them in a restored process, as the last thing of all: from then on memory may not be made executable any more.
@@ -79,23 +74,21 @@ impl ProcessSettings {
             no_huge_pages: option(PR_GET_THP_DISABLE),
             merges_pages: option(PR_GET_MEMORY_MERGE),
             no_new_code: option(p::PR_GET_MDWE),
-            barriers: barriers.unwrap_or(0),
+            barriers: barriers.unwrap_or(PRIVATE_EXPEDITED),
             core_filter: hex(filter.as_bytes().trim_ascii()),
         }
     }
 
     fn make(&self) {
         let now = Self::now();
-        if self.core_filter != now.core_filter
-            && let (Some(filter), Ok(file)) =
-                (self.core_filter, calls::open(CORE_FILTER, n::O_WRONLY))
+        if let Some(filter) = self.core_filter
+            && self.core_filter != now.core_filter
         {
-            let text = Line::<24>::format(format_args!("{filter:#x}"));
-            let _ = calls::write(file.number(), text.as_bytes());
+            set_core_filter(filter);
         }
         // SAFETY: as above.
         unsafe {
-            let missing = self.barriers & !now.barriers;
+            let missing = self.barriers & !now.barriers | self.barriers & PRIVATE_EXPEDITED;
             for command in (0..usize::BITS).map(|bit| 1 << bit) {
                 if missing & command != 0 {
                     let _ = call(n::__NR_membarrier, [command, 0, 0]);
@@ -116,4 +109,22 @@ impl ProcessSettings {
             }
         }
     }
+}
+
+/// Where the process cannot be dumped, the file is root's (proc_pid(5)).
+fn set_core_filter(filter: u64) {
+    // SAFETY: both options take a number, or none.
+    let dumpable = unsafe { calls::prctl(p::PR_GET_DUMPABLE, [0; 4]) }.unwrap_or(1);
+    let set_dumpable = |value| {
+        if dumpable != 1 {
+            // SAFETY: as above.
+            let _ = unsafe { calls::prctl(p::PR_SET_DUMPABLE, [value, 0, 0, 0]) };
+        }
+    };
+    set_dumpable(1);
+    if let Ok(file) = calls::open(CORE_FILTER, n::O_WRONLY) {
+        let text = Line::<24>::format(format_args!("{filter:#x}"));
+        let _ = calls::write(file.number(), text.as_bytes());
+    }
+    set_dumpable(0);
 }

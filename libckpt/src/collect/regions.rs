@@ -22,6 +22,7 @@ use linux_raw_sys::general as n;
 
 use crate::collect::descriptors::objects::Objects;
 use crate::collect::descriptors::unnamed_files;
+use crate::collect::process_settings;
 use crate::failure::{Doing, Failure, failure};
 use crate::{interpose, lazy, snapshot};
 
@@ -213,6 +214,9 @@ impl Regions {
                     region.flags |= vm_flags::THIN;
                 }
             });
+        }
+        if process_settings::has_no_huge_pages() {
+            self.for_each_mut(|region| region.flags |= vm_flags::SMALL_PAGES);
         }
         let policies = policies::find(&mut self.list)?;
         merge(&mut self.list);

@@ -231,7 +231,18 @@ pub fn user_namespace() -> u64 {
 /// would have the kernel make a file for it.
 #[must_use]
 pub fn namespace(name: &str) -> u64 {
-    let path = Line::<64>::format(format_args!("/proc/thread-self/ns/{name}"));
+    inode_at(format_args!("/proc/thread-self/ns/{name}"))
+}
+
+/// That of thread `tid` of this process.
+#[must_use]
+pub fn namespace_of(tid: i32, name: &str) -> u64 {
+    inode_at(format_args!("/proc/self/task/{tid}/ns/{name}"))
+}
+
+/// The inode that the link of a namespace names.
+fn inode_at(path: core::fmt::Arguments<'_>) -> u64 {
+    let path = Line::<64>::format(path);
     let link = files::read_link::<64>(path.as_c_str()).unwrap_or_default();
     let mut parts = link.as_bytes().split(|byte| b"[]".contains(byte));
     parts.nth(1).and_then(decimal).unwrap_or(0)

@@ -18,7 +18,7 @@ use super::{Descriptors, locks};
 use crate::apart;
 use crate::failure::{Doing, Failure, failure};
 use internet::{RECEIVES_NO_MORE, SENDS_NO_MORE};
-use queue::Queues;
+use queue::{Queues, Walk};
 
 /// One socket.
 #[derive(Clone, Copy, Debug)]
@@ -191,6 +191,7 @@ impl Sockets {
             if seen.is_udp() {
                 self.queues.read_messages(seen.fd(), seen.inode)?;
             } else if seen.is_tcp() && seen.state != State::Listening {
+                let _walk = Walk::none(seen.fd());
                 if let Some(peer) = seen.peer.and_then(|inode| self.by_inode(inode)) {
                     internet::bring_over(peer, &seen)?;
                 }

@@ -102,8 +102,8 @@ const TCP: &[u32] = &[
     n::TCP_INQ,
 ];
 
-/// Of a connection, these read as what it has agreed on, or has come to.
-const TCP_WITHOUT_CONNECTION: &[u32] = &[n::TCP_MAXSEG, n::TCP_WINDOW_CLAMP];
+/// Of a connection, and of one that was tried, these read as what it has come to.
+const TCP_LISTENING: &[u32] = &[n::TCP_MAXSEG, n::TCP_WINDOW_CLAMP];
 
 /// What `TCP_MAXSEG` reads as if nobody has set it (`TCP_MSS_DEFAULT` in include/net/tcp.h).
 const DEFAULT_SEGMENT: u32 = 536;
@@ -123,16 +123,15 @@ const NETLINK: &[u32] = &[3, 4, 5, 10, 11, 12];
 /// [`Failure`] if there is no memory for them.
 pub fn collect(seen: &Seen, into: &mut MapVec<u8>) -> Result<(), Failure> {
     let fd = seen.fd();
-    let has_connection = !matches!(seen.state, State::Unconnected | State::Listening);
     let tables: [(bool, u32, &[u32]); 7] = [
         (true, n::SOL_SOCKET, GENERAL),
         (seen.is_internet(), n::SOL_IP, IPV4),
         (seen.family == n::AF_INET6, n::SOL_IPV6, IPV6),
         (seen.is_tcp(), n::SOL_TCP, TCP),
         (
-            seen.is_tcp() && !has_connection,
+            seen.is_tcp() && seen.state == State::Listening,
             n::SOL_TCP,
-            TCP_WITHOUT_CONNECTION,
+            TCP_LISTENING,
         ),
         (seen.is_udp(), n::SOL_UDP, UDP),
         (seen.family == n::AF_NETLINK, n::SOL_NETLINK, NETLINK),

@@ -118,7 +118,7 @@ impl Queues {
     /// [`Failure`] if there is no memory for it, or urgent data in it.
     pub fn read_stream(&mut self, fd: i32, inode: u64) -> Result<(), Failure> {
         refuse_urgent(fd)?;
-        let length = sockets::received(fd).unwrap_or(0);
+        let length = all_received(fd);
         if length == 0 {
             return Ok(());
         }
@@ -188,6 +188,18 @@ fn refuse_urgent(fd: i32) -> Result<(), Failure> {
     Ok(())
 }
 
+/// How much a TCP socket has received, also behind urgent data that has been read already, where `SIOCINQ` ends otherwise (`tcp_inq`
+/// in include/net/tcp.h).
+fn all_received(fd: i32) -> usize {
+    let in_line =
+        |whether| sockets::set_number_option(fd, net::SOL_SOCKET, net::SO_OOBINLINE, whether);
+    let was = sockets::number_option(fd, net::SOL_SOCKET, net::SO_OOBINLINE).unwrap_or(0);
+    let _ = in_line(1);
+    let length = sockets::received(fd).unwrap_or(0);
+    let _ = in_line(was);
+    length
+}
+
 fn urgent(fd: i32) -> Failure {
     failure!(
         "descriptor {fd}: urgent data (MSG_OOB) in a socket is not supported; send the signal again when the program has read what \
@@ -240,12 +252,23 @@ impl Drop for End {
 }
 
 /// A walk through a queue by `SO_PEEK_OFF` (socket(7)), which is put back to what it was at the end.
-struct Walk {
+pub struct Walk {
     fd: i32,
     offset: u32,
 }
 
 impl Walk {
+    /// None: who looks sees the beginning of the queue, and moves nothing, until the end of this. `None` if the kernel has no such offset
+    /// for this kind of socket.
+    pub fn none(fd: i32) -> Option<Self> {
+        /// No offset.
+        const OFF: usize = u32::MAX as usize;
+        let offset = sockets::number_option(fd, net::SOL_SOCKET, net::SO_PEEK_OFF).ok()?;
+        let walk = Self { fd, offset };
+        walk.set(OFF).ok()?;
+        Some(walk)
+    }
+
     fn set(&self, offset: usize) -> Result<(), Errno> {
         let (level, name) = (net::SOL_SOCKET, net::SO_PEEK_OFF);
         sockets::set_number_option(self.fd, level, name, offset as u32)
