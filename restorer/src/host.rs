@@ -3,6 +3,7 @@
 
 use core::fmt::Write;
 
+use ckpt_image::credentials::NAMESPACE_NAMES;
 use ckpt_image::reader::Image;
 use ckpt_sys::{calls, cpuid, proc};
 use linux_raw_sys::prctl as p;
@@ -10,7 +11,7 @@ use restart::clocks::Here;
 use restart::files::Place;
 use restart::report::{Cause, Composer, Error, Exit, Object};
 
-use crate::Result;
+use crate::{Result, output};
 
 /// Checks processor and kernel.
 pub fn check(image: &Image<'static>, path: &'static [u8]) -> Result<()> {
@@ -71,6 +72,29 @@ impl Machine {
             same_ipc_ids: place == Place::SameBoot && same_namespace,
             boot_id,
             time_namespace: proc::time_namespace(),
+        }
+    }
+
+    /// Says so if the program was in namespaces in which it will not be, as far as that can be told: in another boot, or on another
+    /// machine, the same one has another number. (The others are what the program's ids, or `--pid`, are about.)
+    pub fn warn_of_namespaces(&self, image: &Image<'_>) {
+        if self.place != Place::SameBoot {
+            return;
+        }
+        let saved = NAMESPACE_NAMES.iter().zip(&image.credentials.namespaces);
+        let differs = |&(name, inode): &(&&str, &u64)| {
+            ["mnt", "net", "uts"].contains(name) && proc::namespace(name) != *inode
+        };
+        let mut others = Composer::new();
+        for (name, _) in saved.filter(differs) {
+            others.separate();
+            let _ = write!(others, "{name}");
+        }
+        if !others.is_empty() {
+            let others = ckpt_sys::line::Text(others.finish());
+            output::warn(format_args!(
+                "the program was in other namespaces ({others}); it goes on in those of the restorer"
+            ));
         }
     }
 

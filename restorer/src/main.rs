@@ -77,6 +77,7 @@ fn restore(mut file: ImageFile, options: Options<'static>) -> Result<Infallible>
         process_id::take(image.header.pid, &mut rights)?;
     }
     let machine = Machine::look(&image);
+    machine.warn_of_namespaces(&image);
     let files = OpenFiles::open(&mut file, &machine, options)?;
     let sets_and_queues = SetsAndQueues::find_or_make(&image, &machine)?;
     let mut filler = Filler::with_room_for(&file)?;

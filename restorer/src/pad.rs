@@ -81,11 +81,17 @@ pub struct Pad {
 }
 
 fn failed(errno: Errno) -> Error<'static> {
+    let remedy = match errno {
+        Errno::EACCES => {
+            "start the restorer where memory may be made executable (no PR_SET_MDWE, SELinux's execmem)"
+        }
+        _ => "free memory or raise `ulimit -v`",
+    };
     Error::new(
         Exit::Host,
         Object::Thing("the pad"),
         Cause::Failed("cannot be mapped", errno),
-        "free memory or raise `ulimit -v`",
+        remedy,
     )
 }
 

@@ -534,3 +534,26 @@ fn python3_asyncio_over_a_unix_socket() {
     let launch = || Launch::under_libckpt(&program).arg(workload("asyncio_unix.py"));
     Trial::new("asyncio", launch).restorer("--pid").run();
 }
+
+#[test]
+fn a_program_from_other_namespaces_is_restored_with_a_warning() {
+    const TEST: &str = "a_program_from_other_namespaces_is_restored_with_a_warning";
+    if !is_root() {
+        return not_run(TEST, "the tests do not run as root");
+    }
+    let place = Place::new("other-namespaces");
+    let program = Program::compile("plain.c");
+    let mut process = Launch::under_libckpt("/usr/bin/unshare")
+        .arg("--uts")
+        .arg(program.path())
+        .start(&place);
+    process.wait_until_ready();
+    process.checkpoint();
+    process.kill();
+    place.release();
+    let status = Launch::restorer(["myckpt"]).start(&place).wait();
+    let said = place.text("restorer.err");
+    assert_eq!(status.code(), Some(42), "{said}");
+    let warning = "restorer: warning: the program was in other namespaces (uts); it goes on in those of the restorer\n";
+    assert_eq!(said, warning);
+}
