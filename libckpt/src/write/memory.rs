@@ -32,6 +32,9 @@ use crate::snapshot::Kept;
 /// has it for the second and the third look.
 const CHUNK: u64 = MAX_PAGES * PAGE;
 
+/// How much is copied at one time beside a program that goes on: the buffer for it has to be made each time, page by page.
+const COPIED: u64 = 256 << 10;
+
 /// Memory is given back in stretches of this size, the largest pages that the kernel uses for it: a part of one would split it.
 const HUGE_PAGE: u64 = 2 << 20;
 
@@ -275,9 +278,14 @@ impl<'a> Writer<'a> {
             offset,
         } = self.all.stretches[index];
         let mut search = OwnerSearch::new(self.all.tids);
-        for from in (run.span.start..run.span.end).step_by(CHUNK as usize) {
+        let size = if self.all.kept.is_for_a_copy() && !self.all.lies_here(region, run) {
+            COPIED
+        } else {
+            CHUNK
+        };
+        for from in (run.span.start..run.span.end).step_by(size as usize) {
             let chunk = Run {
-                span: Span::new(from, run.span.end.min(from + CHUNK)),
+                span: Span::new(from, run.span.end.min(from + size)),
                 ..run
             };
             let offset = offset + (from - run.span.start);
@@ -355,6 +363,13 @@ fn has_own_variables(run: Run) -> bool {
 }
 
 impl All<'_> {
+    /// Whether the memory of a run is this process's alone, and can be read where it lies.
+    fn lies_here(&self, region: &Region<'_>, run: Run) -> bool {
+        let is_ours_alone =
+            self.kept.is_for_a_copy() && !run.same_as_file && !has_own_variables(run);
+        is_ours_alone && region.protection & PROT_READ != 0
+    }
+
     /// The bytes of a run, which is at most one chunk, where they are or copied to `buffer`; fewer where there are fewer, but whole
     /// pages.
     fn bytes<'b>(
@@ -367,11 +382,8 @@ impl All<'_> {
             return Ok(bytes);
         }
         let (start, length) = (run.span.start as usize, run.span.len() as usize);
-        let is_ours_alone =
-            self.kept.is_for_a_copy() && !run.same_as_file && !has_own_variables(run);
-        let can_be_read = region.protection & PROT_READ != 0;
         // What cannot be read is an error then, and not the end of this process.
-        if is_ours_alone && can_be_read && self.memory.is_there(run.span) {
+        if self.lies_here(region, run) && self.memory.is_there(run.span) {
             // SAFETY: (1) the memory is mapped and can be read; (2) who writes and who helps write only to
             // their own memory, of which there is none in the run, and give back only what is theirs.
             return Ok(unsafe { core::slice::from_raw_parts(start as *const u8, length) });
