@@ -1,4 +1,4 @@
-//! Addresses that somebody else has when a program is restored.
+//! Addresses that somebody else has when a program is restored, and what later images will lack.
 
 use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt;
@@ -91,4 +91,26 @@ fn a_file_in_the_place_of_a_socket_is_left_alone() {
     place.write("name", b"precious");
     assert_refused(&place, "name");
     assert_eq!(place.text("name"), "precious");
+}
+
+#[test]
+fn an_empty_message_that_later_images_will_lack_is_told_of() {
+    let place = Place::new("empty_messages");
+    let mut process = Program::compile("socket_empty_messages.c").start(&place);
+    process.checkpoint();
+    let said = process.errors();
+    let warnings = said
+        .lines()
+        .filter(|line| line.contains("an empty message"));
+    // Of five pairs, four have some.
+    assert_eq!(warnings.count(), 4, "{said}");
+    process.kill();
+    let other = Place::new("no_empty_messages");
+    let mut process = Program::compile("plain.c").start(&other);
+    process.checkpoint();
+    assert!(
+        !process.errors().contains("warning"),
+        "{}",
+        process.errors()
+    );
 }

@@ -6,6 +6,7 @@ use linux_raw_sys::general as n;
 use linux_raw_sys::net;
 
 use crate::failure::{Doing, Failure, failure};
+use crate::report;
 
 /// A message, or a part of a stream; its bytes and descriptors are kept elsewhere.
 #[derive(Clone, Copy, Debug)]
@@ -69,6 +70,7 @@ impl Queues {
             .then(|| End::made_known(fd))
             .flatten();
         let mut position = 0;
+        let mut has_empty = false;
         while stream.map_or_else(|| may_look(fd), |length| position < length) {
             if walk.set(position).is_err() {
                 break;
@@ -101,6 +103,7 @@ impl Queues {
                     .doing(format_args!("descriptor {fd}: memory for what it received"))?;
                 continue;
             }
+            has_empty |= !is_stream && peeked.length == 0;
             let credentials = match &end {
                 Some(end) => end.credentials(&peeked),
                 None => peeked.credentials,
@@ -108,6 +111,12 @@ impl Queues {
             let data = &room[..peeked.length];
             self.keep(inode, &peeked, credentials, data, from)?;
             position += peeked.length;
+        }
+        if has_empty {
+            // The kernel passes over it the next time (`skb_set_peeked` in net/core/datagram.c).
+            report::line(format_args!(
+                "warning: descriptor {fd}: an empty message waits in the socket; images of later checkpoints of this process will lack it"
+            ));
         }
         Ok(())
     }
