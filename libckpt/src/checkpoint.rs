@@ -10,13 +10,14 @@ use ckpt_image::core_notes::{self, Ids};
 use ckpt_image::header::{FORMAT, Header};
 use ckpt_image::owners::OwnerWord;
 use ckpt_sys::kernel::{UserContext, XSAVE_MAGIC, XSAVE_NOTE_AT, XsaveNote};
-use ckpt_sys::{Errno, Line, MapVec, calls, cpuid, files, proc};
+use ckpt_sys::{Line, MapVec, calls, cpuid, files, proc};
 use linux_raw_sys::general as n;
-use linux_raw_sys::prctl::{PR_GET_CHILD_SUBREAPER, PR_GET_DUMPABLE, PR_SET_DUMPABLE};
+use linux_raw_sys::prctl::PR_GET_CHILD_SUBREAPER;
 
 use crate::collect::descriptors::Descriptors;
 use crate::collect::descriptors::unnamed_files::FileRun;
 use crate::collect::posix_timers::PosixTimers;
+use crate::collect::process::Dumpable;
 use crate::collect::regions::{Reader, Regions};
 use crate::collect::signals::Signals;
 use crate::collect::thread::Processors;
@@ -170,19 +171,13 @@ pub fn abandon(info: &PanicInfo<'_>) -> ! {
 /// What is changed for the time of the checkpoint, and put back at its end.
 #[derive(Debug)]
 struct Prepared {
-    dumpable: usize,
+    dumpable: Dumpable,
     /// The limit as it was, and as it is meanwhile.
     open_files: Option<[[u64; 2]; 2]>,
 }
 
 impl Prepared {
     fn new() -> Self {
-        let dumpable = dumpable().unwrap_or(1);
-        if dumpable != 1 {
-            // A process that changed its ids may not read its own pagemap and mem.
-            // SAFETY: the option takes a number.
-            let _ = unsafe { calls::prctl(PR_SET_DUMPABLE, [1, 0, 0, 0]) };
-        }
         // A program that has used up its descriptors gets its checkpoint all the same, if the hard limit allows.
         let limit = calls::limit(n::RLIMIT_NOFILE as usize, None).ok();
         let open_files = limit.and_then(|limit| {
@@ -193,15 +188,11 @@ impl Prepared {
             is_raised.then_some([limit, raised])
         });
         Self {
-            dumpable,
+            // Among others for pagemap and mem.
+            dumpable: Dumpable::made(),
             open_files,
         }
     }
-}
-
-fn dumpable() -> Result<usize, Errno> {
-    // SAFETY: the option takes numbers.
-    unsafe { calls::prctl(PR_GET_DUMPABLE, [0; 4]) }
 }
 
 /// Threads of the program that ran meanwhile may have changed the same: then that stays.
@@ -213,18 +204,13 @@ impl Drop for Prepared {
         {
             let _ = calls::limit(open_files, Some(before));
         }
-        if self.dumpable != 1 && dumpable() == Ok(1) {
-            // 2 (only root may dump) cannot be set; 0 is the stricter one of those that can.
-            // SAFETY: the option takes a number.
-            let _ = unsafe { calls::prctl(PR_SET_DUMPABLE, [0; 4]) };
-        }
     }
 }
 
 /// Changes what has to be changed for the checkpoint; the value of `PR_GET_DUMPABLE` before.
 fn prepare() -> u32 {
     let prepared = Prepared::new();
-    let dumpable = prepared.dumpable as u32;
+    let dumpable = prepared.dumpable.before as u32;
     // SAFETY: we run on libckpt's stack.
     unsafe { *PREPARED.get() = Some(prepared) };
     dumpable

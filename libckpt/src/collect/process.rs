@@ -3,9 +3,11 @@
 use ckpt_image::process::{HAS_TERMINAL, LEADS_GROUP, LEADS_SESSION, LIMITS, Process};
 use ckpt_sys::bytes::decimal;
 use ckpt_sys::line::Path;
-use ckpt_sys::{Line, calls, files, memory_map, proc};
+use ckpt_sys::{Errno, Line, calls, files, memory_map, proc};
 use linux_raw_sys::general as n;
-use linux_raw_sys::prctl::{PR_GET_CHILD_SUBREAPER, PR_GET_PDEATHSIG, PR_GET_TIMERSLACK};
+use linux_raw_sys::prctl::{
+    PR_GET_CHILD_SUBREAPER, PR_GET_DUMPABLE, PR_GET_PDEATHSIG, PR_GET_TIMERSLACK, PR_SET_DUMPABLE,
+};
 
 use crate::failure::{Doing, Failure, failure};
 
@@ -41,6 +43,42 @@ impl Strings {
             directory,
             directory_deleted,
         })
+    }
+}
+
+/// A process that may read, and change, all of its own files in `/proc`, which one that has changed its ids may not otherwise; put back
+/// at the end.
+#[derive(Debug)]
+pub struct Dumpable {
+    /// The value of `PR_GET_DUMPABLE` before.
+    pub before: usize,
+}
+
+impl Dumpable {
+    /// Makes it one.
+    pub fn made() -> Self {
+        let before = Self::now().unwrap_or(1);
+        if before != 1 {
+            // SAFETY: the option takes a number.
+            let _ = unsafe { calls::prctl(PR_SET_DUMPABLE, [1, 0, 0, 0]) };
+        }
+        Self { before }
+    }
+
+    fn now() -> Result<usize, Errno> {
+        // SAFETY: the option takes numbers.
+        unsafe { calls::prctl(PR_GET_DUMPABLE, [0; 4]) }
+    }
+}
+
+/// Threads of the program that ran meanwhile may have changed it: then that stays.
+impl Drop for Dumpable {
+    fn drop(&mut self) {
+        if self.before != 1 && Self::now() == Ok(1) {
+            // 2 (only root may dump) cannot be set; 0 is the stricter one of those that can.
+            // SAFETY: the option takes a number.
+            let _ = unsafe { calls::prctl(PR_SET_DUMPABLE, [0; 4]) };
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use ckpt_sys::{Line, calls, files};
 use linux_raw_sys::general as n;
 use linux_raw_sys::prctl as p;
 
+use super::process::Dumpable;
 use crate::signal::Owned;
 
 /// include/uapi/linux/prctl.h
@@ -22,9 +23,9 @@ const PRIVATE_EXPEDITED: usize = 1 << 4;
 /// Which memory a core file of the kernel's has (core(5)).
 const CORE_FILTER: &core::ffi::CStr = c"/proc/self/coredump_filter";
 
-/// What a kernel does not know stays at what it is by default, and is not set again.
+/// What a kernel does not know is noted as what it is by default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ProcessSettings {
+struct ProcessSettings {
     /// `PR_SET_THP_DISABLE`: bit 0, and the flag as it is given.
     no_huge_pages: usize,
     /// `PR_SET_MEMORY_MERGE`.
@@ -79,52 +80,34 @@ impl ProcessSettings {
         }
     }
 
+    /// What the kernel does not know it refuses.
     fn make(&self) {
-        let now = Self::now();
-        if let Some(filter) = self.core_filter
-            && self.core_filter != now.core_filter
-        {
+        if let Some(filter) = self.core_filter {
             set_core_filter(filter);
         }
-        // SAFETY: as above.
-        unsafe {
-            let missing = self.barriers & !now.barriers | self.barriers & PRIVATE_EXPEDITED;
-            for command in (0..usize::BITS).map(|bit| 1 << bit) {
-                if missing & command != 0 {
-                    let _ = call(n::__NR_membarrier, [command, 0, 0]);
-                }
+        for command in (0..usize::BITS).map(|bit| 1 << bit) {
+            if self.barriers & command != 0 {
+                // SAFETY: the call takes no address.
+                let _ = unsafe { call(n::__NR_membarrier, [command, 0, 0]) };
             }
-            let set = |option, arguments| {
-                let _ = calls::prctl(option, arguments);
-            };
-            if self.no_huge_pages != now.no_huge_pages {
-                let (whether, flags) = (self.no_huge_pages & 1, self.no_huge_pages & !1);
-                set(p::PR_SET_THP_DISABLE, [whether, flags, 0, 0]);
-            }
-            if self.merges_pages != now.merges_pages {
-                set(p::PR_SET_MEMORY_MERGE, [self.merges_pages, 0, 0, 0]);
-            }
-            if self.no_new_code != now.no_new_code {
-                set(p::PR_SET_MDWE, [self.no_new_code, 0, 0, 0]);
-            }
+        }
+        let (no_huge_pages, flags) = (self.no_huge_pages & 1, self.no_huge_pages & !1);
+        for (option, arguments) in [
+            (p::PR_SET_THP_DISABLE, [no_huge_pages, flags, 0, 0]),
+            (p::PR_SET_MEMORY_MERGE, [self.merges_pages, 0, 0, 0]),
+            (p::PR_SET_MDWE, [self.no_new_code, 0, 0, 0]),
+        ] {
+            // SAFETY: these options take numbers.
+            let _ = unsafe { calls::prctl(option, arguments) };
         }
     }
 }
 
 /// Where the process cannot be dumped, the file is root's (proc_pid(5)).
 fn set_core_filter(filter: u64) {
-    // SAFETY: both options take a number, or none.
-    let dumpable = unsafe { calls::prctl(p::PR_GET_DUMPABLE, [0; 4]) }.unwrap_or(1);
-    let set_dumpable = |value| {
-        if dumpable != 1 {
-            // SAFETY: as above.
-            let _ = unsafe { calls::prctl(p::PR_SET_DUMPABLE, [value, 0, 0, 0]) };
-        }
-    };
-    set_dumpable(1);
+    let _dumpable = Dumpable::made();
     if let Ok(file) = calls::open(CORE_FILTER, n::O_WRONLY) {
         let text = Line::<24>::format(format_args!("{filter:#x}"));
         let _ = calls::write(file.number(), text.as_bytes());
     }
-    set_dumpable(0);
 }

@@ -50,6 +50,11 @@ impl State {
     }
 }
 
+/// Bits of [`Socket::shut_down`].
+pub const RECEIVES_NO_MORE: u32 = 1;
+/// See [`RECEIVES_NO_MORE`].
+pub const SENDS_NO_MORE: u32 = 2;
+
 record! {
     /// One socket. They stand in ascending order of their descriptions.
     pub struct Socket<'a> {
@@ -67,7 +72,7 @@ record! {
         pub peer: u32,
         /// How many connections may wait to be accepted.
         pub backlog: u32,
-        /// Bit 0: it does not receive any more, bit 1: it does not send any more.
+        /// [`RECEIVES_NO_MORE`], [`SENDS_NO_MORE`].
         pub shut_down: u32,
         /// Permissions of the file of a Unix socket.
         pub mode: u32,

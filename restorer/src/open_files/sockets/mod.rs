@@ -9,7 +9,9 @@ mod unix;
 
 use core::fmt::Write;
 
-use ckpt_image::objects::sockets::{InFlight, Message, Socket, State};
+use ckpt_image::objects::sockets::{
+    InFlight, Message, RECEIVES_NO_MORE, SENDS_NO_MORE, Socket, State,
+};
 use ckpt_image::reader::{BadImage, Image};
 use ckpt_image::wire::Malformed;
 use ckpt_sys::sockets::{self, Address};
@@ -275,8 +277,6 @@ fn netlink_name(name: &Address) -> Address {
 
 /// What has to wait until the socket has received again what it had received.
 fn finish_one(entry: &Entry) -> core::result::Result<(), Problem> {
-    const RECEIVES_NO_MORE: u32 = 1;
-    const SENDS_NO_MORE: u32 = 2;
     let Entry {
         socket, making, fd, ..
     } = *entry;

@@ -1,6 +1,6 @@
 //! TCP and UDP.
 
-use ckpt_image::objects::sockets::State;
+use ckpt_image::objects::sockets::{RECEIVES_NO_MORE, SENDS_NO_MORE, State};
 use ckpt_sys::{calls, sockets};
 use linux_raw_sys::general as n;
 use linux_raw_sys::net;
@@ -30,10 +30,6 @@ const SLACK: usize = 256 << 10;
 /// How long data between two sockets of the program may take from one to the other, in steps of a millisecond. What did not
 /// fit is sent again after 200 ms, then after twice that, and so on (`TCP_RTO_MIN` in include/net/tcp.h).
 const PATIENCE: u32 = 3000;
-
-/// Bits of [`Seen::shut_down`].
-pub const RECEIVES_NO_MORE: u32 = 1;
-pub const SENDS_NO_MORE: u32 = 2;
 
 /// Finds out how far a TCP socket has come.
 pub fn look_at_tcp(seen: &mut Seen, flags: u32) -> Result<(), Failure> {

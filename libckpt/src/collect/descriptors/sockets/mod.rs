@@ -6,7 +6,9 @@ mod options;
 mod queue;
 
 use ckpt_image::descriptors::{Kind, Lock};
-use ckpt_image::objects::sockets::{InFlight, Message, NONE, Socket, State};
+use ckpt_image::objects::sockets::{
+    InFlight, Message, NONE, RECEIVES_NO_MORE, SENDS_NO_MORE, Socket, State,
+};
 use ckpt_sys::socket_diagnosis::{Diagnosis, Diagnostics};
 use ckpt_sys::sockets::Address;
 use ckpt_sys::{Errno, Fd, Line, MapVec, calls, files, sockets};
@@ -17,7 +19,6 @@ use super::objects::Objects;
 use super::{Descriptors, locks};
 use crate::apart;
 use crate::failure::{Doing, Failure, failure};
-use internet::{RECEIVES_NO_MORE, SENDS_NO_MORE};
 use queue::{Queues, Walk};
 
 /// One socket.

@@ -75,7 +75,7 @@ impl Queues {
             if walk.set(position).is_err() {
                 break;
             }
-            let peeked = match sockets::peek(fd, &mut room) {
+            let mut peeked = match sockets::peek(fd, &mut room) {
                 Ok(peeked) if end.as_ref().is_some_and(|end| end.is(&peeked)) => break,
                 Ok(peeked) => peeked,
                 Err(Errno::EINTR) => continue,
@@ -104,12 +104,11 @@ impl Queues {
                 continue;
             }
             has_empty |= !is_stream && peeked.length == 0;
-            let credentials = match &end {
-                Some(end) => end.credentials(&peeked),
-                None => peeked.credentials,
-            };
-            let data = &room[..peeked.length];
-            self.keep(inode, &peeked, credentials, data, from)?;
+            if end.as_ref().is_some_and(|end| end.asked == 0) {
+                // The program would not be told.
+                peeked.credentials = None;
+            }
+            self.keep(inode, &peeked, &room[..peeked.length], from)?;
             position += peeked.length;
         }
         if has_empty {
@@ -155,7 +154,6 @@ impl Queues {
         &mut self,
         to: u64,
         peeked: &Peeked,
-        credentials: Option<Credentials>,
         data: &[u8],
         first_right: usize,
     ) -> Result<(), Failure> {
@@ -166,7 +164,7 @@ impl Queues {
                 self.kept.push(Kept {
                     to,
                     sender: peeked.sender,
-                    credentials,
+                    credentials: peeked.credentials,
                     data: (start, data.len()),
                     rights: (first_right, peeked.right_count),
                 })
@@ -222,8 +220,7 @@ fn may_look(fd: i32) -> bool {
 }
 
 /// The end of a queue of messages, if the other side has ended it, or does so now: reading it gives nothing, again and again, as a message
-/// without content does once.
-/// A message says who has sent it, if that is asked for (`SO_PASSCRED`, put back at the end); the end of all says nothing.
+/// without content does once. A message says who has sent it, if that is asked for (`SO_PASSCRED`, put back at the end); the end of all says nothing.
 struct End {
     fd: i32,
     /// Whether the program has asked for it.
@@ -246,11 +243,6 @@ impl End {
     /// Whether that was it.
     fn is(&self, peeked: &Peeked) -> bool {
         peeked.length == 0 && peeked.credentials.is_none()
-    }
-
-    /// What the program would be told of the sender.
-    fn credentials(&self, peeked: &Peeked) -> Option<Credentials> {
-        peeked.credentials.filter(|_| self.asked != 0)
     }
 }
 
