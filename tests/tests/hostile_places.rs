@@ -284,6 +284,12 @@ fn killed_in_the_middle_of_writing() {
         .start(&place)
         .wait();
     assert_eq!(status.code(), Some(0), "{}", place.text("restorer.err"));
+    // A writer that was killed keeps its file locked until it is gone.
+    until("the end of the writer", || {
+        let leftover = place.leftovers().pop().expect("there is one");
+        let file = fs::File::open(place.file(&leftover)).expect("it is ours");
+        file.try_lock().ok()
+    });
     // The next checkpoint removes what the dead one left.
     let mut second = program.start(&place);
     second.checkpoint();
