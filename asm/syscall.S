@@ -10,9 +10,19 @@
     .hidden ckpt_syscall_behind
     .globl ckpt_syscall
     .hidden ckpt_syscall
+    cmp     rdi, {rt_sigaction}             // the calls that are more than that
+    je      2f
+    cmp     rdi, {modify_ldt}
+    je      2f
+    cmp     rdi, {prctl}
+    je      2f
+    cmp     rdi, {unshare}
+    je      2f
+    cmp     rdi, {setns}
+    je      2f
     cmp     dword ptr [rip + {clocks_differ}], 0
     jne     1f                              // times may have to be translated
-ckpt_syscall:                               // where calls go on that have been translated
+ckpt_syscall:                               // how those are made in the end
     mov     rax, rdi
     mov     qword ptr [rsp - {NUMBER_BELOW}], rdi
     mov     rdi, rsi                        // the arguments, each a register further
@@ -40,7 +50,7 @@ ckpt_syscall_behind:
     je      2f
     cmp     rdi, {timer_settime}
     jne     ckpt_syscall
-2:  jmp     {translated}                    // with the same arguments
+2:  jmp     {in_place}                      // with the same arguments
 3:  neg     eax
     push    rax                             // aligns the stack, too
     .cfi_adjust_cfa_offset 8

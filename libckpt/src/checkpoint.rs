@@ -63,10 +63,16 @@ pub fn take(interrupted: &Interrupted<'_>) {
     };
     IN_PROGRESS.store(initiator.tid, Ordering::Relaxed);
     // Whatever becomes of it, threads will make calls again.
-    handlers::stand_in();
+    let unknown = handlers::stand_in();
     let began = calls::clock(n::CLOCK_MONOTONIC);
     let taken = attempt(interrupted, initiator, start, began);
     put_back();
+    if let Some(signal) = unknown.filter(|_| initiator.may_have_been_ended()) {
+        report::line(format_args!(
+            "a call of the program's is made again; if it was the handler of signal {signal} that had just ended it, rather than the checkpoint, \
+             that is lost: nobody knows, since the handler was installed without libc"
+        ));
+    }
     match taken {
         Ok((Taken::ByWriter(pause), stopped)) => {
             drop(stopped);
@@ -242,6 +248,7 @@ fn attempt(
     let dumpable = prepare();
     relatives::check_threads(initiator, &stopped)?;
     namespaces::check(initiator, stopped.threads())?;
+    process::check_segments()?;
     let status = proc::Status::read().doing(format_args!("/proc/thread-self/status"))?;
     // Regions come first, and descriptors before the target, so that no memory and no descriptor of ours is taken for
     // the program's: from the regions on, memory may be mapped, and from the descriptors on, files may be opened.

@@ -2,8 +2,8 @@
 //! was in ends that call, if it would have ended it, and a call that a handler has ended is known as such
 //! (see [`ckpt_sys::in_progress::before_handler`]).
 //!
-//! It is there from the moment on in which libc's functions install a handler. One that is installed by a system call without libc gets it
-//! at the next checkpoint.
+//! It is there from the moment on in which libc's functions install a handler. One that is installed by a `syscall` instruction of the program's
+//! own gets it at the next checkpoint.
 //!
 //! Async-signal-safe: see `signal`.
 
@@ -29,6 +29,9 @@ pub const SIG_HOLD: usize = 2;
 
 /// Size of the code of one, in bytes.
 const SIZE: u64 = 16;
+
+/// Signals that libc has for itself, to cancel threads and to change the ids of all of them (nptl(7)). The handlers end no calls.
+const LIBCS: [i32; 2] = [32, 33];
 
 /// The handlers, in the order of their stand-ins; 0 behind the last.
 static HANDLERS: [AtomicU64; COUNT] = [const { AtomicU64::new(0) }; COUNT];
@@ -80,10 +83,11 @@ pub fn in_front_of(handler: u64) -> u64 {
         .map_or(handler, |index| first() + index as u64 * SIZE)
 }
 
-/// Puts code in front of all handlers of the program.
+/// Puts code in front of all handlers of the program. The first signal whose handler had none: it was installed without libc.
 ///
 /// Threads that run may change dispositions meanwhile, and what they have set last prevails.
-pub fn stand_in() {
+pub fn stand_in() -> Option<i32> {
+    let mut first = None;
     for signal in (1..=SIGNALS as i32).filter(|&signal| signal != checkpoint_signal()) {
         // SAFETY: the disposition is only read.
         let Ok(mut there) = (unsafe { calls::signal_action(signal, None) }) else {
@@ -100,12 +104,15 @@ pub fn stand_in() {
                 break;
             };
             if replaced == there {
+                let is_libcs = LIBCS.contains(&signal);
+                first = first.or((!is_libcs).then_some(signal));
                 break;
             }
             // The program has just set that, and ours is in its place.
             (there, new) = (new, with_stand_in(replaced));
         }
     }
+    first
 }
 
 /// Entered from asm/stand_in.S, before the program's handler.

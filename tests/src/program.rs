@@ -3,7 +3,7 @@
 //! | directive | meaning |
 //! |---|---|
 //! | `//# cflags: ...`, `//# ldflags: ...` | more arguments for the compiler |
-//! | `//# needs: avx512f` | a flag of `/proc/cpuinfo`, `root`, `io_uring`, `guard_pages`, `mseal`, `droppable`, `numa`, `aio`, `hugetlb`, a path, or a descriptor that `call_of` knows; otherwise the program is not run |
+//! | `//# needs: avx512f` | a flag of `/proc/cpuinfo`, `root`, `io_uring`, `guard_pages`, `mseal`, `droppable`, `numa`, `aio`, `modify_ldt`, `hugetlb`, a path, or a descriptor that `call_of` knows; otherwise the program is not run |
 //! | `//# env: NAME=VALUE` | a variable of its environment |
 //! | `//# aslr: off` | addresses are not random |
 //! | `//# refused: TEXT` | the checkpoint is refused with this text, and the program goes on |
@@ -160,6 +160,7 @@ impl Program {
                 (!Path::new(path).exists()).then(|| format!("there is no {path}"))
             }
             "aio" => (!has_aio()).then(|| "this kernel has no io_setup".to_owned()),
+            "modify_ldt" => (!has_modify_ldt()).then(|| "this kernel has no modify_ldt".to_owned()),
             "mseal" => (!has_mseal()).then(|| "this kernel does not seal memory".to_owned()),
             "numa" => (!has_policies()).then(|| "this kernel has no memory policies".to_owned()),
             "droppable" => {
@@ -243,6 +244,12 @@ fn compiler(is_cpp: bool) -> Command {
         .opt_level(1)
         .cpp(is_cpp);
     build.get_compiler().to_command()
+}
+
+/// Whether programs can make segments (`CONFIG_MODIFY_LDT_SYSCALL`): reading the table that this process does not have.
+fn has_modify_ldt() -> bool {
+    // SAFETY: nothing is read into no room.
+    unsafe { libc::syscall(libc::SYS_modify_ldt, 0, 0, 0) == 0 }
 }
 
 /// The system call that makes what is needed, and its arguments.

@@ -7,7 +7,7 @@ use object::{Endianness, Object, ObjectSection, ObjectSymbol};
 
 /// The functions of libc in whose place libckpt puts its own, as the README documents them. Whatever else it exports
 /// would get into the program's way.
-const INTERPOSED: [&str; 80] = [
+const INTERPOSED: [&str; 82] = [
     "__poll_chk",
     "__ppoll_chk",
     "__sigaction",
@@ -22,6 +22,7 @@ const INTERPOSED: [&str; 80] = [
     "inotify_add_watch",
     "ioctl",
     "madvise",
+    "modify_ldt",
     "mremap",
     "msgget",
     "mtx_lock",
@@ -31,6 +32,7 @@ const INTERPOSED: [&str; 80] = [
     "nanosleep",
     "poll",
     "ppoll",
+    "prctl",
     "pselect",
     "pthread_clockjoin_np",
     "pthread_cond_clockwait",

@@ -50,6 +50,30 @@ fn a_read_only_directory() {
     assert_unharmed(process, &place);
 }
 
+/// What its handler called would be dispatched to the program, whose end that would be.
+#[test]
+fn a_program_that_dispatches_its_own_system_calls() {
+    for by in ["prctl", "syscall"] {
+        let place = Place::new(&["user-dispatch", by].join("-"));
+        let program = Program::workload("user_dispatch.c");
+        let mut process = Launch::under_libckpt(program.path()).arg(by).start(&place);
+        process.wait_until_ready();
+        for _ in 0..100 {
+            process.signal(CHECKPOINT_SIGNAL);
+            process.wait_for_a_sign_of_life();
+        }
+        let errors = place.text("err");
+        assert_eq!(
+            errors.lines().count(),
+            1,
+            "one line when it begins: {errors}"
+        );
+        assert!(errors.contains("PR_SET_SYSCALL_USER_DISPATCH"), "{errors}");
+        assert!(!place.file("myckpt").exists(), "there is an image");
+        assert_unharmed(process, &place);
+    }
+}
+
 #[test]
 fn a_missing_directory() {
     let place = Place::new("no-directory");

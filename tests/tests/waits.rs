@@ -328,30 +328,82 @@ fn a_signal_during_a_refused_checkpoint_ends_the_call() {
 #[test]
 fn a_checkpoint_right_behind_an_ended_call_leaves_it_ended() {
     let program = Program::workload("wait.cc");
-    let has_handler =
-        |(name, end): &(String, End)| *end == End::Signal && !name.starts_with("sigwait");
-    for (name, _) in calls_of(&program).into_iter().filter(has_handler) {
-        for mode in MODES {
-            let what = ["behind", &name, mode.unwrap_or("alone")].join("-");
+    for name in calls_that_handlers_end(&program) {
+        for (mode, installed) in MODES
+            .map(|mode| (mode, "checkpoint"))
+            .into_iter()
+            .chain(MODES.map(|mode| (mode, "checkpoint-syscall")))
+        {
+            let what = [installed, &name, mode.unwrap_or("alone")].join("-");
             let place = Place::new(&what);
-            let mut process = Launch::under_libckpt(program.path())
-                .arg(&name)
-                .args(mode)
-                .arg("checkpoint")
-                .env("CKPT_SIGNAL", "50")
-                .env("CKPT_MODE", "stop")
-                .start(&place);
-            process.wait_until_ready();
-            wait_until_all_wait(&process, 1 + usize::from(mode.is_some()));
-            process.signal(libc::SIGUSR1);
+            let mut process = checkpoint_behind(&program, &name, mode, installed, &place);
             let status = process.wait();
             let errors = place.text("err");
             assert_eq!(status.code(), Some(42), "{what}: {status}\n{errors}");
             assert!(errors.contains("wrote "), "{what}: {errors}");
+            assert!(!errors.contains("without libc"), "{what}: {errors}");
             let status = Launch::restorer(["myckpt"]).start(&place).wait();
             assert_eq!(status.code(), Some(42), "{what}, restored: {status}");
         }
     }
+}
+
+/// The same where the handler was installed by a `syscall` instruction of the program's own: nobody knows what has ended the call, so it is made
+/// again, and one line says so. From then on it is as with all handlers.
+#[test]
+fn a_call_that_may_have_been_ended_is_told_of() {
+    let program = Program::workload("wait.cc");
+    let mut told_of = 0;
+    for name in calls_that_handlers_end(&program) {
+        let place = Place::new(&["raw", &name].join("-"));
+        let mut process = checkpoint_behind(&program, &name, None, "checkpoint-raw", &place);
+        let is_over = || {
+            let errors = place.text("err");
+            errors.contains("wrote ").then_some(errors)
+        };
+        let errors = until("the checkpoint", is_over);
+        let is_made_again = |errors: &str| {
+            errors.contains("the handler of signal 10") && errors.contains("without libc")
+        };
+        // What our own handler has the kernel make again is known to have ended.
+        if is_made_again(&errors) {
+            process.signal(libc::SIGUSR1);
+            told_of += 1;
+        }
+        let status = process.wait();
+        let errors = place.text("err");
+        assert_eq!(status.code(), Some(42), "{name}: {status}\n{errors}");
+    }
+    assert!(told_of > 0, "all calls were known to have ended");
+}
+
+/// The calls that a signal with a handler ends.
+fn calls_that_handlers_end(program: &Program) -> impl Iterator<Item = String> {
+    let calls = calls_of(program).into_iter();
+    calls
+        .filter(|(name, end)| *end == End::Signal && !name.starts_with("sigwait"))
+        .map(|(name, _)| name)
+}
+
+/// A program that has made the call `name`, which a handler has ended, with a checkpoint right behind that.
+fn checkpoint_behind(
+    program: &Program,
+    name: &str,
+    mode: Option<&str>,
+    installed: &str,
+    place: &Place,
+) -> Process {
+    let mut process = Launch::under_libckpt(program.path())
+        .arg(name)
+        .args(mode)
+        .arg(installed)
+        .env("CKPT_SIGNAL", "50")
+        .env("CKPT_MODE", "stop")
+        .start(place);
+    process.wait_until_ready();
+    wait_until_all_wait(&process, 1 + usize::from(mode.is_some()));
+    process.signal(libc::SIGUSR1);
+    process
 }
 
 /// Waits until all `threads` of a process are in their calls, and not in one on the way there.

@@ -1,7 +1,8 @@
 /* Waits in one call, named by its argument, and says when that began and when it ended. With `sibling` behind the name
  * another thread makes the call, while the main thread waits for that one; with `child` the program has a child meanwhile; with
- * `checkpoint` behind that, the handler that ends the call has a checkpoint come right behind it. `list` prints the names, and what ends
- * each call. */
+ * `checkpoint` behind that, the handler that ends the call has a checkpoint come right behind it; `checkpoint-syscall` and
+ * `checkpoint-raw` do the same with a handler that libc's `syscall`, or no function of libc at all, has installed. `list` prints the names, and what
+ * ends each call. */
 #include "../programs/thread.h"
 #include <chrono>
 #include <condition_variable>
@@ -417,6 +418,34 @@ static void checkpoint_behind(int) {
         CHECK(syscall(SYS_rt_sigpending, &pending, sizeof pending) == 0);
 }
 
+/* Returns from a handler, as libc's own code does. */
+__asm__(".text\n"
+        "return_from_handler: mov $15, %eax\n"
+        "syscall\n");
+extern "C" void return_from_handler(void);
+
+/* A handler that is not installed by libc's `sigaction`. */
+static void install(void (*handler)(int), int by_libc) {
+    /* As the kernel takes it. */
+    struct {
+        void (*handler)(int);
+        unsigned long flags;
+        void (*restorer)(void);
+        unsigned long mask;
+    } action = {handler, 0x04000000 /* SA_RESTORER */, return_from_handler, 0};
+    long result = SYS_rt_sigaction;
+    if (by_libc) {
+        result = syscall(SYS_rt_sigaction, SIGUSR1, &action, NULL, sizeof action.mask);
+    } else {
+        register long size __asm__("r10") = sizeof action.mask;
+        __asm__ volatile("syscall"
+                         : "+a"(result)
+                         : "D"(SIGUSR1), "S"(&action), "d"(NULL), "r"(size)
+                         : "rcx", "r11", "memory");
+    }
+    CHECK(result == 0);
+}
+
 int main(int count, char **arguments) {
     if (count == 2 && strcmp(arguments[1], "list") == 0) {
         for (struct call &call : calls) printf("%s %s\n", call.name, ends[call.end]);
@@ -424,8 +453,11 @@ int main(int count, char **arguments) {
     }
     for (struct call &call : calls) {
         if (count < 2 || strcmp(arguments[1], call.name) != 0) continue;
-        int checkpoints = strcmp(arguments[count - 1], "checkpoint") == 0;
+        const char *last = arguments[count - 1];
+        int checkpoints = strncmp(last, "checkpoint", 10) == 0;
         handle(SIGUSR1, checkpoints ? checkpoint_behind : [](int) {}, 0);
+        if (strcmp(last, "checkpoint-syscall") == 0) install(checkpoint_behind, 1);
+        if (strcmp(last, "checkpoint-raw") == 0) install(checkpoint_behind, 0);
         count -= checkpoints;
         CHECK(sem_init(&semaphore, 0, 0) == 0);
         if (count == 3 && strcmp(arguments[2], "child") == 0) {

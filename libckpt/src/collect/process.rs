@@ -10,6 +10,7 @@ use linux_raw_sys::prctl::{
 };
 
 use crate::failure::{Doing, Failure, failure};
+use crate::interpose;
 
 /// Strings that a [`Process`] refers to.
 #[derive(Debug)]
@@ -98,6 +99,19 @@ pub fn check_root() -> Result<(), Failure> {
              not mounted"
         )),
     }
+}
+
+/// Refuses a program with segments of its own, which a restored process would not have.
+///
+/// # Errors
+/// [`Failure`] says so.
+pub fn check_segments() -> Result<(), Failure> {
+    if interpose::has_local_segments() {
+        return Err(failure!(
+            "the program has made segments for itself (modify_ldt(2)): that is not supported; remove them first"
+        ));
+    }
+    Ok(())
 }
 
 /// Reads everything else. What is handed in was read, or changed, before.

@@ -4,15 +4,13 @@
 //!
 //! Most of these are cancellation points: nothing here must be done after the call.
 
-use core::arch::naked_asm;
 use core::ffi::{CStr, c_long, c_void};
 use core::mem::offset_of;
 use core::ptr;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use ckpt_image::context::Registers;
 use ckpt_sys::bytes::{decimal, lines};
-use ckpt_sys::{Line, calls, files};
+use ckpt_sys::{Line, files};
 use libc::{c_int, clockid_t, itimerspec, pthread_t, timespec};
 use linux_raw_sys::general as n;
 
@@ -197,59 +195,16 @@ fn clock_of_timerfd(fd: c_int) -> Option<u32> {
     decimal(value.trim_ascii()).map(|clock| clock as u32)
 }
 
-/// Where the number stands of a call that is made by [`syscall`], in bytes below the stack pointer.
-const NUMBER_BELOW: u64 = 8;
-
-/// syscall(3)
-///
-/// # Safety
-/// As for the function of libc, whose arguments are as many as the call's.
-#[unsafe(no_mangle)]
-#[unsafe(naked)]
-pub unsafe extern "C" fn syscall(number: c_long) -> c_long {
-    naked_asm!(
-        include_str!("../../../asm/syscall.S"),
-        NUMBER_BELOW = const NUMBER_BELOW,
-        clocks_differ = sym clocks::DIFFER,
-        futex = const n::__NR_futex,
-        futex_wait = const n::__NR_futex_wait,
-        futex_waitv = const n::__NR_futex_waitv,
-        clock_gettime = const n::__NR_clock_gettime,
-        clock_nanosleep = const n::__NR_clock_nanosleep,
-        timerfd_settime = const n::__NR_timerfd_settime,
-        timer_settime = const n::__NR_timer_settime,
-        translated = sym translated,
-    )
-}
-
-unsafe extern "C" {
-    fn ckpt_syscall_behind();
-    fn ckpt_syscall(number: c_long, ...) -> c_long;
-}
-
-/// The number of the system call that the thread has made by syscall(3), if it is right behind that.
-pub fn number_of_call(registers: &Registers) -> Option<u32> {
-    let mut number = [0; 8];
-    (registers.rip == ckpt_syscall_behind as *const () as u64
-        && calls::copy_memory(registers.rsp - NUMBER_BELOW, &mut number) == Ok(number.len()))
-    .then(|| u64::from_ne_bytes(number) as u32)
-}
-
-/// Takes the place of syscall(3) for calls that take or return times, where the clocks differ from the kernel's.
+/// Makes a system call that takes or returns times, in a process whose clocks differ from the kernel's, by `call`.
 ///
 /// # Safety
 /// As for the system call.
-unsafe extern "C" fn translated(
-    number: c_long,
-    a: usize,
-    b: usize,
-    c: usize,
-    d: usize,
-    e: usize,
-    f: usize,
+pub(super) unsafe fn translated(
+    number: u32,
+    mut arguments: [usize; 6],
+    call: unsafe extern "C" fn(c_long, ...) -> c_long,
 ) -> c_long {
-    let number = number as u32;
-    let mut arguments = [a, b, c, d, e, f];
+    let [a, b, c, ..] = arguments;
     let mut copies = [timespec {
         tv_sec: 0,
         tv_nsec: 0,
@@ -285,7 +240,7 @@ unsafe extern "C" fn translated(
             }
         }
         let [a, b, c, d, e, f] = arguments;
-        ckpt_syscall(c_long::from(number), a, b, c, d, e, f)
+        call(c_long::from(number), a, b, c, d, e, f)
     }
 }
 

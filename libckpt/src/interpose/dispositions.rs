@@ -4,7 +4,7 @@ use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
 
 use ckpt_sys::calls;
-use ckpt_sys::kernel::{SignalSet, signal_bit};
+use ckpt_sys::kernel::{SignalAction, SignalSet, signal_bit};
 use libc::{c_int, sighandler_t};
 use linux_raw_sys::general as n;
 
@@ -15,12 +15,64 @@ use crate::handlers::{self, SIG_HOLD};
 /// Bit `n - 1`: the program's handler for signal `n` blocks the checkpoint signal, as far as the program knows.
 static MASKS_WITH_OURS: AtomicU64 = AtomicU64::new(0);
 
-/// A disposition.
+/// What makes up a disposition.
 #[derive(Clone, Copy)]
-struct Action {
+pub(super) struct Action {
     handler: sighandler_t,
     flags: c_int,
     mask: SignalSet,
+}
+
+/// A disposition in the form of libc, or in that of the kernel.
+pub(super) trait Disposition: Copy {
+    /// One that says nothing.
+    const NOTHING: Self;
+
+    fn get(&self) -> Action;
+
+    /// Takes over handler, flags and mask.
+    fn set(&mut self, action: Action);
+}
+
+impl Disposition for libc::sigaction {
+    // SAFETY: zeros are a disposition.
+    const NOTHING: Self = unsafe { core::mem::zeroed() };
+
+    fn get(&self) -> Action {
+        Action {
+            handler: self.sa_sigaction,
+            flags: self.sa_flags,
+            mask: bits(&self.sa_mask),
+        }
+    }
+
+    fn set(&mut self, action: Action) {
+        (self.sa_sigaction, self.sa_flags) = (action.handler, action.flags);
+        set_bits(&mut self.sa_mask, action.mask);
+    }
+}
+
+impl Disposition for SignalAction {
+    const NOTHING: Self = Self {
+        handler: 0,
+        flags: 0,
+        restorer: 0,
+        mask: 0,
+    };
+
+    fn get(&self) -> Action {
+        Action {
+            handler: self.handler as sighandler_t,
+            flags: self.flags as c_int,
+            mask: self.mask,
+        }
+    }
+
+    fn set(&mut self, action: Action) {
+        self.handler = action.handler as u64;
+        self.flags = u64::from(action.flags.cast_unsigned());
+        self.mask = action.mask;
+    }
 }
 
 /// The disposition that the program believes the checkpoint signal to have.
@@ -84,12 +136,12 @@ pub fn take_over(signal: i32) {
 interposed! {
     /// sigaction(2)
     fn sigaction(signal: c_int, new: *const libc::sigaction, old: *mut libc::sigaction) -> c_int as next {
-        change(next(), signal, new, old)
+        change(|new, old| next()(signal, new, old), signal, new, old)
     }
 
     /// Another name of it.
     fn __sigaction(signal: c_int, new: *const libc::sigaction, old: *mut libc::sigaction) -> c_int as next {
-        change(next(), signal, new, old)
+        change(|new, old| next()(signal, new, old), signal, new, old)
     }
 
     /// signal(2)
@@ -158,71 +210,63 @@ fn is_accepted(signal: c_int, handler: sighandler_t) -> bool {
     is_ours(signal) && handler != libc::SIG_ERR
 }
 
-/// libc's `sigaction`.
-type Sigaction = unsafe extern "C" fn(c_int, *const libc::sigaction, *mut libc::sigaction) -> c_int;
-
-/// What `sigaction` does.
-unsafe fn change(
-    next: Sigaction,
+/// Changes a disposition by `next`, which is `sigaction` or the system call, as far as it is not the checkpoint signal's.
+///
+/// # Safety
+/// The pointers are null, or point to dispositions.
+pub(super) unsafe fn change<D: Disposition, R: Default + Eq>(
+    next: impl FnOnce(*const D, *mut D) -> R,
     signal: c_int,
-    new: *const libc::sigaction,
-    old: *mut libc::sigaction,
-) -> c_int {
+    new: *const D,
+    old: *mut D,
+) -> R {
     // They may be the same.
-    // SAFETY: the caller is `sigaction`, whose caller answers for the pointers.
+    // SAFETY: the caller answers for the pointers.
     let (new, old) = unsafe { (new.as_ref().copied(), old.as_mut()) };
     if is_ours(signal) {
         change_ours(new, old);
-        return 0;
+        return R::default();
     }
-    // SAFETY: as above.
-    unsafe { change_other(next, signal, new, old) }
+    change_other(next, signal, new, old)
 }
 
 /// Takes a disposition for the checkpoint signal.
-fn change_ours(new: Option<libc::sigaction>, old: Option<&mut libc::sigaction>) {
+fn change_ours<D: Disposition>(new: Option<D>, old: Option<&mut D>) {
     let before = match new {
         None => PROGRAM_ACTION.get(),
-        Some(new) => PROGRAM_ACTION.replace(Action {
-            handler: new.sa_sigaction,
-            flags: new.sa_flags,
-            mask: bits(&new.sa_mask),
-        }),
+        Some(new) => PROGRAM_ACTION.replace(new.get()),
     };
     if let Some(old) = old {
-        // SAFETY: zeros are a disposition.
-        *old = unsafe { core::mem::zeroed() };
-        (old.sa_sigaction, old.sa_flags) = (before.handler, before.flags);
-        set_bits(&mut old.sa_mask, before.mask);
+        *old = D::NOTHING;
+        old.set(before);
     }
 }
 
 /// Has `next` change the disposition of another signal, with code of ours in front of its handler, and without the checkpoint signal in its
 /// mask.
-unsafe fn change_other(
-    next: Sigaction,
+fn change_other<D: Disposition, R: Default + Eq>(
+    next: impl FnOnce(*const D, *mut D) -> R,
     signal: c_int,
-    new: Option<libc::sigaction>,
-    old: Option<&mut libc::sigaction>,
-) -> c_int {
+    new: Option<D>,
+    old: Option<&mut D>,
+) -> R {
     let bit = our_bit();
-    let asks = new.is_some_and(|new| bits(&new.sa_mask) & bit != 0);
+    let asks = new.is_some_and(|new| new.get().mask & bit != 0);
     let installed = new.map(|mut new| {
-        new.sa_sigaction = in_front_of(new.sa_sigaction);
-        let kept = bits(&new.sa_mask) & !bit;
-        set_bits(&mut new.sa_mask, kept);
+        let wanted = new.get();
+        new.set(Action {
+            handler: in_front_of(wanted.handler),
+            mask: wanted.mask & !bit,
+            ..wanted
+        });
         new
     });
     let old_at = old.map_or(ptr::null_mut(), ptr::from_mut);
-    // SAFETY: they are null or of the right type.
-    let result = unsafe {
-        next(
-            signal,
-            installed.as_ref().map_or(ptr::null(), ptr::from_ref),
-            old_at,
-        )
-    };
-    if result != 0 {
+    let result = next(
+        installed.as_ref().map_or(ptr::null(), ptr::from_ref),
+        old_at,
+    );
+    if result != R::default() {
         return result;
     }
     let this = signal_bit(signal);
@@ -234,13 +278,18 @@ unsafe fn change_other(
     };
     // SAFETY: null or what the caller has given.
     if let Some(old) = unsafe { old_at.as_mut() } {
-        old.sa_sigaction = behind(old.sa_sigaction);
-        if had & this != 0 {
-            let shown = bits(&old.sa_mask) | bit;
-            set_bits(&mut old.sa_mask, shown);
-        }
+        let there = old.get();
+        old.set(Action {
+            handler: behind(there.handler),
+            mask: if had & this != 0 {
+                there.mask | bit
+            } else {
+                there.mask
+            },
+            ..there
+        });
     }
-    0
+    result
 }
 
 /// Has a function of libc's install a handler, with code of ours in front of it. Returns the one before, as the program knows it.

@@ -2,7 +2,7 @@
 //! checkpoint signal, blocks it, or waits for it, does not take it away, and does not notice.
 //!
 //! What the program asked for is remembered and shown to it; the kernel is told the rest. This covers the program's calls
-//! through libc. A raw system call, or libc's own inner calls, go past it.
+//! through libc. A `syscall` instruction of its own, or libc's own inner calls, go past it.
 
 /// Defines functions that stand in front of libc's. Inside, `next` is libc's function, `of` a version of the symbol if that matters.
 macro_rules! interposed {
@@ -42,9 +42,12 @@ mod mappings;
 mod masks;
 mod namespaces;
 mod screens;
+mod segments;
 mod stacks;
+mod system_calls;
 mod threads;
 mod timers;
+mod user_dispatch;
 mod waits;
 mod watches;
 
@@ -54,12 +57,14 @@ use core::ptr;
 use core::slice;
 use core::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 
-pub use deadlines::{CONDITIONS, number_of_call};
+pub use deadlines::CONDITIONS;
 pub use groups::note_former as note_former_group;
 pub use ipc::{queues as noted_queues, sets as noted_sets};
 pub use mappings::has_kept_from_forks as has_kept_memory_from_forks;
 pub use namespaces::have_changed as has_changed_namespaces;
 pub use screens::{note as note_screen, settle_in as watch_screen};
+pub use segments::has_local as has_local_segments;
+pub use system_calls::number_of_call;
 pub use timers::is_set_to_a_time;
 pub use watches::paths as watched_paths;
 

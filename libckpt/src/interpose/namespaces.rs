@@ -8,32 +8,37 @@ use linux_raw_sys::general as n;
 static HAS_CHANGED: AtomicBool = AtomicBool::new(false);
 
 /// The flags of unshare(2) that make a namespace.
-const NAMESPACES: u32 = n::CLONE_NEWNS
+pub(super) const ANY: c_int = (n::CLONE_NEWNS
     | n::CLONE_NEWCGROUP
     | n::CLONE_NEWUTS
     | n::CLONE_NEWIPC
     | n::CLONE_NEWUSER
     | n::CLONE_NEWPID
     | n::CLONE_NEWNET
-    | n::CLONE_NEWTIME;
+    | n::CLONE_NEWTIME) as c_int;
 
 /// Whether it has, through libc.
 pub fn have_changed() -> bool {
     HAS_CHANGED.load(Ordering::Relaxed)
 }
 
+/// Notes that a thread is about to go into the namespaces among `flags`.
+pub(super) fn note(flags: c_int) {
+    if flags & ANY != 0 {
+        HAS_CHANGED.store(true, Ordering::Relaxed);
+    }
+}
+
 interposed! {
     /// unshare(2)
     fn unshare(flags: c_int) -> c_int as next {
-        if flags as u32 & NAMESPACES != 0 {
-            HAS_CHANGED.store(true, Ordering::Relaxed);
-        }
+        note(flags);
         next()(flags)
     }
 
     /// setns(2)
     fn setns(fd: c_int, kind: c_int) -> c_int as next {
-        HAS_CHANGED.store(true, Ordering::Relaxed);
+        note(ANY);
         next()(fd, kind)
     }
 }

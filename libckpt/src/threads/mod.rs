@@ -132,6 +132,13 @@ impl Thread {
         unsafe { (*self.frame).mask }
     }
 
+    /// Whether a handler that has no code of ours in front of it may have ended the call that the checkpoint has interrupted.
+    pub fn may_have_been_ended(&self) -> bool {
+        // SAFETY: as above.
+        self.call
+            .may_have_ended(unsafe { &(*self.frame).registers })
+    }
+
     /// Addresses of the words in which its id stands: here, where libc keeps it, in the slot of its alternate stack, and in a
     /// lock that it is just taking.
     pub fn id_words(&self) -> impl Iterator<Item = u64> {

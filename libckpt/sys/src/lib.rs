@@ -18,6 +18,7 @@ pub mod ipc;
 pub mod kernel;
 pub mod line;
 pub mod line_reader;
+pub mod local_segments;
 pub mod map_vec;
 pub mod maps;
 pub mod memory_map;

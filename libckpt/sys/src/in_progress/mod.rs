@@ -320,8 +320,7 @@ impl InProgress {
         let passed = since.passed(self.arrived);
         match (self.position, limit) {
             (Position::Behind { .. }, Some(limit)) if registers.rax == INTERRUPTED => {
-                // A thread that was seen in it had not been ended before; with FRED, the mark may be an old one.
-                if ended::has_ended(registers) && !self.observed_here(registers) {
+                if self.has_ended(registers) {
                     return;
                 }
                 // SAFETY: the caller answers for the scratch.
@@ -358,6 +357,23 @@ impl InProgress {
             }
             (Position::Elsewhere, _) => {}
         }
+    }
+
+    /// Whether it is a call that is made again, although a handler may have ended it before [`before_handler`] could see that.
+    #[must_use]
+    pub fn may_have_ended(&self, registers: &Registers) -> bool {
+        let is_interrupted = matches!(self.position, Position::Behind { .. })
+            && registers.rax == INTERRUPTED
+            && !self.has_ended(registers)
+            && !self.observed_here(registers);
+        let number = self.number(registers).filter(|_| is_interrupted);
+        number.is_some_and(|number| table::never_restarted(number, &arguments(registers)).is_some())
+    }
+
+    /// Whether a handler is known to have ended it.
+    fn has_ended(&self, registers: &Registers) -> bool {
+        // A thread that was seen in it had not been ended before; with FRED, the mark may be an old one.
+        ended::has_ended(registers) && !self.observed_here(registers)
     }
 
     /// The call's number, if it is sure.
