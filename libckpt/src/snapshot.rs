@@ -27,7 +27,7 @@ use crate::signal::Owned;
 /// [`leave_unnamed_files`].
 pub fn fork_loses(region: &Region<'_>) -> bool {
     region.backing() == Backing::SharedAnonymous
-        || region.backing().is_unnamed_file()
+        || region.backing().is_shared_unnamed_file()
         || region.flags & (vm_flags::DONT_FORK | vm_flags::WIPE_ON_FORK | vm_flags::HUGETLB) != 0
 }
 
@@ -285,7 +285,7 @@ fn close_descriptors() -> Result<(), Errno> {
 /// The caller is the writer.
 pub unsafe fn leave_unnamed_files(regions: &[Mapped<'_>]) {
     let regions = regions.iter().map(|mapped| &mapped.region);
-    for region in regions.filter(|region| region.backing().is_unnamed_file()) {
+    for region in regions.filter(|region| region.backing().is_shared_unnamed_file()) {
         // SAFETY: this is the writer's own copy of the address space, and it does not use the program's memory.
         let _ = unsafe { calls::unmap(region.start as usize, region.len() as usize) };
     }

@@ -57,7 +57,12 @@ pub fn decide(
         });
         let content = match (region.backing(), same_as_last) {
             (Backing::Anonymous | Backing::SharedAnonymous | Backing::Vdso, _) => Content::Image,
-            (Backing::SharedReadOnlyUnnamedFile | Backing::SharedUnnamedFile, _) => Content::File,
+            (
+                Backing::SharedReadOnlyUnnamedFile
+                | Backing::SharedUnnamedFile
+                | Backing::PrivateUnnamedFile,
+                _,
+            ) => Content::File,
             (_, Some((_, content))) => content,
             (Backing::PrivateFile | Backing::SharedReadOnlyFile, None) => {
                 match of_read_only(&region, options.moves) {

@@ -94,7 +94,7 @@ fn restore(mut file: ImageFile, options: Options<'static>) -> Result<Infallible>
         &mut filler,
         &mut owners,
     )?;
-    let segments = files.finish()?;
+    let segments = files.finish(&image)?;
 
     process::restore(&image, options.pid)?;
     open_files::complete(&image, &machine, options)?;

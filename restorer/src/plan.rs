@@ -294,7 +294,7 @@ impl Plan<'_> {
                     .next_if(|(extent, _)| extent.address < region.start)
                     .is_some()
                 {}
-                let is_private_file = region.backing() == Backing::PrivateFile;
+                let is_private_file = region.backing().is_private_file();
                 Part {
                     region,
                     place,
@@ -329,7 +329,7 @@ impl Plan<'_> {
         }
         let anonymous = n::MAP_ANONYMOUS | reservation(region.flags);
         let (flags, file) = match (region.backing(), part.content) {
-            (Backing::PrivateFile, Content::File) => {
+            (backing, Content::File) if backing.is_private_file() => {
                 (n::MAP_PRIVATE | reservation(region.flags), true)
             }
             (
@@ -385,7 +385,7 @@ impl Plan<'_> {
         let (region, span) = (&part.region, part.span());
         // The words lie in extents; where those are not used, the memory is a file's, and others may use it.
         let has_content = part.extents.clone().next().is_some();
-        let is_ours = has_content || region.backing().is_unnamed_file();
+        let is_ours = has_content || region.backing().is_shared_unnamed_file();
         let mut owners = owners.filter(|_| is_ours);
         owners.try_for_each(|word| {
             execute(Step::NoteOwner {

@@ -292,7 +292,7 @@ fn locks_that_are_not_there() {
 fn seals_that_are_not_there() {
     let seals = FIRST + 20;
     let edit = |note: &mut Vec<u8>| note[seals..seals + 4].fill(0x7f);
-    let words = "cannot give files in memory their permissions and seals";
+    let words = "cannot give files in memory their permissions, times and seals";
     assert_refused("memfd.c", Kind::MemoryFiles, edit, CANNOT_BE_MADE, words);
 }
 

@@ -3,7 +3,7 @@
 use crate::record;
 
 /// Version of the format as a whole. A reader refuses every other one.
-pub const FORMAT: u32 = 4;
+pub const FORMAT: u32 = 5;
 
 record! {
     /// Where the image comes from.

@@ -67,6 +67,8 @@ pub enum Kind {
     SignalOwners = 0x434B_0031,
     /// [`crate::owners::LockWord`], repeated.
     LockWords = 0x434B_0032,
+    /// [`crate::objects::deleted_files::ExtendedAttribute`], repeated.
+    ExtendedAttributes = 0x434B_0033,
     /// [`crate::guards::Guard`], repeated.
     Guards = 0x434B_0040,
     /// [`crate::memory_settings::MemoryPolicy`], repeated.
@@ -99,7 +101,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order in which they stand in an image.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 40] = [
         Self::Header,
         Self::Cpu,
         Self::Process,
@@ -125,6 +127,7 @@ impl Kind {
         Self::DeletedFiles,
         Self::SignalOwners,
         Self::LockWords,
+        Self::ExtendedAttributes,
         Self::Guards,
         Self::MemoryPolicies,
         Self::FutureLocks,

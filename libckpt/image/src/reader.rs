@@ -18,7 +18,7 @@ use crate::header::{Checksums, FORMAT, Header};
 use crate::memory_settings::{FutureLocks, MemoryPolicy};
 use crate::note::{Kind, Meaning, Note};
 use crate::objects::Object;
-use crate::objects::deleted_files::{DeletedFile, FileExtent};
+use crate::objects::deleted_files::{DeletedFile, ExtendedAttribute, FileExtent};
 use crate::objects::epoll_entries::EpollEntry;
 use crate::objects::event_counters::EventCounter;
 use crate::objects::ipc::{Adjustment, Queue, QueuedMessage, SemaphoreSet};
@@ -386,6 +386,7 @@ impl<'a> Image<'a> {
         found.check_objects::<DeletedFile>()?;
         found.check_objects::<SignalOwner>()?;
         found.check_objects::<LockWord>()?;
+        found.check_objects::<ExtendedAttribute<'_>>()?;
         found.check_objects::<Guard>()?;
         found.check_objects::<MemoryPolicy>()?;
         found.check_object::<FutureLocks>()?;
@@ -497,8 +498,8 @@ impl<'a> Image<'a> {
         Ok(())
     }
 
-    /// What a region without a file's name shows is in the image. What shows a part of System V shared memory shows nothing
-    /// behind its end.
+    /// What a region without a file's name shows is in the image. What shows a part of System V shared memory is shared, and shows
+    /// nothing behind its end.
     fn check_unnamed_files(&self) -> Result<(), Malformed> {
         let mut sizes = UnnamedSizes::of(self);
         for region in self
@@ -506,7 +507,9 @@ impl<'a> Image<'a> {
             .filter(|region| region.backing().is_unnamed_file())
         {
             let fits = sizes.get(&region).is_some_and(|size| {
-                region.file.device != system_v::DEVICE || region.offset + region.len() <= size
+                let in_segment = region.backing().is_shared_unnamed_file()
+                    && region.offset + region.len() <= size;
+                region.file.device != system_v::DEVICE || in_segment
             });
             if !fits {
                 return Err(Malformed::Field("the file of a region"));
@@ -570,7 +573,7 @@ impl<'a> Image<'a> {
             while regions.next_if(ends_before).is_some() {}
             let is_elsewhere = regions
                 .peek()
-                .is_some_and(|region| region.backing().is_unnamed_file());
+                .is_some_and(|region| region.backing().is_shared_unnamed_file());
             while segment.is_some_and(|segment| segment.end() <= extent.address) {
                 segment = segments.next();
             }
@@ -631,7 +634,7 @@ impl<'a> Image<'a> {
             let filled = region.is_some_and(|region| {
                 let offset = region.offset + (address - region.start);
                 inside
-                    || region.backing().is_unnamed_file()
+                    || region.backing().is_shared_unnamed_file()
                         && sizes.get(region).is_some_and(|size| offset < size)
             });
             let ascends = last.is_none_or(|last| last < address);

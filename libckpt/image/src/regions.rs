@@ -61,6 +61,8 @@ pub enum Backing {
     SharedReadOnlyUnnamedFile = 6,
     /// Likewise, and the program can write it through the mapping.
     SharedUnnamedFile = 7,
+    /// A file that has no name, which the image has, mapped privately.
+    PrivateUnnamedFile = 8,
 }
 
 impl Backing {
@@ -74,6 +76,7 @@ impl Backing {
             Self::Vdso,
             Self::SharedReadOnlyUnnamedFile,
             Self::SharedUnnamedFile,
+            Self::PrivateUnnamedFile,
         ]
         .into_iter()
         .find(|&known| known as u32 == number)
@@ -86,9 +89,21 @@ impl Backing {
         matches!(self, Self::PrivateFile | Self::SharedReadOnlyFile)
     }
 
+    /// Whether a file is mapped privately: what the program has not changed is the file's.
+    #[must_use]
+    pub fn is_private_file(self) -> bool {
+        matches!(self, Self::PrivateFile | Self::PrivateUnnamedFile)
+    }
+
     /// Whether a file that has no name is behind it, which the image has.
     #[must_use]
     pub fn is_unnamed_file(self) -> bool {
+        self.is_shared_unnamed_file() || self == Self::PrivateUnnamedFile
+    }
+
+    /// Whether such a file is mapped shared.
+    #[must_use]
+    pub fn is_shared_unnamed_file(self) -> bool {
         matches!(
             self,
             Self::SharedReadOnlyUnnamedFile | Self::SharedUnnamedFile

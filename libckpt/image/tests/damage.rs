@@ -142,6 +142,8 @@ fn deleted(inode: u64) -> DeletedFile {
         uid: 0,
         gid: 0,
         size: 1000,
+        accessed: 0,
+        modified: 0,
     }
 }
 
@@ -773,6 +775,10 @@ fn what_makes_no_sense_is_refused_though_its_checksum_is_right() {
         }),
         ("memory of a file that is not there", |parts| {
             parts.regions[0].backing_number = Backing::SharedUnnamedFile as u32;
+            (parts.regions[0].file.device, parts.regions[0].file.inode) = (1, 3);
+        }),
+        ("private memory of a file that is not there", |parts| {
+            parts.regions[0].backing_number = Backing::PrivateUnnamedFile as u32;
             (parts.regions[0].file.device, parts.regions[0].file.inode) = (1, 3);
         }),
         ("memory of a deleted directory", |parts| {

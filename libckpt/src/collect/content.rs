@@ -130,6 +130,13 @@ impl<'r> PageTables<'r> {
                 });
                 own.and_then(|()| add_from_file(&mut list, Span::new(from, end)))
             }
+            // The rest is in the file, which the image has.
+            Backing::PrivateUnnamedFile => {
+                self.for_each_own(whole, mapped.swapped, |own| match own {
+                    Own::Content(span) => list.add(span, false),
+                    Own::Guard(span) => add_guard(guards, span),
+                })
+            }
             // What is behind a guard page is the file's, or whoever's shares the memory.
             Backing::SharedReadOnlyFile => self.find_guards(whole, guards).and_then(|()| {
                 add_from_file(&mut list, Span::new(whole.start, end_of_file(region)))

@@ -321,7 +321,7 @@ impl<'a> Writer<'a> {
             result.doing(format_args!("memory for the list of mutexes"))?;
         }
         // Where the file's own pages lie below, a page of zeros is content, too.
-        let keep_zeros = region.backing() == Backing::PrivateFile && !run.same_as_file;
+        let keep_zeros = region.backing().is_private_file() && !run.same_as_file;
         let is_left_out = |page: &[u8]| !keep_zeros && is_zero(page);
         let mut pages = memory.chunks(PAGE as usize).enumerate();
         while let Some((first, _)) = pages.find(|(_, page)| !is_left_out(page)) {

@@ -80,7 +80,7 @@ pub fn write(
 /// All addresses at which the program can write to the byte of the file at `offset`.
 fn shown_at(regions: &[Mapped<'_>], run: &FileRun, offset: u64) -> impl Iterator<Item = u64> {
     let shows = move |region: &Region<'_>| {
-        region.backing().is_unnamed_file()
+        region.backing().is_shared_unnamed_file()
             && region.file == run.identity
             && region.protection & PROT_WRITE != 0
             && (region.offset..region.offset + region.len()).contains(&offset)

@@ -14,19 +14,32 @@ pub fn is_kind(stat: &Stat, kind: u32) -> bool {
     stat.st_mode & n::S_IFMT == kind
 }
 
+fn nanoseconds(seconds: u64, rest: u64) -> i64 {
+    (seconds as i64)
+        .saturating_mul(1_000_000_000)
+        .saturating_add(rest as i64)
+}
+
+/// When the file was read last, in nanoseconds since 1970.
+#[must_use]
+pub fn accessed(stat: &Stat) -> i64 {
+    nanoseconds(stat.st_atime, stat.st_atime_nsec)
+}
+
+/// When its content was changed last, in nanoseconds since 1970.
+#[must_use]
+pub fn modified(stat: &Stat) -> i64 {
+    nanoseconds(stat.st_mtime, stat.st_mtime_nsec)
+}
+
 /// What an image keeps of a file.
 #[must_use]
 pub fn identity(stat: &Stat) -> FileIdentity {
-    let nanoseconds = |seconds: u64, rest: u64| {
-        (seconds as i64)
-            .saturating_mul(1_000_000_000)
-            .saturating_add(rest as i64)
-    };
     FileIdentity {
         device: stat.st_dev,
         inode: stat.st_ino,
         size: stat.st_size as u64,
-        modified: nanoseconds(stat.st_mtime, stat.st_mtime_nsec),
+        modified: modified(stat),
         changed: nanoseconds(stat.st_ctime, stat.st_ctime_nsec),
     }
 }

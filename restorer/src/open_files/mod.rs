@@ -209,9 +209,9 @@ impl OpenFiles {
     }
 
     /// What can only be done when all memory is mapped.
-    pub fn finish(self) -> Result<Segments> {
-        self.unnamed.finish().map_err(failed(
-            "cannot give files in memory their permissions and seals",
+    pub fn finish(self, image: &Image<'static>) -> Result<Segments> {
+        self.unnamed.finish(image).map_err(failed(
+            "cannot give files in memory their permissions, times and seals",
             "use the kernel of the checkpoint, or a newer one",
         ))
     }

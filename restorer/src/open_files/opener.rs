@@ -128,7 +128,7 @@ impl Opener<'_> {
                 Err(problem) => {
                     problems.separate();
                     let name = Text(region.name);
-                    let _ = write!(problems, "{name} (shared memory) {problem}");
+                    let _ = write!(problems, "{name} (mapped memory) {problem}");
                 }
             }
         }

@@ -2,12 +2,15 @@
 //! memory.
 
 use ckpt_image::descriptors::Descriptor;
-use ckpt_image::objects::deleted_files::{DeletedFile, FileExtent, MAX_LENGTH};
+use ckpt_image::objects::deleted_files::{
+    DeletedFile, ExtendedAttribute, FileExtent, MAX_LENGTH, MAX_NAME,
+};
 use ckpt_image::objects::memory_files::MemoryFile;
 use ckpt_image::objects::system_v::Segment;
+use ckpt_image::reader::Image;
 use ckpt_image::regions::FileIdentity;
 use ckpt_sys::bytes::decimal;
-use ckpt_sys::line::Path;
+use ckpt_sys::line::{Path, Text};
 use ckpt_sys::{Errno, Fd, Line, MapVec, calls, files};
 use linux_raw_sys::general as n;
 use restart::descriptors::open_flags;
@@ -17,6 +20,7 @@ use super::opener::{Problem, failed, set_status};
 use super::system_v::Segments;
 use crate::host::Machine;
 use crate::image_file::{ImageFile, kernel_path};
+use crate::output;
 
 /// What the kernel puts behind the path of what has no name (`prepend_path` in fs/d_path.c).
 const MARK: &[u8] = b" (deleted)";
@@ -33,6 +37,8 @@ pub struct UnnamedFiles {
 struct Unnamed {
     device: u64,
     inode: u64,
+    /// Which one it is in the image.
+    index: u32,
     saved: Saved,
     found: Found,
 }
@@ -113,6 +119,7 @@ impl UnnamedFiles {
             .push(Unnamed {
                 device: identity.device,
                 inode: identity.inode,
+                index,
                 saved,
                 found,
             })
@@ -139,30 +146,48 @@ impl UnnamedFiles {
         })
     }
 
-    /// Gives the files owner, permissions and seals that they had, and closes them: late, since the program may have had more
+    /// Gives the files attributes, owner, permissions, times and seals that they had, and closes them: late, since the program may have had more
     /// access to a file that it has made itself than these allow, and have mapped it before it was sealed.
     ///
     /// System V shared memory that was made goes again unless it is kept.
-    pub fn finish(self) -> Result<Segments, Errno> {
+    pub fn finish(self, image: &Image<'_>) -> Result<Segments, Errno> {
         for one in self.made.iter() {
             let fd = match one.found {
                 Found::File(fd) => Fd::owning(fd),
                 Found::Segment(_) => continue,
             };
+            let attributes = image.objects::<ExtendedAttribute<'_>>();
+            for attribute in attributes.filter(|attribute| attribute.file == one.index) {
+                set_attribute(&fd, &attribute);
+            }
             match &one.saved {
                 Saved::Deleted(file) => {
                     // Only root can give files away; nobody can find this one by a name in any case.
                     let _ = calls::fchown(fd.number(), file.uid, file.gid);
                     let _ = calls::fchmod(fd.number(), file.permissions());
+                    let _ = calls::set_times(fd.number(), [file.accessed, file.modified]);
                 }
                 Saved::InMemory(file) => {
                     calls::fchmod(fd.number(), file.mode)?;
+                    calls::set_times(fd.number(), [file.accessed, file.modified])?;
                     calls::fcntl(fd.number(), n::F_ADD_SEALS, file.seals as usize)?;
                 }
                 Saved::Segment(_) => {}
             }
         }
         Ok(self.segments)
+    }
+}
+
+/// Gives a file an extended attribute. Where it is now, there may be none.
+fn set_attribute(fd: &Fd, attribute: &ExtendedAttribute<'_>) {
+    let mut name = Line::<{ MAX_NAME + 1 }>::new();
+    name.push(attribute.name);
+    if let Err(errno) = calls::set_attribute(fd.number(), name.as_c_str(), attribute.value) {
+        output::warn(format_args!(
+            "a deleted file has lost its extended attribute {}: {errno}",
+            Text(attribute.name)
+        ));
     }
 }
 

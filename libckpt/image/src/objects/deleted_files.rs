@@ -26,6 +26,10 @@ record! {
         pub gid: u32,
         /// Length in bytes.
         pub size: u64,
+        /// Last access, and
+        pub accessed: i64,
+        /// last change of the content, in nanoseconds since 1970.
+        pub modified: i64,
     }
 }
 
@@ -57,6 +61,36 @@ impl Object<'_> for DeletedFile {
             Ok(())
         } else {
             Err(Malformed::Field("a deleted file"))
+        }
+    }
+}
+
+/// Longest name and value of an extended attribute, in bytes (`XATTR_NAME_MAX` and `XATTR_SIZE_MAX` in include/uapi/linux/limits.h).
+pub const MAX_NAME: usize = 255;
+/// See [`MAX_NAME`].
+pub const MAX_VALUE: usize = 64 << 10;
+
+record! {
+    /// An extended attribute of a file without a name (xattr(7)).
+    pub struct ExtendedAttribute<'a> {
+        /// Which file, counted as in [`FileExtent::file`].
+        pub file: u32,
+        /// Its name, such as `user.mime_type`.
+        pub name: &'a [u8],
+        /// Its value.
+        pub value: &'a [u8],
+    }
+}
+
+impl<'a> Object<'a> for ExtendedAttribute<'a> {
+    const NOTE: Kind = Kind::ExtendedAttributes;
+
+    fn check(&self) -> Result<(), Malformed> {
+        let is_name = (1..=MAX_NAME).contains(&self.name.len()) && !self.name.contains(&0);
+        if is_name && self.value.len() <= MAX_VALUE {
+            Ok(())
+        } else {
+            Err(Malformed::Field("an extended attribute"))
         }
     }
 }
@@ -126,6 +160,21 @@ mod tests {
     }
 
     #[test]
+    fn attributes_have_names() {
+        let attribute = ExtendedAttribute {
+            file: 0,
+            name: b"user.a",
+            value: b"",
+        };
+        assert_eq!(attribute.check(), Ok(()));
+        let named = |name| ExtendedAttribute { name, ..attribute };
+        assert!(named(b"").check().is_err() && named(b"user.a\0").check().is_err());
+        assert!(named(&[b'a'; MAX_NAME + 1]).check().is_err());
+        let value = &[0; MAX_VALUE + 1];
+        assert!(ExtendedAttribute { value, ..attribute }.check().is_err());
+    }
+
+    #[test]
     fn only_files_and_directories_can_be_made() {
         let file = DeletedFile {
             device: 1,
@@ -134,6 +183,8 @@ mod tests {
             uid: 0,
             gid: 0,
             size: 5,
+            accessed: 0,
+            modified: 0,
         };
         assert_eq!(file.check(), Ok(()));
         assert!(

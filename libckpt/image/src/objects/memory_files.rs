@@ -18,6 +18,10 @@ record! {
         pub seals: u32,
         /// Length in bytes.
         pub size: u64,
+        /// Last access, and
+        pub accessed: i64,
+        /// last change of the content, in nanoseconds since 1970.
+        pub modified: i64,
         /// The name that it was made with.
         pub name: &'a [u8],
     }

@@ -28,7 +28,7 @@ pub fn find_data(
     let no_memory = format_args!("memory for the list of pages");
     let mut shown = MapVec::new();
     let shows = |mapped: &&Mapped<'_>| {
-        mapped.region.backing().is_unnamed_file() && mapped.region.file == *identity
+        mapped.region.backing().is_shared_unnamed_file() && mapped.region.file == *identity
     };
     for mapped in regions.list().iter().filter(shows) {
         shown.push(*mapped).doing(no_memory)?;

@@ -80,7 +80,9 @@ pub fn collect(
     let swapped = |identity| {
         let mut all = regions.list().iter();
         all.any(|one| {
-            one.region.backing().is_unnamed_file() && one.region.file == identity && one.swapped
+            one.region.backing().is_shared_unnamed_file()
+                && one.region.file == identity
+                && one.swapped
         })
     };
     if swapped(*identity) {

@@ -1,11 +1,13 @@
 //! Files without a name: deleted ones (and directories), files in memory (memfd_create(2)), and System V shared memory. They live
 //! as long as somebody has them open or mapped shared, so their content goes into the image.
 
+use core::ffi::CStr;
+
 use ckpt_image::descriptors::{Descriptor, Kind};
-use ckpt_image::objects::deleted_files::{DeletedFile, MAX_LENGTH};
+use ckpt_image::objects::deleted_files::{DeletedFile, ExtendedAttribute, MAX_LENGTH, MAX_VALUE};
 use ckpt_image::objects::memory_files::MemoryFile;
 use ckpt_image::objects::system_v::DEVICE;
-use ckpt_image::regions::{FileIdentity, Region};
+use ckpt_image::regions::{Backing, FileIdentity, Region};
 use ckpt_image::segments::Span;
 use ckpt_sys::line::Text;
 use ckpt_sys::{Errno, Fd, Line, MapVec, calls, files};
@@ -33,7 +35,7 @@ pub fn is_system_v(name: &[u8]) -> bool {
     name.starts_with(SYSTEM_V)
 }
 
-/// Whether a shared mapping with this name in maps, which leads nowhere, is one of a file without a name.
+/// Whether a mapping with this name in maps, which leads nowhere, is one of a file without a name.
 #[must_use]
 pub fn is_one(name: &[u8]) -> bool {
     name.ends_with(MARK)
@@ -147,6 +149,7 @@ pub fn collect(
             region.file = nameless(&one.file);
         }
     });
+    leave_private_alone(all, regions)?;
     let files = find(all, regions)?;
     let (mut runs, mut attached) = (MapVec::new(), Attached::default());
     let mut stored = 0;
@@ -164,6 +167,7 @@ pub fn collect(
                     })?;
                 }
                 describe(file, access, &stat, objects)?;
+                add_attributes(index, file, access, objects)?;
                 stat.st_size as u64
             }
             None if file.sort() == Sort::SystemV => {
@@ -190,6 +194,26 @@ pub fn collect(
         }
     }
     Ok((runs, attached))
+}
+
+/// Of a file that is mapped only privately, nobody changes what the program has not, and nobody can read it but there: so that is what the
+/// region has, without a file behind it.
+fn leave_private_alone(all: &Descriptors, regions: &mut Regions) -> Result<(), Failure> {
+    let mut reachable = MapVec::new();
+    for file in find(all, regions)?.iter().map(|one| one.file) {
+        reachable
+            .push(file)
+            .doing(format_args!("memory for the list of descriptors"))?;
+    }
+    regions.for_each_mut(|region| {
+        let is_alone =
+            region.backing() == Backing::PrivateUnnamedFile && !reachable.contains(&region.file);
+        if is_alone {
+            region.backing_number = Backing::PrivateFile as u32;
+            region.file = FileIdentity::default();
+        }
+    });
+    Ok(())
 }
 
 fn is_unnamed(descriptor: &Descriptor<'_>) -> bool {
@@ -226,7 +250,7 @@ fn find<'t>(all: &'t Descriptors, regions: &'t Regions) -> Result<MapVec<Unnamed
     });
     let regions = regions.list().iter().map(|mapped| &mapped.region);
     let mapped = regions
-        .filter(|region| region.backing().is_unnamed_file())
+        .filter(|region| region.backing().is_shared_unnamed_file())
         .map(|region| Unnamed {
             file: region.file,
             access: None,
@@ -265,6 +289,8 @@ fn describe(
             uid: stat.st_uid,
             gid: stat.st_gid,
             size: stat.st_size as u64,
+            accessed: files::accessed(stat),
+            modified: files::modified(stat),
         });
     }
     let seals = access.opened(|fd| {
@@ -278,12 +304,57 @@ fn describe(
         mode: stat.st_mode & 0o7777,
         seals: seals as u32,
         size: stat.st_size as u64,
+        accessed: files::accessed(stat),
+        modified: files::modified(stat),
         name: name_in_memory(file.path),
     })
 }
 
-/// Adds what can be known of a file that is only mapped. Nobody can look at its owner, its permissions and its seals, so
-/// they are those of a new one.
+/// Those whose attributes are the program's own (xattr(7)), and not what the system makes of its labels.
+const OF_PROGRAMS: [&[u8]; 2] = [b"user.", b"trusted."];
+
+/// Adds the extended attributes of a file with a descriptor.
+fn add_attributes(
+    index: u32,
+    file: &Unnamed<'_>,
+    access: Access,
+    objects: &mut Objects,
+) -> Result<(), Failure> {
+    let number = access.number;
+    let at = Line::<64>::format(format_args!("/proc/thread-self/fd/{number}"));
+    // Most have none, and many file systems know none.
+    let Ok(length @ 1..) = calls::attributes(at.as_c_str(), &mut []) else {
+        return Ok(());
+    };
+    let no_memory = || format_args!("memory for the attributes of a file");
+    let mut names = MapVec::zeroed(length).doing(no_memory())?;
+    let mut room = MapVec::zeroed(MAX_VALUE).doing(no_memory())?;
+    let cannot_be_read = |errno| {
+        failure!(
+            "descriptor {number}: the extended attributes of {} cannot be read: {errno}",
+            Text(file.path)
+        )
+    };
+    let length = calls::attributes(at.as_c_str(), &mut names).map_err(cannot_be_read)?;
+    let names = names[..length].split_inclusive(|&byte| byte == 0);
+    for name in names.filter_map(|name| CStr::from_bytes_with_nul(name).ok()) {
+        let is_the_programs = |prefix: &&[u8]| name.to_bytes().starts_with(prefix);
+        if !OF_PROGRAMS.iter().any(is_the_programs) {
+            continue;
+        }
+        let length = calls::attribute(at.as_c_str(), name, &mut room).map_err(cannot_be_read)?;
+        let attribute = ExtendedAttribute {
+            file: index,
+            name: name.to_bytes(),
+            value: &room[..length],
+        };
+        objects.add_large(&attribute, length)?;
+    }
+    Ok(())
+}
+
+/// Adds what can be known of a file that is only mapped. Nobody can look at its owner, its permissions, its seals
+/// and its times, so they are what a new one could have.
 fn describe_mapped(file: &Unnamed<'_>, size: u64, objects: &mut Objects) -> Result<(), Failure> {
     let FileIdentity { device, inode, .. } = file.file;
     if file.sort() == Sort::InMemory {
@@ -293,6 +364,8 @@ fn describe_mapped(file: &Unnamed<'_>, size: u64, objects: &mut Objects) -> Resu
             mode: 0o777,
             seals: n::F_SEAL_SEAL,
             size,
+            accessed: 0,
+            modified: 0,
             name: name_in_memory(file.path),
         });
     }
@@ -303,6 +376,8 @@ fn describe_mapped(file: &Unnamed<'_>, size: u64, objects: &mut Objects) -> Resu
         uid: calls::geteuid().unwrap_or(0) as u32,
         gid: calls::getegid().unwrap_or(0) as u32,
         size,
+        accessed: 0,
+        modified: 0,
     })
 }
 

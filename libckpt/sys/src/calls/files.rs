@@ -203,3 +203,78 @@ pub fn fcntl_lock(fd: i32, command: u32, lock: &mut n::flock) -> Done {
         .map(drop)
     }
 }
+
+/// utimensat(2) of an open file: last access and last change, in nanoseconds since 1970.
+///
+/// # Errors
+/// Those of the system call.
+pub fn set_times(fd: i32, times: [i64; 2]) -> Done {
+    const SECOND: i64 = 1_000_000_000;
+    let times = times.map(|time| [time.div_euclid(SECOND), time.rem_euclid(SECOND)]);
+    // SAFETY: the kernel reads two struct timespec; without a path, it is the file itself.
+    unsafe {
+        call(
+            n::__NR_utimensat,
+            [fd as usize, 0, times.as_ptr() as usize, 0],
+        )
+        .map(drop)
+    }
+}
+
+/// listxattr(2): the names of a file's extended attributes, each with a NUL behind it; their length. None are read into no room.
+///
+/// # Errors
+/// Those of the system call.
+pub fn attributes(path: &CStr, names: &mut [u8]) -> Result<usize, Errno> {
+    // SAFETY: the kernel reads a string, and writes into the buffer only.
+    unsafe {
+        call(
+            n::__NR_listxattr,
+            [
+                path.as_ptr() as usize,
+                names.as_mut_ptr() as usize,
+                names.len(),
+            ],
+        )
+    }
+}
+
+/// getxattr(2): the value of an extended attribute; its length.
+///
+/// # Errors
+/// Those of the system call.
+pub fn attribute(path: &CStr, name: &CStr, value: &mut [u8]) -> Result<usize, Errno> {
+    // SAFETY: the kernel reads two strings, and writes into the buffer only.
+    unsafe {
+        call(
+            n::__NR_getxattr,
+            [
+                path.as_ptr() as usize,
+                name.as_ptr() as usize,
+                value.as_mut_ptr() as usize,
+                value.len(),
+            ],
+        )
+    }
+}
+
+/// fsetxattr(2)
+///
+/// # Errors
+/// Those of the system call.
+pub fn set_attribute(fd: i32, name: &CStr, value: &[u8]) -> Done {
+    // SAFETY: the kernel reads a string and the value.
+    unsafe {
+        call(
+            n::__NR_fsetxattr,
+            [
+                fd as usize,
+                name.as_ptr() as usize,
+                value.as_ptr() as usize,
+                value.len(),
+                0,
+            ],
+        )
+        .map(drop)
+    }
+}
