@@ -1,5 +1,7 @@
-/* Messages without content among others, in sockets that keep borders, before the end of a queue and without one. */
+/* Messages without content among others, in sockets that keep borders, before the end of a queue and without one, in a program that holds a
+   lock, which the look at them must not take away. */
 #include "socket.h"
+#include <sys/wait.h>
 
 /* Of the messages, in order. */
 static const int lengths[] = {0, 2, 0, 0, 1, 0};
@@ -30,6 +32,9 @@ static int is_at_end(int fd) {
 }
 
 int main(void) {
+    struct flock lock = {.l_type = F_WRLCK, .l_len = 20};
+    int file = new_file("data", PAGE, 3), status;
+    CHECK(file >= 0 && fcntl(file, F_SETLK, &lock) == 0);
     int datagrams[2], packets[2], ended[2], closed[2], refusing[2];
     CHECK(socketpair(AF_UNIX, SOCK_DGRAM, 0, datagrams) == 0 && socketpair(AF_UNIX, SOCK_SEQPACKET, 0, packets) == 0);
     CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ended) == 0 && socketpair(AF_UNIX, SOCK_SEQPACKET, 0, closed) == 0);
@@ -40,6 +45,9 @@ int main(void) {
     send_all(closed[1]);
     CHECK(shutdown(ended[1], SHUT_WR) == 0 && close(closed[1]) == 0 && shutdown(refusing[0], SHUT_RD) == 0);
     ready_and_wait();
+    pid_t child = fork();
+    if (child == 0) _exit(fcntl(file, F_SETLK, &lock) == -1 ? 0 : 1);
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
     int asked;
     socklen_t size = sizeof asked;
     CHECK(getsockopt(ended[0], SOL_SOCKET, SO_PASSCRED, &asked, &size) == 0 && asked == 0);

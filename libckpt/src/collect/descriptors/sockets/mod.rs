@@ -5,10 +5,11 @@ mod memberships;
 mod options;
 mod queue;
 
-use ckpt_image::descriptors::{Kind, Lock};
+use ckpt_image::descriptors::Kind;
 use ckpt_image::objects::sockets::{
     InFlight, Message, NONE, RECEIVES_NO_MORE, SENDS_NO_MORE, Socket, State,
 };
+use ckpt_image::regions::FileIdentity;
 use ckpt_sys::socket_diagnosis::{Diagnosis, Diagnostics};
 use ckpt_sys::sockets::Address;
 use ckpt_sys::{Errno, Fd, Line, MapVec, calls, files, sockets};
@@ -17,7 +18,6 @@ use linux_raw_sys::{net, netlink};
 
 use super::objects::Objects;
 use super::{Descriptors, locks};
-use crate::apart;
 use crate::failure::{Doing, Failure, failure};
 use queue::{Queues, Walk};
 
@@ -101,7 +101,7 @@ impl Sockets {
     pub fn look(all: &mut Descriptors) -> Result<Self, Failure> {
         let mut sockets = Self::default();
         let mut diagnostics = None;
-        let mut found_locks = None;
+        let mut locked = None;
         let mut index = 0;
         while let Some(found) = all.found.get(index) {
             index += 1;
@@ -116,8 +116,7 @@ impl Sockets {
                 .push(seen)
                 .doing(format_args!("memory for the list of sockets"))?;
             if seen.is_unix() && seen.state != State::Listening {
-                check_rights(&seen, all, &mut found_locks)?;
-                sockets.take_rights(seen, all)?;
+                sockets.take_rights(seen, all, &mut locked)?;
             }
         }
         sockets.find_peers();
@@ -135,10 +134,22 @@ impl Sockets {
         self.seen.iter().find(|seen| seen.inode == inode)
     }
 
-    /// Reads the queue of a Unix socket; descriptors in it are descriptors of ours for as long as the checkpoint takes.
-    fn take_rights(&mut self, seen: Seen, all: &mut Descriptors) -> Result<(), Failure> {
+    /// Reads the queue of a Unix socket; descriptors in it are descriptors of ours for as long as the checkpoint takes. Which files
+    /// are locked is looked up once, and kept in `locked`.
+    fn take_rights(
+        &mut self,
+        seen: Seen,
+        all: &mut Descriptors,
+        locked: &mut Option<MapVec<FileIdentity>>,
+    ) -> Result<(), Failure> {
+        let has_received = calls::poll_now(seen.fd(), n::POLLIN).unwrap_or(0) & n::POLLIN != 0;
+        let locked: &[FileIdentity] = match locked {
+            _ if !has_received => &[],
+            Some(locked) => locked,
+            None => locked.insert(locked_files(all)?),
+        };
         let first = self.queues.rights().len();
-        let result = self.queues.read_messages(seen.fd(), seen.inode);
+        let result = self.queues.read_messages(seen.fd(), seen.inode, locked);
         let memory = || format_args!("memory for the list of descriptors");
         for &number in &self.queues.rights()[first..] {
             self.in_flight.push(number).doing(memory())?;
@@ -190,7 +201,7 @@ impl Sockets {
     fn read_internet(&mut self) -> Result<(), Failure> {
         for &seen in self.seen.iter() {
             if seen.is_udp() {
-                self.queues.read_messages(seen.fd(), seen.inode)?;
+                self.queues.read_messages(seen.fd(), seen.inode, &[])?;
             } else if seen.is_tcp() && seen.state != State::Listening {
                 let _walk = Walk::none(seen.fd());
                 if let Some(peer) = seen.peer.and_then(|inode| self.by_inode(inode)) {
@@ -306,45 +317,14 @@ impl Sockets {
     }
 }
 
-/// Refuses a Unix socket with a descriptor in its queue of a file on which the program holds a lock: the program would lose that
-/// when a descriptor of ours for the file is closed. The locks are looked up once, and kept in `found`.
-fn check_rights(
-    seen: &Seen,
-    all: &Descriptors,
-    found: &mut Option<MapVec<Lock>>,
-) -> Result<(), Failure> {
-    let number = seen.number;
-    if calls::poll_now(seen.fd(), n::POLLIN).unwrap_or(0) & n::POLLIN == 0 {
-        return Ok(());
-    }
-    let found = match found {
-        Some(found) => found,
-        None => found.insert(locks::find(all.iter())?),
-    };
-    let locked = || locks::lost_by_closing(found, all.iter());
-    if locked().next().is_none() {
-        return Ok(());
-    }
-    let carries_locked = apart::call(|| {
-        let mut queues = Queues::default();
-        queues.read_messages(seen.fd(), seen.inode)?;
-        let is_locked = |&right: &i32| {
-            calls::fstat(right).is_ok_and(|stat| {
-                let carried = files::identity(&stat);
-                locked().any(|file| file.same_file(&carried))
-            })
-        };
-        Ok(queues.rights().iter().any(is_locked))
-    });
-    if carries_locked.doing(format_args!(
-        "descriptor {number}: a process that looks at it"
-    ))?? {
-        return Err(failure!(
-            "descriptor {number}: a message in it carries a descriptor of a file on which the program holds a lock (fcntl(2), \
-             F_SETLK), which looking at it would take away; let it be received, or release the lock first"
-        ));
-    }
-    Ok(())
+/// The files on which the program holds locks that it would lose if a descriptor of ours for one of them were closed.
+fn locked_files(all: &Descriptors) -> Result<MapVec<FileIdentity>, Failure> {
+    let found = locks::find(all.iter())?;
+    let mut locked = MapVec::new();
+    locks::lost_by_closing(&found, all.iter())
+        .try_for_each(|file| locked.push(file))
+        .doing(format_args!("memory for the list of locks"))?;
+    Ok(locked)
 }
 
 /// The description of the socket with this inode, unless it is to be the restorer's own.

@@ -1,10 +1,12 @@
 //! What a socket has received and the program has not read. It is looked at, and stays where it is.
 
+use ckpt_image::regions::FileIdentity;
 use ckpt_sys::sockets::{Address, Credentials, Peeked};
-use ckpt_sys::{Errno, Fd, MapVec, calls, sockets};
+use ckpt_sys::{Errno, Fd, MapVec, calls, files, sockets};
 use linux_raw_sys::general as n;
 use linux_raw_sys::net;
 
+use crate::apart;
 use crate::failure::{Doing, Failure, failure};
 use crate::report;
 
@@ -50,11 +52,17 @@ impl Queues {
         &self.rights
     }
 
-    /// Looks at all that the socket `fd` has received that keeps borders between messages, or hands out descriptors.
+    /// Looks at all that the socket `fd` has received that keeps borders between messages, or hands out descriptors. The program holds
+    /// locks on the files `locked`, which it would lose when a descriptor of ours for one of them is closed.
     ///
     /// # Errors
-    /// [`Failure`] if there is no memory for it, no number free for a descriptor, or urgent data in it.
-    pub fn read_messages(&mut self, fd: i32, inode: u64) -> Result<(), Failure> {
+    /// [`Failure`] if there is no memory for it, no number free for a descriptor, one of a locked file, or urgent data in it.
+    pub fn read_messages(
+        &mut self,
+        fd: i32,
+        inode: u64,
+        locked: &[FileIdentity],
+    ) -> Result<(), Failure> {
         refuse_urgent(fd)?;
         let Ok(offset) = sockets::number_option(fd, net::SOL_SOCKET, net::SO_PEEK_OFF) else {
             return Ok(());
@@ -75,7 +83,12 @@ impl Queues {
             if walk.set(position).is_err() {
                 break;
             }
-            let mut peeked = match sockets::peek(fd, &mut room) {
+            let peeked = if locked.is_empty() {
+                sockets::peek(fd, &mut room)
+            } else {
+                peek_unless_locked(&walk, position, &mut room, locked)?
+            };
+            let mut peeked = match peeked {
                 Ok(peeked) if end.as_ref().is_some_and(|end| end.is(&peeked)) => break,
                 Ok(peeked) => peeked,
                 Err(Errno::EINTR) => continue,
@@ -171,6 +184,45 @@ impl Queues {
             })
             .doing(format_args!("memory for messages"))
     }
+}
+
+/// Looks at the message at `position`, unless it carries a descriptor of one of the files `locked`.
+fn peek_unless_locked(
+    walk: &Walk,
+    position: usize,
+    room: &mut [u8],
+    locked: &[FileIdentity],
+) -> Result<Result<Peeked, Errno>, Failure> {
+    let fd = walk.fd;
+    // Each look moves on.
+    let peek = |room: &mut [u8]| walk.set(position).and_then(|()| sockets::peek(fd, room));
+    match sockets::peek_without_rights(fd, room) {
+        // The kernel would not show it again (see below).
+        Ok(peeked) if peeked.rights_are_cut && peeked.length == 0 => {
+            return Err(failure!(
+                "descriptor {fd}: an empty message in it carries a descriptor, and the program holds a lock on a file (fcntl(2), F_SETLK): nobody \
+                 can look whether it is that one; let it be received, or release the lock first"
+            ));
+        }
+        Ok(peeked) if peeked.rights_are_cut => {}
+        other => return Ok(other),
+    }
+    let carries_locked = apart::call(|| {
+        let is_locked = |&right: &i32| {
+            calls::fstat(right).is_ok_and(|stat| {
+                let carried = files::identity(&stat);
+                locked.iter().any(|file| file.same_file(&carried))
+            })
+        };
+        peek(&mut []).is_ok_and(|peeked| peeked.rights[..peeked.right_count].iter().any(is_locked))
+    });
+    if carries_locked.doing(format_args!("descriptor {fd}: a process that looks at it"))? {
+        return Err(failure!(
+            "descriptor {fd}: a message in it carries a descriptor of a file on which the program holds a lock (fcntl(2), F_SETLK), \
+             which looking at it would take away; let it be received, or release the lock first"
+        ));
+    }
+    Ok(peek(room))
 }
 
 /// The same on another number than 0 to 2, which mean more than others.
