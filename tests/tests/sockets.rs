@@ -114,3 +114,24 @@ fn an_empty_message_that_later_images_will_lack_is_told_of() {
         process.errors()
     );
 }
+
+#[test]
+fn errors_that_wait_are_told_of() {
+    let place = Place::new("socket_errors");
+    let mut process = Program::compile("socket_errors.c").start(&place);
+    process.checkpoint();
+    let said = process.errors();
+    let warnings = said
+        .lines()
+        .filter(|line| line.contains("an error waits in the socket"));
+    // The connection's, and the one of a datagram that nobody was there for.
+    let warnings: Vec<&str> = warnings.collect();
+    assert_eq!(warnings.len(), 2, "{said}");
+    assert!(
+        said.contains("told that the connection has ended"),
+        "{said}"
+    );
+    assert!(said.contains("finds neither"), "{said}");
+    place.release();
+    assert_eq!(process.wait().code(), Some(42), "{}", place.text("err"));
+}

@@ -54,6 +54,9 @@ impl State {
 pub const RECEIVES_NO_MORE: u32 = 1;
 /// See [`RECEIVES_NO_MORE`].
 pub const SENDS_NO_MORE: u32 = 2;
+/// See [`RECEIVES_NO_MORE`]: the other side, a Unix socket, has ended without reading what it had received, and the program has not been told
+/// (`ECONNRESET`).
+pub const WAS_RESET: u32 = 4;
 
 record! {
     /// One socket. They stand in ascending order of their descriptions.
@@ -72,7 +75,7 @@ record! {
         pub peer: u32,
         /// How many connections may wait to be accepted.
         pub backlog: u32,
-        /// [`RECEIVES_NO_MORE`], [`SENDS_NO_MORE`].
+        /// [`RECEIVES_NO_MORE`], [`SENDS_NO_MORE`], [`WAS_RESET`].
         pub shut_down: u32,
         /// Permissions of the file of a Unix socket.
         pub mode: u32,

@@ -10,11 +10,11 @@ mod unix;
 use core::fmt::Write;
 
 use ckpt_image::objects::sockets::{
-    InFlight, Message, RECEIVES_NO_MORE, SENDS_NO_MORE, Socket, State,
+    InFlight, Message, RECEIVES_NO_MORE, SENDS_NO_MORE, Socket, State, WAS_RESET,
 };
 use ckpt_image::reader::{BadImage, Image};
 use ckpt_image::wire::Malformed;
-use ckpt_sys::sockets::{self, Address};
+use ckpt_sys::sockets::{self, Address, Extras};
 use ckpt_sys::{Errno, Fd, MapVec};
 use linux_raw_sys::net as n;
 use restart::report::{Cause, Composer, Error, Exit, Object, compose};
@@ -43,6 +43,12 @@ pub struct Sockets {
 }
 
 const NONE: i32 = -1;
+
+const NOTHING_ELSE: Extras<'_> = Extras {
+    to: None,
+    rights: &[],
+    credentials: None,
+};
 
 fn bad_image(what: &'static str) -> Error<'static> {
     Error::new(
@@ -167,7 +173,7 @@ impl Sockets {
                     .objects::<Message<'_>>()
                     .any(|message| message.to == socket.description);
                 self.entries[index].fd = self.out_of_the_way(here)?;
-                if has_messages {
+                if has_messages || socket.shut_down & WAS_RESET != 0 {
                     self.entries[index].far_end = self.out_of_the_way(there)?;
                 }
             }
@@ -229,6 +235,10 @@ impl Sockets {
                 continue;
             }
             if entry.far_end != NONE {
+                if entry.socket.shut_down & WAS_RESET != 0 {
+                    // Something that the other side has not read when it ends.
+                    let _ = sockets::send(entry.fd, b"?", &NOTHING_ELSE);
+                }
                 drop(Fd::owning(entry.far_end));
                 entry.far_end = NONE;
             }

@@ -2,22 +2,16 @@
 
 use ckpt_image::objects::sockets::{Message, Socket};
 use ckpt_image::reader::Image;
-use ckpt_sys::sockets::{self, Address, Extras};
+use ckpt_sys::sockets::{self, Address};
 use ckpt_sys::{Errno, Fd, calls};
 use linux_raw_sys::general as g;
 use linux_raw_sys::net as n;
 
-use super::wait_until;
+use super::{NOTHING_ELSE, wait_until};
 use crate::open_files::opener::{Problem, failed};
 
 /// How long a connection over the loopback may take, in seconds, before it is given up (`struct timeval`).
 const PATIENCE: [u64; 2] = [5, 0];
-
-const NOTHING_ELSE: Extras<'_> = Extras {
-    to: None,
-    rights: &[],
-    credentials: None,
-};
 
 /// No window is offered that is smaller than a segment (`__tcp_select_window` in net/ipv4/tcp_output.c), and those of the
 /// loopback are large.

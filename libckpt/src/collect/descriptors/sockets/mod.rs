@@ -7,7 +7,7 @@ mod queue;
 
 use ckpt_image::descriptors::Kind;
 use ckpt_image::objects::sockets::{
-    InFlight, Message, NONE, RECEIVES_NO_MORE, SENDS_NO_MORE, Socket, State,
+    InFlight, Message, NONE, RECEIVES_NO_MORE, SENDS_NO_MORE, Socket, State, WAS_RESET,
 };
 use ckpt_image::regions::FileIdentity;
 use ckpt_sys::socket_diagnosis::{Diagnosis, Diagnostics};
@@ -19,6 +19,7 @@ use linux_raw_sys::{net, netlink};
 use super::objects::Objects;
 use super::{Descriptors, locks};
 use crate::failure::{Doing, Failure, failure};
+use crate::report;
 use queue::{Queues, Walk};
 
 /// One socket.
@@ -375,7 +376,25 @@ fn look_at(
     if seen.is_tcp() && seen.name.port() == 0 {
         seen.name = Address::NONE;
     }
+    warn_of_error(&seen);
     Ok(seen)
+}
+
+/// An error that waits can only be looked at by taking it.
+fn warn_of_error(seen: &Seen) {
+    let ready = calls::poll_now(seen.fd(), 0).unwrap_or(0);
+    if ready & n::POLLERR == 0 || seen.shut_down & WAS_RESET != 0 {
+        return;
+    }
+    let instead = match seen.state {
+        State::Connecting => "is told that the connection was refused (ECONNREFUSED)",
+        State::Ended | State::Outside if seen.is_tcp() => "is told that the connection has ended",
+        _ => "finds neither that nor what was received behind it",
+    };
+    report::line(format_args!(
+        "warning: descriptor {}: an error waits in the socket (SO_ERROR); a restored process {instead}",
+        seen.number
+    ));
 }
 
 /// Refuses kinds of sockets that have no restart, by name.
@@ -464,7 +483,8 @@ fn look_at_unix(seen: &mut Seen, diagnostics: &mut Option<Diagnostics>) -> Resul
     seen.shut_down = found.shut_down;
     seen.backlog = found.backlog;
     seen.peer = found.peer.filter(|&inode| inode != 0).map(u64::from);
-    let hung_up = calls::poll_now(seen.fd(), 0).unwrap_or(0) & n::POLLHUP != 0;
+    let ready = calls::poll_now(seen.fd(), 0).unwrap_or(0);
+    let hung_up = ready & n::POLLHUP != 0;
     let is_named = !seen.peer_name.as_bytes().is_empty();
     seen.state = match found.peer {
         _ if listens => State::Listening,
@@ -476,6 +496,20 @@ fn look_at_unix(seen: &mut Seen, diagnostics: &mut Option<Diagnostics>) -> Resul
         Some(0) => State::Ended,
         Some(_) => State::Outside,
     };
+    if ready & n::POLLERR != 0
+        && seen.kind != net::SOCK_STREAM
+        && sockets::received(seen.fd()) != Ok(0)
+    {
+        return Err(failure!(
+            "descriptor {}: an error waits in the socket (SO_ERROR), and nobody can look at what it has received behind that; send the signal \
+             again when the program has been told of it",
+            seen.number
+        ));
+    }
+    // A Unix socket has no other error.
+    if ready & n::POLLERR != 0 && seen.state == State::Ended && seen.has_connection() {
+        seen.shut_down |= WAS_RESET;
+    }
     if seen.has_connection() && seen.state != State::Listening {
         // An end of a connection has the name of the socket that has accepted it.
         return Ok(());
