@@ -49,6 +49,13 @@ __attribute__((unused)) static void ready_and_wait(void) {
     wait_for_release();
 }
 
+/* Until the kernel has forgotten the threads that were detached or have just been joined. */
+__attribute__((unused)) static void wait_until_alone(void) {
+    struct stat tasks;
+    do CHECK(sched_yield() == 0 && stat("/proc/self/task", &tasks) == 0);
+    while (tasks.st_nlink != 3);
+}
+
 /* For assembly that may make no system call: a word that becomes other than 0 at the release. */
 __attribute__((unused)) static volatile uint64_t *release_word(void) {
     int fd = open("release.word", O_RDWR | O_CREAT, 0666);

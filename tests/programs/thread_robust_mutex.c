@@ -52,6 +52,7 @@ int main(void) {
     waited_for = after + KINDS;
     start(&ended, lock_and_end, before);
     finish(&ended);
+    wait_until_gone(&ended);
     start(&owner, lock_and_wait, NULL);
     wait_until_set(&held);
     for (int i = 0; i < KINDS; i++) start(&waited_for[i].waiter, inherit, &waited_for[i]);

@@ -156,6 +156,7 @@ static void show_all(void) {
 
 int main(void) {
     show_all();
+    wait_until_alone();
     ready_and_wait();
     show_all();
     return SURVIVED;
