@@ -10,15 +10,15 @@
     .hidden ckpt_syscall_behind
     .globl ckpt_syscall
     .hidden ckpt_syscall
-    cmp     rdi, {rt_sigaction}             // the calls that are more than that
+    cmp     edi, {rt_sigaction}             // calls of which libckpt has to know; the kernel, too, looks at 32 bits
     je      2f
-    cmp     rdi, {modify_ldt}
+    cmp     edi, {modify_ldt}
     je      2f
-    cmp     rdi, {prctl}
+    cmp     edi, {prctl}
     je      2f
-    cmp     rdi, {unshare}
+    cmp     edi, {unshare}
     je      2f
-    cmp     rdi, {setns}
+    cmp     edi, {setns}
     je      2f
     cmp     dword ptr [rip + {clocks_differ}], 0
     jne     1f                              // times may have to be translated
@@ -36,19 +36,19 @@ ckpt_syscall_behind:
     cmp     rax, -4095                      // the highest error number
     jae     3f
     ret
-1:  cmp     rdi, {futex}                    // the calls with a time of a clock in them
+1:  cmp     edi, {futex}                    // the calls with a time of a clock in them
     je      2f
-    cmp     rdi, {futex_wait}
+    cmp     edi, {futex_wait}
     je      2f
-    cmp     rdi, {futex_waitv}
+    cmp     edi, {futex_waitv}
     je      2f
-    cmp     rdi, {clock_gettime}
+    cmp     edi, {clock_gettime}
     je      2f
-    cmp     rdi, {clock_nanosleep}
+    cmp     edi, {clock_nanosleep}
     je      2f
-    cmp     rdi, {timerfd_settime}
+    cmp     edi, {timerfd_settime}
     je      2f
-    cmp     rdi, {timer_settime}
+    cmp     edi, {timer_settime}
     jne     ckpt_syscall
 2:  jmp     {in_place}                      // with the same arguments
 3:  neg     eax

@@ -143,15 +143,15 @@ pub fn install(signal: i32) {
     let _ = unsafe { calls::signal_action(signal, Some(&our_action())) };
 }
 
-/// Has the signal do nothing from here on. Whether it did something before.
-pub fn ignore() -> bool {
+/// Has the signal do nothing, until it is installed again.
+pub fn ignore() {
     let signal = SIGNAL.swap(0, Ordering::Relaxed);
     let nothing = SignalAction {
         handler: libc::SIG_IGN as u64,
         ..SignalAction::default()
     };
     // SAFETY: nothing depends on the handler.
-    signal != 0 && unsafe { calls::signal_action(signal, Some(&nothing)) }.is_ok()
+    let _ = unsafe { calls::signal_action(signal, Some(&nothing)) };
 }
 
 /// Size of glibc's `ucontext_t` with room to spare: 968 bytes in glibc 2.36.

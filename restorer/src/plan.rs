@@ -430,8 +430,11 @@ impl Plan<'_> {
 /// Filling takes write permission; asking for it without need would make the kernel account for the memory.
 fn protection_until_filled(part: &Part<'_, impl Iterator<Item = (Extent, u64)> + Clone>) -> u32 {
     let last = part.region.protection;
+    // A file without a name may be where nothing may be executed, which shows when it is mapped.
+    let is_kept = part.region.backing() == Backing::PrivateUnnamedFile;
+    let kept = if is_kept { last } else { last & !PROT_EXEC };
     if part.fills().next().is_some() {
-        last & !PROT_EXEC | PROT_READ | PROT_WRITE
+        kept | PROT_READ | PROT_WRITE
     } else {
         last
     }

@@ -1,5 +1,7 @@
 //! Carries out the steps of stage 1.
 
+use core::slice;
+
 use ckpt_image::memory_settings::MemoryPolicy;
 use ckpt_image::regions::{Backing, FileIdentity};
 use ckpt_image::segments::Span;
@@ -108,6 +110,13 @@ impl<'f> Executor<'f> {
                         // A kernel before 6.11 keeps its content, which is empty.
                         Err(Errno::EINVAL | Errno::EOPNOTSUPP) if flags & n::MAP_DROPPABLE != 0 => {
                             map(flags & !n::MAP_DROPPABLE | n::MAP_PRIVATE | n::MAP_NORESERVE)
+                        }
+                        Err(Errno::EPERM)
+                            if file.is_some_and(|file| {
+                                file.backing == Backing::PrivateUnnamedFile
+                            }) =>
+                        {
+                            copy_of_file(span, protection, fd, offset)
                         }
                         Err(errno) if flags & n::MAP_HUGETLB != 0 => {
                             return Err(no_huge_pages(span, errno));
@@ -299,6 +308,32 @@ fn attach(
             .and_then(|()| calls::protect(start, length, protection));
         system_v::detach(whole).and(part)
     }
+}
+
+/// Maps memory with what the file holds from `offset` on, in the place of the file, which is where nothing may be executed.
+fn copy_of_file(
+    span: Span,
+    protection: u32,
+    fd: i32,
+    offset: u64,
+) -> core::result::Result<(), Errno> {
+    let (start, length) = parts(span);
+    let writable = n::PROT_READ | n::PROT_WRITE;
+    map_new(span, writable, n::MAP_PRIVATE | n::MAP_ANONYMOUS, -1, 0)?;
+    // SAFETY: it was just mapped, and nobody uses it.
+    let bytes = unsafe { slice::from_raw_parts_mut(start as *mut u8, length) };
+    let mut done = 0;
+    while done < length {
+        match calls::pread(fd, &mut bytes[done..], offset + done as u64) {
+            // There is nothing behind its end.
+            Ok(0) => break,
+            Ok(count) => done += count,
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    // SAFETY: as above.
+    unsafe { calls::protect(start, length, protection) }
 }
 
 /// Maps `span`, where nothing is mapped yet.

@@ -21,6 +21,7 @@ int main(void) {
     CHECK(fstat(fd, &before) == 0);
     ready_and_wait();
     CHECK(fstat(fd, &after) == 0 && after.st_size == before.st_size && after.st_mode == before.st_mode);
+    CHECK(after.st_atim.tv_sec == times[0].tv_sec && after.st_atim.tv_nsec == times[0].tv_nsec);
     CHECK(after.st_mtim.tv_sec == times[1].tv_sec && after.st_mtim.tv_nsec == times[1].tv_nsec);
     char read_value[2000];
     if (has_attributes) {

@@ -29,6 +29,19 @@ impl Mount {
         (is_root() && mount.status().is_ok_and(|status| status.success())).then_some(Self { path })
     }
 
+    /// Gives it other options.
+    ///
+    /// # Panics
+    /// If that is not possible.
+    pub fn remount(&self, options: &str) {
+        let options = format!("remount,{options}");
+        let status = Command::new("mount")
+            .args(["-o", &options])
+            .arg(&self.path)
+            .status();
+        assert!(status.is_ok_and(|status| status.success()), "{options}");
+    }
+
     /// How many names there are on it.
     ///
     /// # Panics

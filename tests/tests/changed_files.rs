@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 
-use ckpt_tests::{Launch, Place, Program, is_root, not_run};
+use ckpt_tests::{Launch, Mount, Place, Program, is_root, not_run};
 
 /// A resource is missing or refused, as the README lists the exit codes.
 const RESOURCE: Option<i32> = Some(123);
@@ -365,4 +365,25 @@ fn a_lock_that_somebody_else_has_is_named() {
     assert_refused(&place, "data");
     drop(file);
     assert_eq!(restore(&place, &[]), (SURVIVED, String::new()));
+}
+
+/// A deleted file is made again in its directory, or in `/tmp`; where nothing may be executed there, its code is memory without a file.
+#[test]
+fn code_of_a_deleted_file_where_nothing_may_be_executed() {
+    let place = Place::new("no-execution");
+    let Some(mount) = Mount::on(&place, "libraries", "mode=777") else {
+        return not_run("no-execution", "it takes root and the right to mount");
+    };
+    let mut process = Program::compile("private_unnamed_code.c").start(&place);
+    process.checkpoint();
+    process.kill();
+    mount.remount("noexec");
+    place.release();
+    let mut process = Launch::restorer(["myckpt"]).start(&place);
+    assert_eq!(
+        process.wait().code(),
+        Some(42),
+        "{}",
+        place.text("restorer.err")
+    );
 }

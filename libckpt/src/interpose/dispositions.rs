@@ -1,5 +1,6 @@
 //! Dispositions: the program's handler for the checkpoint signal is remembered, and no other handler blocks it.
 
+use core::ffi::c_long;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
 
@@ -20,58 +21,76 @@ static MASKS_WITH_OURS: AtomicU64 = AtomicU64::new(0);
 pub(super) struct Action {
     handler: sighandler_t,
     flags: c_int,
+    restorer: usize,
     mask: SignalSet,
 }
 
+impl Action {
+    /// What libc's functions make of it: they return from handlers by code of its own.
+    fn by_libc(self) -> Self {
+        Self {
+            flags: self.flags | n::SA_RESTORER as c_int,
+            restorer: RESTORER_OF_LIBC.load(Ordering::Relaxed),
+            ..self
+        }
+    }
+}
+
+/// The code by which libc returns from handlers.
+static RESTORER_OF_LIBC: AtomicUsize = AtomicUsize::new(0);
+
 /// A disposition in the form of libc, or in that of the kernel.
 pub(super) trait Disposition: Copy {
-    /// One that says nothing.
-    const NOTHING: Self;
-
     fn get(&self) -> Action;
 
-    /// Takes over handler, flags and mask.
     fn set(&mut self, action: Action);
+
+    /// What the kernel is to get.
+    fn asked(&self) -> Action {
+        self.get()
+    }
 }
 
 impl Disposition for libc::sigaction {
-    // SAFETY: zeros are a disposition.
-    const NOTHING: Self = unsafe { core::mem::zeroed() };
-
     fn get(&self) -> Action {
         Action {
             handler: self.sa_sigaction,
             flags: self.sa_flags,
+            restorer: self.sa_restorer.map_or(0, |restorer| restorer as usize),
             mask: bits(&self.sa_mask),
         }
     }
 
     fn set(&mut self, action: Action) {
         (self.sa_sigaction, self.sa_flags) = (action.handler, action.flags);
+        // SAFETY: it was one, or is null, which is none.
+        self.sa_restorer =
+            unsafe { core::mem::transmute::<usize, Option<extern "C" fn()>>(action.restorer) };
         set_bits(&mut self.sa_mask, action.mask);
+    }
+
+    fn asked(&self) -> Action {
+        self.get().by_libc()
     }
 }
 
 impl Disposition for SignalAction {
-    const NOTHING: Self = Self {
-        handler: 0,
-        flags: 0,
-        restorer: 0,
-        mask: 0,
-    };
-
     fn get(&self) -> Action {
         Action {
             handler: self.handler as sighandler_t,
             flags: self.flags as c_int,
+            restorer: self.restorer as usize,
             mask: self.mask,
         }
     }
 
     fn set(&mut self, action: Action) {
-        self.handler = action.handler as u64;
-        self.flags = u64::from(action.flags.cast_unsigned());
-        self.mask = action.mask;
+        *self = Self {
+            handler: action.handler as u64,
+            flags: u64::from(action.flags.cast_unsigned()),
+            restorer: action.restorer as u64,
+            mask: action.mask,
+        };
     }
 }
 
@@ -79,12 +98,14 @@ impl Disposition for SignalAction {
 struct ProgramAction {
     handler: AtomicUsize,
     flags: AtomicI32,
+    restorer: AtomicUsize,
     mask: AtomicU64,
 }
 
 static PROGRAM_ACTION: ProgramAction = ProgramAction {
     handler: AtomicUsize::new(libc::SIG_DFL),
     flags: AtomicI32::new(0),
+    restorer: AtomicUsize::new(0),
     mask: AtomicU64::new(0),
 };
 
@@ -96,12 +117,13 @@ impl ProgramAction {
         Action {
             handler: self.handler.load(Ordering::Relaxed),
             flags: self.flags.load(Ordering::Relaxed),
+            restorer: self.restorer.load(Ordering::Relaxed),
             mask: self.mask.load(Ordering::Relaxed),
         }
     }
 
-    /// Takes an action as libc and the kernel do (`do_sigaction` in kernel/signal.c): libc returns from handlers by code of its
-    /// own, flags that are not known are lost, and some signals cannot be blocked. Returns the one before.
+    /// Takes an action as the kernel does (`do_sigaction` in kernel/signal.c): flags that are not known are lost, and some signals
+    /// cannot be blocked. Returns the one before.
     fn replace(&self, new: Action) -> Action {
         const KNOWN: u32 = n::SA_NOCLDSTOP
             | n::SA_NOCLDWAIT
@@ -110,23 +132,30 @@ impl ProgramAction {
             | n::SA_RESTART
             | n::SA_NODEFER
             | n::SA_RESETHAND
+            | n::SA_RESTORER
             | n::SA_EXPOSE_TAGBITS;
         let before = self.get();
-        let flags = new.flags & KNOWN as c_int | n::SA_RESTORER as c_int;
+        let flags = new.flags & KNOWN as c_int;
         let mask = new.mask & !(signal_bit(libc::SIGKILL) | signal_bit(libc::SIGSTOP));
         self.handler.store(new.handler, Ordering::Relaxed);
         self.flags.store(flags, Ordering::Relaxed);
+        self.restorer.store(new.restorer, Ordering::Relaxed);
         self.mask.store(mask, Ordering::Relaxed);
         before
     }
 }
 
-/// Reads which disposition of the checkpoint `signal` the program was started with.
+/// Reads which disposition of the checkpoint `signal` the program was started with, and what libc adds to those that it is given.
 pub fn take_over(signal: i32) {
-    // SAFETY: the disposition is only read.
-    if unsafe { calls::signal_action(signal, None) }
-        .is_ok_and(|action| action.handler == libc::SIG_IGN as u64)
-    {
+    // SAFETY: what is there, which a program is started with, is put in place again; zeros are a disposition.
+    let there = unsafe {
+        let mut there: libc::sigaction = core::mem::zeroed();
+        libc::sigaction(signal, ptr::null(), &raw mut there);
+        libc::sigaction(signal, &raw const there, ptr::null_mut());
+        calls::signal_action(signal, None).unwrap_or_default()
+    };
+    RESTORER_OF_LIBC.store(there.restorer as usize, Ordering::Relaxed);
+    if there.handler == libc::SIG_IGN as u64 {
         PROGRAM_ACTION
             .handler
             .store(libc::SIG_IGN, Ordering::Relaxed);
@@ -136,12 +165,12 @@ pub fn take_over(signal: i32) {
 interposed! {
     /// sigaction(2)
     fn sigaction(signal: c_int, new: *const libc::sigaction, old: *mut libc::sigaction) -> c_int as next {
-        change(|new, old| next()(signal, new, old), signal, new, old)
+        change(|new, old| next()(signal, new, old).into(), signal, new, old) as c_int
     }
 
     /// Another name of it.
     fn __sigaction(signal: c_int, new: *const libc::sigaction, old: *mut libc::sigaction) -> c_int as next {
-        change(|new, old| next()(signal, new, old), signal, new, old)
+        change(|new, old| next()(signal, new, old).into(), signal, new, old) as c_int
     }
 
     /// signal(2)
@@ -197,7 +226,7 @@ interposed! {
         INTERRUPTS.store(flag != 0, Ordering::Relaxed);
         let action = PROGRAM_ACTION.get();
         let flags = if flag != 0 { action.flags & !libc::SA_RESTART } else { action.flags | libc::SA_RESTART };
-        PROGRAM_ACTION.replace(Action { flags, ..action });
+        PROGRAM_ACTION.replace(Action { flags, ..action }.by_libc());
         0
     }
 }
@@ -214,18 +243,18 @@ fn is_accepted(signal: c_int, handler: sighandler_t) -> bool {
 ///
 /// # Safety
 /// The pointers are null, or point to dispositions.
-pub(super) unsafe fn change<D: Disposition, R: Default + Eq>(
-    next: impl FnOnce(*const D, *mut D) -> R,
+pub(super) unsafe fn change<D: Disposition>(
+    next: impl FnOnce(*const D, *mut D) -> c_long,
     signal: c_int,
     new: *const D,
     old: *mut D,
-) -> R {
+) -> c_long {
     // They may be the same.
     // SAFETY: the caller answers for the pointers.
     let (new, old) = unsafe { (new.as_ref().copied(), old.as_mut()) };
     if is_ours(signal) {
         change_ours(new, old);
-        return R::default();
+        return 0;
     }
     change_other(next, signal, new, old)
 }
@@ -234,22 +263,21 @@ pub(super) unsafe fn change<D: Disposition, R: Default + Eq>(
 fn change_ours<D: Disposition>(new: Option<D>, old: Option<&mut D>) {
     let before = match new {
         None => PROGRAM_ACTION.get(),
-        Some(new) => PROGRAM_ACTION.replace(new.get()),
+        Some(new) => PROGRAM_ACTION.replace(new.asked()),
     };
     if let Some(old) = old {
-        *old = D::NOTHING;
         old.set(before);
     }
 }
 
 /// Has `next` change the disposition of another signal, with code of ours in front of its handler, and without the checkpoint signal in its
 /// mask.
-fn change_other<D: Disposition, R: Default + Eq>(
-    next: impl FnOnce(*const D, *mut D) -> R,
+fn change_other<D: Disposition>(
+    next: impl FnOnce(*const D, *mut D) -> c_long,
     signal: c_int,
     new: Option<D>,
     old: Option<&mut D>,
-) -> R {
+) -> c_long {
     let bit = our_bit();
     let asks = new.is_some_and(|new| new.get().mask & bit != 0);
     let installed = new.map(|mut new| {
@@ -266,7 +294,7 @@ fn change_other<D: Disposition, R: Default + Eq>(
         installed.as_ref().map_or(ptr::null(), ptr::from_ref),
         old_at,
     );
-    if result != R::default() {
+    if result != 0 {
         return result;
     }
     let this = signal_bit(signal);
@@ -318,19 +346,21 @@ fn behind(handler: sighandler_t) -> sighandler_t {
 /// Installs a handler with BSD semantics (signal(2)).
 fn install(signal: c_int, handler: sighandler_t) -> sighandler_t {
     let restarts = !INTERRUPTS.load(Ordering::Relaxed);
-    let before = PROGRAM_ACTION.replace(Action {
-        handler,
-        flags: if restarts { libc::SA_RESTART } else { 0 },
-        mask: signal_bit(signal),
-    });
-    before.handler
+    let flags = if restarts { libc::SA_RESTART } else { 0 };
+    replace_by_libc(handler, flags, signal_bit(signal))
 }
 
 fn set_program_handler(handler: sighandler_t, flags: c_int) -> sighandler_t {
-    let before = PROGRAM_ACTION.replace(Action {
+    replace_by_libc(handler, flags, 0)
+}
+
+/// Takes what one of libc's functions installs. The handler before.
+fn replace_by_libc(handler: sighandler_t, flags: c_int, mask: SignalSet) -> sighandler_t {
+    let new = Action {
         handler,
         flags,
-        mask: 0,
-    });
-    before.handler
+        restorer: 0,
+        mask,
+    };
+    PROGRAM_ACTION.replace(new.by_libc()).handler
 }

@@ -1,7 +1,8 @@
 //! syscall(3): it shows which call was interrupted, and of some calls libckpt does the same as of libc's functions for them.
 
 use core::arch::naked_asm;
-use core::ffi::{c_long, c_ulong};
+use core::ffi::c_long;
+use core::ptr;
 
 use ckpt_image::context::Registers;
 use ckpt_sys::calls;
@@ -74,7 +75,12 @@ unsafe extern "C" fn in_place(
             n::__NR_rt_sigaction => {
                 return change_disposition(a as c_int, b as *const _, c as *mut _, d);
             }
-            n::__NR_prctl => user_dispatch::note(a as c_int, b as c_ulong),
+            n::__NR_prctl => {
+                let arguments = [b, c, d, e];
+                return user_dispatch::around(a as c_int, arguments, || {
+                    ckpt_syscall(number, a, b, c, d, e, f)
+                });
+            }
             n::__NR_modify_ldt => segments::note(),
             n::__NR_unshare => namespaces::note(a as c_int),
             n::__NR_setns => namespaces::note(namespaces::ANY),
@@ -94,18 +100,25 @@ unsafe fn change_disposition(
     old: *mut SignalAction,
     set_size: usize,
 ) -> c_long {
-    let is_readable = |at: *const SignalAction| at.is_null() || peek(at).is_some();
     let by_kernel = |new: *const SignalAction, old: *mut SignalAction| {
         let number = c_long::from(n::__NR_rt_sigaction);
         // SAFETY: the caller answers for the handler.
         unsafe { ckpt_syscall(number, signal as usize, new, old, set_size) }
     };
-    if set_size != size_of_val(&SignalAction::default().mask)
-        || !is_readable(new)
-        || !is_readable(old)
-    {
+    let copy = peek(new);
+    if set_size != size_of_val(&SignalAction::default().mask) || copy.is_none() && !new.is_null() {
         return by_kernel(new, old);
     }
-    // SAFETY: both are null or can be read; what cannot be written, the kernel has refused.
-    unsafe { dispositions::change(by_kernel, signal, new, old) }
+    // Whether the kernel can write there, before anything is changed.
+    if !old.is_null() {
+        let result = by_kernel(ptr::null(), old);
+        if result != 0 {
+            return result;
+        }
+    }
+    // SAFETY: the one is null or ours, the other one null or written.
+    unsafe {
+        let new = copy.as_ref().map_or(ptr::null(), ptr::from_ref);
+        dispositions::change(by_kernel, signal, new, old)
+    }
 }

@@ -479,21 +479,6 @@ pub struct Peeked {
 /// # Errors
 /// Those of the system call; `EAGAIN` if there is none.
 pub fn peek(fd: i32, data: &mut [u8]) -> Result<Peeked, Errno> {
-    look(fd, data, Control::SIZE)
-}
-
-/// The same, but no descriptor is made: a message with some says that they are cut.
-///
-/// # Errors
-/// As for [`peek`].
-pub fn peek_without_rights(fd: i32, data: &mut [u8]) -> Result<Peeked, Errno> {
-    // The kernel puts credentials first (`scm_recv` in include/net/scm.h).
-    let has_credentials = number_option(fd, net::SOL_SOCKET, net::SO_PASSCRED)? != 0;
-    let room = (Control::HEADER + Control::CREDENTIALS).next_multiple_of(8);
-    look(fd, data, if has_credentials { room } else { 0 })
-}
-
-fn look(fd: i32, data: &mut [u8], control_room: usize) -> Result<Peeked, Errno> {
     let mut sender = Address::NONE;
     let mut control = Control::new();
     let mut part = iovec {
@@ -506,7 +491,7 @@ fn look(fd: i32, data: &mut [u8], control_room: usize) -> Result<Peeked, Errno> 
         msg_iov: (&raw mut part).cast(),
         msg_iovlen: 1,
         msg_control: control.bytes.as_mut_ptr().cast::<c_void>(),
-        msg_controllen: control_room,
+        msg_controllen: Control::SIZE,
         msg_flags: 0,
     };
     let flags = net::MSG_PEEK | net::MSG_TRUNC | net::MSG_DONTWAIT | net::MSG_CMSG_CLOEXEC;
@@ -619,11 +604,5 @@ mod tests {
             }
         }
         assert_eq!(received(there.number()), Ok(5));
-        for asked in [0, 1] {
-            set_number_option(there.number(), net::SOL_SOCKET, net::SO_PASSCRED, asked).unwrap();
-            let peeked = peek_without_rights(there.number(), &mut [0; 5]).unwrap();
-            assert_eq!((peeked.right_count, peeked.rights_are_cut), (0, true));
-            assert_eq!(peeked.credentials.is_some(), asked == 1);
-        }
     }
 }

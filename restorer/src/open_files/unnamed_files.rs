@@ -150,14 +150,16 @@ impl UnnamedFiles {
     /// access to a file that it has made itself than these allow, and have mapped it before it was sealed.
     ///
     /// System V shared memory that was made goes again unless it is kept.
-    pub fn finish(self, image: &Image<'_>) -> Result<Segments, Errno> {
+    pub fn finish(mut self, image: &Image<'_>) -> Result<Segments, Errno> {
+        self.made.sort_unstable_by_key(|one| one.index);
+        let mut attributes = image.objects::<ExtendedAttribute<'_>>().peekable();
         for one in self.made.iter() {
             let fd = match one.found {
                 Found::File(fd) => Fd::owning(fd),
                 Found::Segment(_) => continue,
             };
-            let attributes = image.objects::<ExtendedAttribute<'_>>();
-            for attribute in attributes.filter(|attribute| attribute.file == one.index) {
+            while attributes.next_if(|next| next.file < one.index).is_some() {}
+            while let Some(attribute) = attributes.next_if(|next| next.file == one.index) {
                 set_attribute(&fd, &attribute);
             }
             match &one.saved {
@@ -185,7 +187,7 @@ fn set_attribute(fd: &Fd, attribute: &ExtendedAttribute<'_>) {
     name.push(attribute.name);
     if let Err(errno) = calls::set_attribute(fd.number(), name.as_c_str(), attribute.value) {
         output::warn(format_args!(
-            "a deleted file has lost its extended attribute {}: {errno}",
+            "a file without a name has lost its extended attribute {}: {errno}",
             Text(attribute.name)
         ));
     }

@@ -71,7 +71,7 @@ pub const MAX_NAME: usize = 255;
 pub const MAX_VALUE: usize = 64 << 10;
 
 record! {
-    /// An extended attribute of a file without a name (xattr(7)).
+    /// An extended attribute of a file without a name (xattr(7)). They stand in ascending order of their files.
     pub struct ExtendedAttribute<'a> {
         /// Which file, counted as in [`FileExtent::file`].
         pub file: u32,

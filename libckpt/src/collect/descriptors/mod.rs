@@ -55,6 +55,8 @@ pub struct Descriptors {
     file_runs: MapVec<FileRun>,
     /// What `file_runs` refer to.
     attached: Attached,
+    /// And what they refer to that is only in flight: it stays open as long as this is there.
+    sockets: Sockets,
 }
 
 impl Descriptors {
@@ -79,14 +81,14 @@ impl Descriptors {
         result?;
         all.found
             .sort_unstable_by_key(|found| found.descriptor.number);
-        let sockets = Sockets::look(&mut all)?;
+        all.sockets = Sockets::look(&mut all)?;
         all.found
             .sort_unstable_by_key(|found| found.descriptor.number);
         pseudo_terminals::find(&mut all)?;
         sharing::find(&mut all.found)?;
         pipes::find(&mut all)?;
         all.locks = locks::find(all.iter())?;
-        let mut objects = objects::collect(&all, &sockets)?;
+        let mut objects = objects::collect(&all, &all.sockets)?;
         (all.file_runs, all.attached) =
             unnamed_files::collect(&all, regions, deleted_limit, &mut objects)?;
         all.objects = objects;

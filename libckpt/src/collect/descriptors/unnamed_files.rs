@@ -21,6 +21,7 @@ use crate::collect::content::Run;
 use crate::collect::memory::Memory;
 use crate::collect::regions::Regions;
 use crate::failure::{Doing, Failure, failure};
+use crate::report;
 
 /// What `/proc` shows before the name of a file in memory, and behind that of every file without a name (`prepend_path` in
 /// fs/d_path.c).
@@ -142,14 +143,20 @@ pub fn collect(
     objects: &mut Objects,
 ) -> Result<(MapVec<FileRun>, Attached), Failure> {
     regions.for_each_mut(|region| {
+        if !region.backing().is_unnamed_file() {
+            return;
+        }
         let mut open = all.iter().filter(is_unnamed);
-        if region.backing().is_unnamed_file()
-            && let Some(one) = open.find(|one| is_shown_by(one, region))
-        {
-            region.file = nameless(&one.file);
+        match open.find(|one| is_shown_by(one, region)) {
+            Some(one) => region.file = nameless(&one.file),
+            // What it shows of the file can only be read here, so the region has all of it, without a file behind it.
+            None if region.backing() == Backing::PrivateUnnamedFile => {
+                region.backing_number = Backing::PrivateFile as u32;
+                region.file = FileIdentity::default();
+            }
+            None => {}
         }
     });
-    leave_private_alone(all, regions)?;
     let files = find(all, regions)?;
     let (mut runs, mut attached) = (MapVec::new(), Attached::default());
     let mut stored = 0;
@@ -194,26 +201,6 @@ pub fn collect(
         }
     }
     Ok((runs, attached))
-}
-
-/// Of a file that is mapped only privately, nobody changes what the program has not, and nobody can read it but there: so that is what the
-/// region has, without a file behind it.
-fn leave_private_alone(all: &Descriptors, regions: &mut Regions) -> Result<(), Failure> {
-    let mut reachable = MapVec::new();
-    for file in find(all, regions)?.iter().map(|one| one.file) {
-        reachable
-            .push(file)
-            .doing(format_args!("memory for the list of descriptors"))?;
-    }
-    regions.for_each_mut(|region| {
-        let is_alone =
-            region.backing() == Backing::PrivateUnnamedFile && !reachable.contains(&region.file);
-        if is_alone {
-            region.backing_number = Backing::PrivateFile as u32;
-            region.file = FileIdentity::default();
-        }
-    });
-    Ok(())
 }
 
 fn is_unnamed(descriptor: &Descriptor<'_>) -> bool {
@@ -313,7 +300,7 @@ fn describe(
 /// Those whose attributes are the program's own (xattr(7)), and not what the system makes of its labels.
 const OF_PROGRAMS: [&[u8]; 2] = [b"user.", b"trusted."];
 
-/// Adds the extended attributes of a file with a descriptor.
+/// Adds the extended attributes of a file with a descriptor. Those that cannot be read are told of.
 fn add_attributes(
     index: u32,
     file: &Unnamed<'_>,
@@ -322,33 +309,48 @@ fn add_attributes(
 ) -> Result<(), Failure> {
     let number = access.number;
     let at = Line::<64>::format(format_args!("/proc/thread-self/fd/{number}"));
-    // Most have none, and many file systems know none.
-    let Ok(length @ 1..) = calls::attributes(at.as_c_str(), &mut []) else {
-        return Ok(());
+    let lost = |errno| {
+        report::line(format_args!(
+            "warning: descriptor {number}: the extended attributes of {} cannot be read: {errno}; a restored process has none of them",
+            Text(file.path)
+        ));
     };
+    let length = match calls::attributes(at.as_c_str(), &mut []) {
+        Ok(length) => length,
+        // Many file systems know none.
+        Err(Errno::EOPNOTSUPP) => 0,
+        Err(errno) => {
+            lost(errno);
+            0
+        }
+    };
+    if length == 0 {
+        return Ok(());
+    }
     let no_memory = || format_args!("memory for the attributes of a file");
     let mut names = MapVec::zeroed(length).doing(no_memory())?;
     let mut room = MapVec::zeroed(MAX_VALUE).doing(no_memory())?;
-    let cannot_be_read = |errno| {
-        failure!(
-            "descriptor {number}: the extended attributes of {} cannot be read: {errno}",
-            Text(file.path)
-        )
-    };
-    let length = calls::attributes(at.as_c_str(), &mut names).map_err(cannot_be_read)?;
+    let length = calls::attributes(at.as_c_str(), &mut names).unwrap_or(0);
     let names = names[..length].split_inclusive(|&byte| byte == 0);
     for name in names.filter_map(|name| CStr::from_bytes_with_nul(name).ok()) {
         let is_the_programs = |prefix: &&[u8]| name.to_bytes().starts_with(prefix);
         if !OF_PROGRAMS.iter().any(is_the_programs) {
             continue;
         }
-        let length = calls::attribute(at.as_c_str(), name, &mut room).map_err(cannot_be_read)?;
-        let attribute = ExtendedAttribute {
-            file: index,
-            name: name.to_bytes(),
-            value: &room[..length],
-        };
-        objects.add_large(&attribute, length)?;
+        match calls::attribute(at.as_c_str(), name, &mut room) {
+            Ok(length) => {
+                let attribute = ExtendedAttribute {
+                    file: index,
+                    name: name.to_bytes(),
+                    value: &room[..length],
+                };
+                objects.add_large(&attribute, length)?;
+            }
+            Err(errno) => {
+                lost(errno);
+                break;
+            }
+        }
     }
     Ok(())
 }
@@ -384,7 +386,10 @@ fn describe_mapped(file: &Unnamed<'_>, size: u64, objects: &mut Objects) -> Resu
 /// Opens the file behind the descriptor `number` for reading.
 fn open(number: u32) -> Result<Fd, Failure> {
     let path = Line::<64>::format(format_args!("/proc/thread-self/fd/{number}"));
-    calls::open(path.as_c_str(), n::O_RDONLY | n::O_NONBLOCK).map_err(|errno| {
+    let open = |flags| calls::open(path.as_c_str(), flags | n::O_RDONLY | n::O_NONBLOCK);
+    // The last access is to stay the program's own, where the file is the user's.
+    let opened = open(n::O_NOATIME).or_else(|_| open(0));
+    opened.map_err(|errno| {
         failure!(
             "descriptor {number}: a file without a name that cannot be read: {errno}; close it first"
         )

@@ -40,8 +40,7 @@ pub fn look_at_tcp(seen: &mut Seen, flags: u32) -> Result<(), Failure> {
             seen.number
         ));
     }
-    let ready = calls::poll_now(seen.fd(), n::POLLIN | n::POLLRDHUP).unwrap_or(0);
-    let hung_up = ready & n::POLLRDHUP != 0;
+    let hung_up = seen.ready & n::POLLRDHUP != 0;
     if hung_up {
         seen.shut_down |= RECEIVES_NO_MORE;
     }
@@ -54,8 +53,8 @@ pub fn look_at_tcp(seen: &mut Seen, flags: u32) -> Result<(), Failure> {
         // A thread that is blocked in connect(2) makes the call again.
         tcp::SYN_SENT if flags & n::O_NONBLOCK == 0 => State::Unconnected,
         tcp::SYN_SENT => State::Connecting,
-        tcp::CLOSE if ready & n::POLLERR != 0 && ready & n::POLLIN == 0 => State::Connecting,
-        tcp::CLOSE if ready & n::POLLERR != 0 && is_empty(seen) => State::Connecting,
+        tcp::CLOSE if seen.has_error() && seen.ready & n::POLLIN == 0 => State::Connecting,
+        tcp::CLOSE if seen.has_error() && is_empty(seen) => State::Connecting,
         tcp::CLOSE if hung_up => State::Ended,
         tcp::CLOSE => State::Unconnected,
         tcp::FIN_WAIT1 | tcp::FIN_WAIT2 | tcp::TIME_WAIT | tcp::LAST_ACK | tcp::CLOSING => {

@@ -40,6 +40,8 @@ struct Seen {
     shut_down: u32,
     /// Permissions, owner and group of the file of a Unix socket.
     file: [u32; 3],
+    /// What poll(2) says of it.
+    ready: u32,
 }
 
 impl Seen {
@@ -61,6 +63,11 @@ impl Seen {
 
     fn is_internet(&self) -> bool {
         matches!(self.family, net::AF_INET | net::AF_INET6)
+    }
+
+    /// Whether an error waits to be told (`SO_ERROR`): it can only be looked at by taking it.
+    fn has_error(&self) -> bool {
+        self.ready & n::POLLERR != 0
     }
 
     fn has_connection(&self) -> bool {
@@ -143,7 +150,7 @@ impl Sockets {
         all: &mut Descriptors,
         locked: &mut Option<MapVec<FileIdentity>>,
     ) -> Result<(), Failure> {
-        let has_received = calls::poll_now(seen.fd(), n::POLLIN).unwrap_or(0) & n::POLLIN != 0;
+        let has_received = seen.ready & n::POLLIN != 0;
         let locked: &[FileIdentity] = match locked {
             _ if !has_received => &[],
             Some(locked) => locked,
@@ -359,6 +366,7 @@ fn look_at(
         backlog: 0,
         shut_down: 0,
         file: [0; 3],
+        ready: calls::poll_now(fd, n::POLLIN | n::POLLRDHUP).unwrap_or(0),
     };
     check_kind(&seen)?;
     check_filter(&seen)?;
@@ -380,10 +388,8 @@ fn look_at(
     Ok(seen)
 }
 
-/// An error that waits can only be looked at by taking it.
 fn warn_of_error(seen: &Seen) {
-    let ready = calls::poll_now(seen.fd(), 0).unwrap_or(0);
-    if ready & n::POLLERR == 0 || seen.shut_down & WAS_RESET != 0 {
+    if !seen.has_error() || seen.shut_down & WAS_RESET != 0 {
         return;
     }
     let instead = match seen.state {
@@ -454,8 +460,7 @@ fn check_netlink(seen: &Seen) -> Result<(), Failure> {
             seen.protocol
         ));
     }
-    let ready = calls::poll_now(seen.fd(), n::POLLIN).unwrap_or(0);
-    if ready & (n::POLLIN | n::POLLERR) != 0 {
+    if seen.ready & (n::POLLIN | n::POLLERR) != 0 {
         return Err(failure!(
             "descriptor {}: a netlink socket with an answer that was not read yet; send the signal again",
             seen.number
@@ -483,8 +488,7 @@ fn look_at_unix(seen: &mut Seen, diagnostics: &mut Option<Diagnostics>) -> Resul
     seen.shut_down = found.shut_down;
     seen.backlog = found.backlog;
     seen.peer = found.peer.filter(|&inode| inode != 0).map(u64::from);
-    let ready = calls::poll_now(seen.fd(), 0).unwrap_or(0);
-    let hung_up = ready & n::POLLHUP != 0;
+    let hung_up = seen.ready & n::POLLHUP != 0;
     let is_named = !seen.peer_name.as_bytes().is_empty();
     seen.state = match found.peer {
         _ if listens => State::Listening,
@@ -496,10 +500,7 @@ fn look_at_unix(seen: &mut Seen, diagnostics: &mut Option<Diagnostics>) -> Resul
         Some(0) => State::Ended,
         Some(_) => State::Outside,
     };
-    if ready & n::POLLERR != 0
-        && seen.kind != net::SOCK_STREAM
-        && sockets::received(seen.fd()) != Ok(0)
-    {
+    if seen.has_error() && seen.kind != net::SOCK_STREAM && sockets::received(seen.fd()) != Ok(0) {
         return Err(failure!(
             "descriptor {}: an error waits in the socket (SO_ERROR), and nobody can look at what it has received behind that; send the signal \
              again when the program has been told of it",
@@ -507,7 +508,7 @@ fn look_at_unix(seen: &mut Seen, diagnostics: &mut Option<Diagnostics>) -> Resul
         ));
     }
     // A Unix socket has no other error.
-    if ready & n::POLLERR != 0 && seen.state == State::Ended && seen.has_connection() {
+    if seen.has_error() && seen.state == State::Ended && seen.has_connection() {
         seen.shut_down |= WAS_RESET;
     }
     if seen.has_connection() && seen.state != State::Listening {

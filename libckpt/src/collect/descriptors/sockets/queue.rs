@@ -1,7 +1,7 @@
 //! What a socket has received and the program has not read. It is looked at, and stays where it is.
 
 use ckpt_image::regions::FileIdentity;
-use ckpt_sys::sockets::{Address, Credentials, Peeked};
+use ckpt_sys::sockets::{Address, Credentials, Extras, Peeked};
 use ckpt_sys::{Errno, Fd, MapVec, calls, files, sockets};
 use linux_raw_sys::general as n;
 use linux_raw_sys::net;
@@ -86,7 +86,7 @@ impl Queues {
             let peeked = if locked.is_empty() {
                 sockets::peek(fd, &mut room)
             } else {
-                peek_unless_locked(&walk, position, &mut room, locked)?
+                peek_unless_locked(fd, &mut room, locked)?
             };
             let mut peeked = match peeked {
                 Ok(peeked) if end.as_ref().is_some_and(|end| end.is(&peeked)) => break,
@@ -186,43 +186,57 @@ impl Queues {
     }
 }
 
-/// Looks at the message at `position`, unless it carries a descriptor of one of the files `locked`.
+/// Looks at a message, unless it carries a descriptor of one of the files `locked`. Another process looks, and hands on what descriptors it finds:
+/// closing them there takes no lock away, and the kernel does not show all messages twice.
 fn peek_unless_locked(
-    walk: &Walk,
-    position: usize,
+    fd: i32,
     room: &mut [u8],
     locked: &[FileIdentity],
 ) -> Result<Result<Peeked, Errno>, Failure> {
-    let fd = walk.fd;
-    // Each look moves on.
-    let peek = |room: &mut [u8]| walk.set(position).and_then(|()| sockets::peek(fd, room));
-    match sockets::peek_without_rights(fd, room) {
-        // The kernel would not show it again (see below).
-        Ok(peeked) if peeked.rights_are_cut && peeked.length == 0 => {
-            return Err(failure!(
-                "descriptor {fd}: an empty message in it carries a descriptor, and the program holds a lock on a file (fcntl(2), F_SETLK): nobody \
-                 can look whether it is that one; let it be received, or release the lock first"
-            ));
-        }
-        Ok(peeked) if peeked.rights_are_cut => {}
-        other => return Ok(other),
-    }
-    let carries_locked = apart::call(|| {
+    let doing = format_args!("descriptor {fd}: a process that looks at it");
+    let (ours, theirs) = sockets::pair(net::SOCK_SEQPACKET).doing(doing)?;
+    let looked = apart::call(|| {
+        let peeked = sockets::peek(fd, room)?;
+        let rights = &peeked.rights[..peeked.right_count];
         let is_locked = |&right: &i32| {
             calls::fstat(right).is_ok_and(|stat| {
                 let carried = files::identity(&stat);
                 locked.iter().any(|file| file.same_file(&carried))
             })
         };
-        peek(&mut []).is_ok_and(|peeked| peeked.rights[..peeked.right_count].iter().any(is_locked))
+        let carries_locked = rights.iter().any(is_locked);
+        if !rights.is_empty() && !carries_locked {
+            let extras = Extras {
+                to: None,
+                rights,
+                credentials: None,
+            };
+            sockets::send(theirs.number(), b"?", &extras)?;
+        }
+        Ok((peeked, carries_locked))
     });
-    if carries_locked.doing(format_args!("descriptor {fd}: a process that looks at it"))? {
+    let (mut peeked, carries_locked) = match looked.doing(doing)? {
+        Ok(looked) => looked,
+        Err(errno) => return Ok(Err(errno)),
+    };
+    if carries_locked {
+        let later = if peeked.length == 0 {
+            "; as it is empty, later images of this process will lack it"
+        } else {
+            ""
+        };
         return Err(failure!(
             "descriptor {fd}: a message in it carries a descriptor of a file on which the program holds a lock (fcntl(2), F_SETLK), \
-             which looking at it would take away; let it be received, or release the lock first"
+             which looking at it would take away; let it be received, or release the lock first{later}"
         ));
     }
-    Ok(peek(room))
+    if peeked.right_count != 0 {
+        let handed_on = sockets::peek(ours.number(), &mut [0]).doing(doing)?;
+        peeked.rights = handed_on.rights;
+        peeked.right_count = handed_on.right_count;
+        peeked.rights_are_cut |= handed_on.rights_are_cut;
+    }
+    Ok(Ok(peeked))
 }
 
 /// The same on another number than 0 to 2, which mean more than others.
