@@ -30,7 +30,8 @@ pub const SIG_HOLD: usize = 2;
 /// Size of the code of one, in bytes.
 const SIZE: u64 = 16;
 
-/// Signals that libc has for itself, to cancel threads and to change the ids of all of them (nptl(7)). The handlers end no calls.
+/// Signals that libc has for itself, to cancel threads and to change the ids of all of them (nptl(7)): it installs their handlers by its own
+/// system calls.
 const LIBCS: [i32; 2] = [32, 33];
 
 /// The handlers, in the order of their stand-ins; 0 behind the last.

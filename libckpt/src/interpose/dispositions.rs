@@ -26,7 +26,7 @@ pub(super) struct Action {
 }
 
 impl Action {
-    /// What libc's functions make of it: they return from handlers by code of its own.
+    /// What libc's functions make of it: they return from handlers by code of libc.
     fn by_libc(self) -> Self {
         Self {
             flags: self.flags | n::SA_RESTORER as c_int,

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::Command;
 use std::time::Instant;
 
 use ckpt_image::extents::MAX_PAGES;
@@ -29,6 +31,8 @@ struct Round {
     to_core: f64,
     /// Gigabytes per second that one processor compresses, and that it decompresses.
     one_processor: [f64; 2],
+    /// The same of the reference implementation, where it is installed.
+    reference: Option<[f64; 2]>,
 }
 
 /// What the memory holds, and the arguments of `beats.c` that say so.
@@ -54,7 +58,13 @@ pub fn measure(sizes: &[u64]) {
         "lz4 / plain",
         "`--to-core`",
     ]);
-    let mut speeds = Table::new(["data", "compressed by one processor", "decompressed"]);
+    let mut speeds = Table::new([
+        "data",
+        "compressed by one processor",
+        "decompressed",
+        "by `lz4 -b1`",
+        "decompressed",
+    ]);
     let program = Program::workload("beats.c");
     for &mebibytes_of_data in sizes {
         if available() < 4 * mebibytes_of_data {
@@ -79,14 +89,20 @@ pub fn measure(sizes: &[u64]) {
                         .map(|round| of(&round.packed) / of(&round.plain)),
                 )
             };
-            let speed = |which: usize| {
-                let speeds = rounds.iter().map(|round| round.one_processor[which]);
-                format!("{:.2} GB/s", median(speeds))
+            let speed = |of: &dyn Fn(&Round) -> Option<f64>| {
+                let speeds: Vec<f64> = rounds.iter().filter_map(of).collect();
+                if speeds.is_empty() {
+                    "not installed".to_owned()
+                } else {
+                    format!("{:.2} GB/s", median(speeds.into_iter()))
+                }
             };
             speeds.row([
                 format!("{}, {name}", size(mebibytes_of_data)),
-                speed(0),
-                speed(1),
+                speed(&|round| Some(round.one_processor[0])),
+                speed(&|round| Some(round.one_processor[1])),
+                speed(&|round| round.reference.map(|reference| reference[0])),
+                speed(&|round| round.reference.map(|reference| reference[1])),
             ]);
             table.row([
                 format!("{}, {name}", size(mebibytes_of_data)),
@@ -117,6 +133,7 @@ fn round(program: &Program, mebibytes: u64, arguments: &[&str]) -> Round {
     let (place, plain) = figures(launch("none"), mebibytes);
     let image = fs::read(place.file("myckpt")).expect("the image is readable");
     let one_processor = speeds_of_one_processor(&image);
+    let reference = speeds_of_reference(&place.file("myckpt"));
     drop(place);
     let (place, packed) = figures(launch("lz4"), mebibytes);
     settle(&place);
@@ -130,6 +147,7 @@ fn round(program: &Program, mebibytes: u64, arguments: &[&str]) -> Round {
         packed,
         to_core,
         one_processor,
+        reference,
     }
 }
 
@@ -153,6 +171,23 @@ fn speeds_of_one_processor(bytes: &[u8]) -> [f64; 2] {
         }
     }
     [compressing, start.elapsed()].map(|time| bytes.len() as f64 / time.as_secs_f64() / 1e9)
+}
+
+/// What `lz4 -b1` (lz4(1)) says of itself: compressing in blocks as large as ours, and decompressing. It overwrites its line as it goes.
+fn speeds_of_reference(image: &Path) -> Option<[f64; 2]> {
+    let output = Command::new("lz4")
+        .args(["-b1", "-i1", "-B6"])
+        .arg(image)
+        .output()
+        .ok()?;
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    let mut speeds = said.rsplit("MB/s").skip(1).map(|before| {
+        let number = before.trim_end().rsplit([' ', ',']).next()?;
+        Some(number.parse::<f64>().ok()? / 1000.0)
+    });
+    let (decompressing, compressing) = (speeds.next()??, speeds.next()??);
+    Some([compressing, decompressing])
 }
 
 /// Takes a checkpoint of a program with so much memory, and restores it.
