@@ -10,7 +10,7 @@
     .hidden ckpt_syscall_behind
     .globl ckpt_syscall
     .hidden ckpt_syscall
-    cmp     edi, {rt_sigaction}             // calls of which libckpt has to know; the kernel, too, looks at 32 bits
+    cmp     edi, {rt_sigaction}             // calls of which libckpt has to know; kernels look at 32 bits, too
     je      2f
     cmp     edi, {modify_ldt}
     je      2f

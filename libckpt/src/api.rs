@@ -4,6 +4,7 @@ use core::ffi::{c_int, c_uint};
 
 use ckpt_sys::calls;
 
+use crate::interpose;
 use crate::resume::generation;
 use crate::signal::checkpoint_signal;
 
@@ -18,6 +19,7 @@ pub extern "C" fn ckpt_generation() -> c_uint {
 pub extern "C" fn ckpt_checkpoint() -> c_int {
     let before = generation();
     match checkpoint_signal() {
+        _ if interpose::dispatches_calls() => -1,
         0 => -1,
         // The kernel delivers a signal to its sender before the call returns (POSIX, kill), and this one is never blocked.
         signal => match calls::tgkill(calls::pid(), calls::tid(), signal) {

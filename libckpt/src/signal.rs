@@ -145,13 +145,12 @@ pub fn install(signal: i32) {
 
 /// Has the signal do nothing, until it is installed again.
 pub fn ignore() {
-    let signal = SIGNAL.swap(0, Ordering::Relaxed);
     let nothing = SignalAction {
         handler: libc::SIG_IGN as u64,
         ..SignalAction::default()
     };
     // SAFETY: nothing depends on the handler.
-    let _ = unsafe { calls::signal_action(signal, Some(&nothing)) };
+    let _ = unsafe { calls::signal_action(checkpoint_signal(), Some(&nothing)) };
 }
 
 /// Size of glibc's `ucontext_t` with room to spare: 968 bytes in glibc 2.36.

@@ -387,3 +387,21 @@ fn code_of_a_deleted_file_where_nothing_may_be_executed() {
         place.text("restorer.err")
     );
 }
+
+/// Only what has a name can be found again.
+#[test]
+fn a_thin_image_has_what_files_without_a_name_hold() {
+    for file in ["private_unnamed_file.c", "private_file_deleted.c"] {
+        let place = Place::new(&["thin", file].join("-"));
+        let mut process = Program::compile(file)
+            .launch()
+            .env("CKPT_THIN", "1")
+            .start(&place);
+        process.wait_until_ready();
+        process.checkpoint();
+        process.kill();
+        place.release();
+        let status = Launch::restorer(["myckpt"]).start(&place).wait();
+        assert_eq!(status.code(), SURVIVED, "{}", place.text("restorer.err"));
+    }
+}

@@ -115,6 +115,21 @@ fn an_empty_message_that_later_images_will_lack_is_told_of() {
     );
 }
 
+/// Also by a checkpoint that then fails.
+#[test]
+fn an_empty_message_before_a_refusal_is_told_of() {
+    let place = Place::new("empty_refused");
+    let mut process = Program::compile("refused_behind_empty_message.c").start(&place);
+    let line = process
+        .try_checkpoint("myckpt")
+        .expect_err("the checkpoint must be refused");
+    assert!(line.contains("holds a lock"), "{line}");
+    let said = place.text("err");
+    assert!(said.contains("an empty message waits"), "{said}");
+    place.release();
+    assert_eq!(process.wait().code(), Some(42), "{}", place.text("err"));
+}
+
 #[test]
 fn errors_that_wait_are_told_of() {
     let place = Place::new("socket_errors");

@@ -405,6 +405,7 @@ impl<'a> Image<'a> {
             return Err(Malformed::Field("the number of pending signals").into());
         }
         image.check_file_extents(file_size)?;
+        image.check_attributes()?;
         image.check_unnamed_files()?;
         image.check_memory(file_size)?;
         image.check_contexts()?;
@@ -496,6 +497,16 @@ impl<'a> Image<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Attributes ascend by the files that they are of.
+    fn check_attributes(&self) -> Result<(), Malformed> {
+        let attributes = self.objects::<ExtendedAttribute<'_>>();
+        if attributes.is_sorted_by_key(|attribute| attribute.file) {
+            Ok(())
+        } else {
+            Err(Malformed::Field("the order of the attributes"))
+        }
     }
 
     /// What a region without a file's name shows is in the image. What shows a part of System V shared memory is shared, and shows

@@ -210,7 +210,7 @@ impl Regions {
         }
         if self.thin {
             self.for_each_mut(|region| {
-                if region.backing().can_be_thin() {
+                if region.backing().can_be_thin() && !region.file.is_unknown() {
                     region.flags |= vm_flags::THIN;
                 }
             });

@@ -66,6 +66,7 @@ pub use screens::{note as note_screen, settle_in as watch_screen};
 pub use segments::has_local as has_local_segments;
 pub use system_calls::number_of_call;
 pub use timers::is_set_to_a_time;
+pub use user_dispatch::is_on as dispatches_calls;
 pub use watches::paths as watched_paths;
 
 use ckpt_image::PAGE;

@@ -109,8 +109,8 @@ unsafe fn change_disposition(
     if set_size != size_of_val(&SignalAction::default().mask) || copy.is_none() && !new.is_null() {
         return by_kernel(new, old);
     }
-    // Whether the kernel can write there, before anything is changed.
-    if !old.is_null() {
+    // Whether the kernel can write there, before anything is changed; of these two, nothing is.
+    if !old.is_null() && ![libc::SIGKILL, libc::SIGSTOP].contains(&signal) {
         let result = by_kernel(ptr::null(), old);
         if result != 0 {
             return result;

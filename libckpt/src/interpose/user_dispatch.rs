@@ -3,44 +3,61 @@
 //! returns, would be dispatched, too, and end the process. So there are no checkpoints once a program has begun with that.
 
 use core::ffi::{c_int, c_long};
+use core::sync::atomic::{AtomicBool, Ordering};
 
+use ckpt_image::TASK_SIZE;
 use ckpt_sys::calls;
 use linux_raw_sys::prctl as p;
 
 use super::our_bit;
 use crate::signal::{self, checkpoint_signal};
 
-/// The value of the selector that lets system calls through (`SYSCALL_DISPATCH_FILTER_ALLOW` in include/uapi/linux/prctl.h).
-const ALLOW: u8 = 0;
+static IS_ON: AtomicBool = AtomicBool::new(false);
+
+/// Whether a thread has begun with that.
+pub fn is_on() -> bool {
+    IS_ON.load(Ordering::Relaxed)
+}
+
+/// Whether prctl(2) with these arguments begins with that, on a kernel that knows it (`task_set_syscall_user_dispatch` in
+/// kernel/entry/syscall_user_dispatch.c): a call that fails is to change nothing.
+fn begins(option: c_int, [mode, start, length, selector]: [usize; 4]) -> bool {
+    let is_range = start.checked_add(length).is_some_and(|end| end > start);
+    let is_mode = match u32::try_from(mode) {
+        Ok(p::PR_SYS_DISPATCH_EXCLUSIVE_ON) => start == 0 || is_range,
+        Ok(p::PR_SYS_DISPATCH_INCLUSIVE_ON) => is_range,
+        _ => false,
+    };
+    option.cast_unsigned() == p::PR_SET_SYSCALL_USER_DISPATCH
+        && is_mode
+        && (selector as u64) < TASK_SIZE
+}
 
 /// Has `call` make prctl(2) with these arguments.
-///
-/// # Safety
-/// As for that call.
-pub(super) unsafe fn around(
+pub(super) fn around(
     option: c_int,
     arguments: [usize; 4],
     call: impl FnOnce() -> c_long,
 ) -> c_long {
-    let [mode, _, _, selector] = arguments;
-    let begins = option.cast_unsigned() == p::PR_SET_SYSCALL_USER_DISPATCH
-        && mode as u32 != p::PR_SYS_DISPATCH_OFF;
-    let signal = checkpoint_signal();
-    if !begins || our_bit() == 0 || signal == 0 {
+    if !begins(option, arguments) || our_bit() == 0 || is_on() {
         return call();
     }
+    // From the call on, none of ours may be let through.
+    IS_ON.store(true, Ordering::Relaxed);
     signal::ignore();
+    say(b"libckpt: the program dispatches its own system calls (PR_SET_SYSCALL_USER_DISPATCH), which is not supported; \
+          from here on it takes no checkpoints\n");
     let result = call();
-    let selector = selector as *const u8;
     if result != 0 {
-        signal::install(signal);
-    // SAFETY: the kernel has found that it can be read.
-    } else if selector.is_null() || unsafe { selector.read_volatile() } == ALLOW {
-        let line = b"libckpt: the program dispatches its own system calls (PR_SET_SYSCALL_USER_DISPATCH), which is not supported; \
-                     from here on it takes no checkpoints\n";
-        let _ = calls::write(2, line);
+        IS_ON.store(false, Ordering::Relaxed);
+        signal::install(checkpoint_signal());
+        say(b"libckpt: this kernel does not do that, so the program takes checkpoints as before\n");
     }
     result
+}
+
+fn say(line: &[u8]) {
+    let _ = calls::write(2, line);
 }
 
 interposed! {

@@ -150,9 +150,7 @@ impl Sockets {
         all: &mut Descriptors,
         locked: &mut Option<MapVec<FileIdentity>>,
     ) -> Result<(), Failure> {
-        let has_received = seen.ready & n::POLLIN != 0;
-        let locked: &[FileIdentity] = match locked {
-            _ if !has_received => &[],
+        let locked = match locked {
             Some(locked) => locked,
             None => locked.insert(locked_files(all)?),
         };

@@ -78,7 +78,12 @@ impl Queues {
             .then(|| End::made_known(fd))
             .flatten();
         let mut position = 0;
-        let mut has_empty = false;
+        let mut empty = Empty {
+            fd,
+            is_stream,
+            end: end.as_ref(),
+            was_seen: false,
+        };
         while stream.map_or_else(|| may_look(fd), |length| position < length) {
             if walk.set(position).is_err() {
                 break;
@@ -86,7 +91,7 @@ impl Queues {
             let peeked = if locked.is_empty() {
                 sockets::peek(fd, &mut room)
             } else {
-                peek_unless_locked(fd, &mut room, locked)?
+                peek_unless_locked(fd, &mut room, locked, &mut empty)?
             };
             let mut peeked = match peeked {
                 Ok(peeked) if end.as_ref().is_some_and(|end| end.is(&peeked)) => break,
@@ -94,6 +99,7 @@ impl Queues {
                 Err(Errno::EINTR) => continue,
                 Err(_) => break,
             };
+            empty.note(&peeked);
             let is_cut = peeked.is_cut && peeked.length > room.len();
             let from = self.rights.len();
             for &right in &peeked.rights[..peeked.right_count] {
@@ -116,19 +122,12 @@ impl Queues {
                     .doing(format_args!("descriptor {fd}: memory for what it received"))?;
                 continue;
             }
-            has_empty |= !is_stream && peeked.length == 0;
             if end.as_ref().is_some_and(|end| end.asked == 0) {
                 // The program would not be told.
                 peeked.credentials = None;
             }
             self.keep(inode, &peeked, &room[..peeked.length], from)?;
             position += peeked.length;
-        }
-        if has_empty {
-            // The kernel passes over it the next time (`skb_set_peeked` in net/core/datagram.c).
-            report::line(format_args!(
-                "warning: descriptor {fd}: an empty message waits in the socket; images of later checkpoints of this process will lack it"
-            ));
         }
         Ok(())
     }
@@ -192,6 +191,7 @@ fn peek_unless_locked(
     fd: i32,
     room: &mut [u8],
     locked: &[FileIdentity],
+    empty: &mut Empty<'_>,
 ) -> Result<Result<Peeked, Errno>, Failure> {
     let doing = format_args!("descriptor {fd}: a process that looks at it");
     let (ours, theirs) = sockets::pair(net::SOCK_SEQPACKET).doing(doing)?;
@@ -204,39 +204,85 @@ fn peek_unless_locked(
                 locked.iter().any(|file| file.same_file(&carried))
             })
         };
-        let carries_locked = rights.iter().any(is_locked);
-        if !rights.is_empty() && !carries_locked {
-            let extras = Extras {
-                to: None,
-                rights,
-                credentials: None,
-            };
-            sockets::send(theirs.number(), b"?", &extras)?;
-        }
-        Ok((peeked, carries_locked))
+        let extras = Extras {
+            to: None,
+            rights,
+            credentials: None,
+        };
+        let handed_on = if rights.iter().any(is_locked) {
+            HandedOn::Locked
+        } else if rights.is_empty() {
+            HandedOn::Nothing
+        } else {
+            let sent = sockets::send(theirs.number(), b"?", &extras);
+            sent.map_or_else(HandedOn::Failed, |_| HandedOn::All)
+        };
+        Ok((peeked, handed_on))
     });
-    let (mut peeked, carries_locked) = match looked.doing(doing)? {
+    let (mut peeked, handed_on) = match looked.doing(doing)? {
         Ok(looked) => looked,
         Err(errno) => return Ok(Err(errno)),
     };
-    if carries_locked {
-        let later = if peeked.length == 0 {
-            "; as it is empty, later images of this process will lack it"
-        } else {
-            ""
-        };
-        return Err(failure!(
-            "descriptor {fd}: a message in it carries a descriptor of a file on which the program holds a lock (fcntl(2), F_SETLK), \
-             which looking at it would take away; let it be received, or release the lock first{later}"
-        ));
-    }
-    if peeked.right_count != 0 {
-        let handed_on = sockets::peek(ours.number(), &mut [0]).doing(doing)?;
-        peeked.rights = handed_on.rights;
-        peeked.right_count = handed_on.right_count;
-        peeked.rights_are_cut |= handed_on.rights_are_cut;
+    empty.note(&peeked);
+    match handed_on {
+        HandedOn::Nothing => {}
+        HandedOn::All => {
+            let handed_on = sockets::peek(ours.number(), &mut [0]).doing(doing)?;
+            peeked.rights = handed_on.rights;
+            peeked.right_count = handed_on.right_count;
+            peeked.rights_are_cut |= handed_on.rights_are_cut;
+        }
+        HandedOn::Failed(errno) => {
+            return Err(failure!(
+                "descriptor {fd}: a message in it carries descriptors that cannot be handed on: {errno}; let it be received, or \
+                 release the locks that the program holds on files (fcntl(2), F_SETLK)"
+            ));
+        }
+        HandedOn::Locked => {
+            return Err(failure!(
+                "descriptor {fd}: a message in it carries a descriptor of a file on which the program holds a lock (fcntl(2), F_SETLK), \
+                 which looking at it would take away; let it be received, or release the lock first"
+            ));
+        }
     }
     Ok(Ok(peeked))
+}
+
+/// What became of the descriptors that a message carries.
+enum HandedOn {
+    /// It has none.
+    Nothing,
+    All,
+    /// One of them is of a locked file.
+    Locked,
+    Failed(Errno),
+}
+
+/// Tells, whatever becomes of the look, that an empty message was among those that a socket keeps apart: the kernel passes over it the next
+/// time (`skb_set_peeked` in net/core/datagram.c).
+struct Empty<'e> {
+    fd: i32,
+    is_stream: bool,
+    end: Option<&'e End>,
+    was_seen: bool,
+}
+
+impl Empty<'_> {
+    fn note(&mut self, peeked: &Peeked) {
+        let is_end = self.end.is_some_and(|end| end.is(peeked));
+        self.was_seen |= !self.is_stream && peeked.length == 0 && !is_end;
+    }
+}
+
+impl Drop for Empty<'_> {
+    fn drop(&mut self) {
+        if self.was_seen {
+            report::line(format_args!(
+                "warning: descriptor {}: an empty message waits in the socket; images of later checkpoints of this process will lack it",
+                self.fd
+            ));
+        }
+    }
 }
 
 /// The same on another number than 0 to 2, which mean more than others.
