@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use ckpt_tests::terminal::{PROMPT, SHELL, Size, Terminal};
-use ckpt_tests::{Place, tool};
+use ckpt_tests::{Place, Program, tool};
 
 const HERE: Size = [80, 24];
 /// One of the same size, and another one.
@@ -68,6 +68,26 @@ fn vim() {
             .text("lines")
             .contains("line 499\nnever saved until now\nthis is line 500\n")
     );
+    shell_goes_on(&terminal);
+}
+
+/// What looks only at the last size that it was told of draws its screen again in a terminal of the same size.
+#[test]
+fn a_program_that_draws_before_it_waits() {
+    if tool("draws-before-it-waits", "tmux").is_none() {
+        return;
+    }
+    let place = Place::new("draws");
+    let program = Program::workload("screen.c");
+    let program = program.path().to_str().expect("a path of ours is text");
+    let terminal = Terminal::under_libckpt(&place, HERE, [program]);
+    terminal.wait_for("24 rows were drawn");
+    let terminal = move_on(&place, terminal, |terminal| {
+        terminal.wait_until_it_shows("the rows that there are", |screen| {
+            screen.contains("24 rows were drawn") || screen.contains("31 rows were drawn")
+        });
+    });
+    terminal.press(&["Enter"]);
     shell_goes_on(&terminal);
 }
 

@@ -1,9 +1,10 @@
 //! The size of the screen. After a restart in another terminal a program draws its screen again when it is told by SIGWINCH that the
 //! size has changed; but many look first whether it has. If it has not, they are shown a size with one row less once, and
-//! then told again.
+//! then told again. Some draw only when they are about to wait for input, and know only the last size that they have looked at: those
+//! that wait by functions of libc's that libckpt stands in front of are told twice more, before they wait, with one row less in between.
 
 use core::ffi::c_void;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 
 use ckpt_sys::calls;
 use ckpt_sys::terminal::Size;
@@ -15,7 +16,7 @@ interposed! {
     /// ioctl(2)
     fn ioctl(fd: c_int, request: c_ulong, argument: *mut c_void) -> c_int as next {
         let result = next()(fd, request, argument);
-        if request == c_ulong::from(TIOCGWINSZ) && result == 0 && SHOWN_BEFORE.load(Ordering::Relaxed) != 0 {
+        if request == c_ulong::from(TIOCGWINSZ) && result == 0 && STAGE.load(Ordering::Relaxed) != DONE {
             show_another(&mut *argument.cast::<Size>());
         }
         result
@@ -25,8 +26,20 @@ interposed! {
 /// The size at the checkpoint; 0 if there is no screen.
 static LAST: AtomicU64 = AtomicU64::new(0);
 
-/// The same in a restored process, until the program has looked.
-static SHOWN_BEFORE: AtomicU64 = AtomicU64::new(0);
+/// How far a restored process is.
+static STAGE: AtomicU32 = AtomicU32::new(DONE);
+
+/// The program is shown the size that there is.
+const DONE: u32 = 0;
+/// It has not looked yet.
+const FIRST: u32 = 1;
+/// It has looked, and was told again. It is told once more before it waits.
+const TOLD: u32 = 2;
+/// It is shown one row less until it waits again.
+const SMALLER: u32 = 3;
+
+/// The thread that has looked.
+static LOOKS: AtomicI32 = AtomicI32::new(0);
 
 /// Notes the size at a checkpoint.
 pub fn note(size: Option<Size>) {
@@ -40,8 +53,9 @@ pub fn settle_in() {
     // SAFETY: the disposition is only read.
     let action = unsafe { calls::signal_action(n::SIGWINCH as i32, None) };
     let is_told = action.is_ok_and(|action| action.handler > SIG_IGN);
-    let last = LAST.load(Ordering::Relaxed);
-    SHOWN_BEFORE.store(if is_told { last } else { 0 }, Ordering::Relaxed);
+    let has_screen = LAST.load(Ordering::Relaxed) != 0;
+    let stage = if is_told && has_screen { FIRST } else { DONE };
+    STAGE.store(stage, Ordering::Relaxed);
 }
 
 fn word(size: Size) -> u64 {
@@ -49,9 +63,35 @@ fn word(size: Size) -> u64 {
 }
 
 fn show_another(size: &mut Size) {
-    let before = SHOWN_BEFORE.swap(0, Ordering::Relaxed);
-    if before == word(*size) && size.rows > 1 {
-        size.rows -= 1;
-        let _ = calls::tgkill(calls::pid(), calls::tid(), n::SIGWINCH as i32);
+    let is_same = LAST.load(Ordering::Relaxed) == word(*size) && size.rows > 1;
+    match STAGE.load(Ordering::Relaxed) {
+        FIRST if is_same => {
+            size.rows -= 1;
+            LOOKS.store(calls::tid(), Ordering::Relaxed);
+            STAGE.store(TOLD, Ordering::Relaxed);
+            tell();
+        }
+        FIRST => STAGE.store(DONE, Ordering::Relaxed),
+        SMALLER if is_same => size.rows -= 1,
+        _ => {}
     }
+}
+
+fn tell() {
+    let _ = calls::tgkill(calls::pid(), calls::tid(), n::SIGWINCH as i32);
+}
+
+/// Tells a thread that is about to wait, if it is to be told. Whether it was: then it does not wait, as though the signal had come when it
+/// did.
+pub fn is_told_instead_of_waiting() -> bool {
+    let stage = STAGE.load(Ordering::Relaxed);
+    if !matches!(stage, TOLD | SMALLER) || LOOKS.load(Ordering::Relaxed) != calls::tid() {
+        return false;
+    }
+    STAGE.store(
+        if stage == TOLD { SMALLER } else { DONE },
+        Ordering::Relaxed,
+    );
+    tell();
+    true
 }

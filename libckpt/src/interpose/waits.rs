@@ -13,7 +13,7 @@ use libc::{
 };
 use linux_raw_sys::general as n;
 
-use super::{WithoutOurs, deadlines, our_bit, peek};
+use super::{WithoutOurs, deadlines, our_bit, peek, screens};
 use crate::{clocks, thread_local};
 use ckpt_image::clocks::MONOTONIC;
 use ckpt_sys::in_progress::{CallNote, Noted};
@@ -46,7 +46,7 @@ interposed! {
 
     /// ppoll(2)
     fn ppoll(fds: *mut pollfd, count: nfds_t, timeout: *const timespec, mask: *const sigset_t) -> c_int as next {
-        next()(fds, count, timeout, WithoutOurs::of(mask).pointer())
+        for_descriptors(|| next()(fds, count, timeout, WithoutOurs::of(mask).pointer()))
     }
 
     /// pselect(2)
@@ -58,7 +58,7 @@ interposed! {
         timeout: *const timespec,
         mask: *const sigset_t
     ) -> c_int as next {
-        next()(count, read, write, except, timeout, WithoutOurs::of(mask).pointer())
+        for_descriptors(|| next()(count, read, write, except, timeout, WithoutOurs::of(mask).pointer()))
     }
 
     /// epoll_pwait(2)
@@ -69,8 +69,10 @@ interposed! {
         timeout: c_int,
         mask: *const sigset_t
     ) -> c_int as next {
-        for_milliseconds(n::__NR_epoll_pwait, timeout, || {
-            next()(epoll, events, most, timeout, WithoutOurs::of(mask).pointer())
+        for_descriptors(|| {
+            for_milliseconds(n::__NR_epoll_pwait, timeout, || {
+                next()(epoll, events, most, timeout, WithoutOurs::of(mask).pointer())
+            })
         })
     }
 
@@ -82,24 +84,30 @@ interposed! {
         timeout: *const timespec,
         mask: *const sigset_t
     ) -> c_int as next {
-        until(n::__NR_epoll_pwait2, timeout, || {
-            next()(epoll, events, most, timeout, WithoutOurs::of(mask).pointer())
+        for_descriptors(|| {
+            until(n::__NR_epoll_pwait2, timeout, || {
+                next()(epoll, events, most, timeout, WithoutOurs::of(mask).pointer())
+            })
         })
     }
 
     /// epoll_wait(2)
     fn epoll_wait(epoll: c_int, events: *mut epoll_event, most: c_int, timeout: c_int) -> c_int as next {
-        for_milliseconds(n::__NR_epoll_wait, timeout, || next()(epoll, events, most, timeout))
+        for_descriptors(|| {
+            for_milliseconds(n::__NR_epoll_wait, timeout, || next()(epoll, events, most, timeout))
+        })
     }
 
     /// poll(2)
     fn poll(fds: *mut pollfd, count: nfds_t, timeout: c_int) -> c_int as next {
-        for_milliseconds(n::__NR_poll, timeout, || next()(fds, count, timeout))
+        for_descriptors(|| for_milliseconds(n::__NR_poll, timeout, || next()(fds, count, timeout)))
     }
 
     /// What `poll` becomes in a program that is compiled with `_FORTIFY_SOURCE`.
     fn __poll_chk(fds: *mut pollfd, count: nfds_t, timeout: c_int, size: size_t) -> c_int as next {
-        for_milliseconds(n::__NR_poll, timeout, || next()(fds, count, timeout, size))
+        for_descriptors(|| {
+            for_milliseconds(n::__NR_poll, timeout, || next()(fds, count, timeout, size))
+        })
     }
 
     /// What `ppoll` becomes in a program that is compiled with `_FORTIFY_SOURCE`.
@@ -110,7 +118,7 @@ interposed! {
         mask: *const sigset_t,
         size: size_t
     ) -> c_int as next {
-        next()(fds, count, timeout, WithoutOurs::of(mask).pointer(), size)
+        for_descriptors(|| next()(fds, count, timeout, WithoutOurs::of(mask).pointer(), size))
     }
 
     /// nanosleep(2)
@@ -151,6 +159,17 @@ interposed! {
     fn semtimedop(set: c_int, operations: *mut c_void, count: size_t, timeout: *const timespec) -> c_int as next {
         until(n::__NR_semtimedop, timeout, || next()(set, operations, count, timeout))
     }
+}
+
+/// Calls libc's function, which waits for descriptors, unless the thread is to look at the size of its screen before: then a signal has
+/// interrupted it.
+fn for_descriptors(by_libc: impl FnOnce() -> c_int) -> c_int {
+    if !screens::is_told_instead_of_waiting() {
+        return by_libc();
+    }
+    // SAFETY: whoever calls functions of libc has an errno.
+    unsafe { *libc::__errno_location() = libc::EINTR };
+    -1
 }
 
 /// Calls libc's function, which makes system call `number` with a limit in milliseconds.
