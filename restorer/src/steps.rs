@@ -5,7 +5,7 @@ use core::slice;
 use ckpt_image::memory_settings::MemoryPolicy;
 use ckpt_image::regions::{Backing, FileIdentity};
 use ckpt_image::segments::Span;
-use ckpt_sys::{Errno, Fd, Line, calls, system_v};
+use ckpt_sys::{Errno, Fd, Line, calls, files, system_v};
 use linux_raw_sys::general as n;
 use linux_raw_sys::prctl as p;
 use restart::files::can_be_mapped;
@@ -111,13 +111,12 @@ impl<'f> Executor<'f> {
                         Err(Errno::EINVAL | Errno::EOPNOTSUPP) if flags & n::MAP_DROPPABLE != 0 => {
                             map(flags & !n::MAP_DROPPABLE | n::MAP_PRIVATE | n::MAP_NORESERVE)
                         }
-                        Err(Errno::EPERM)
-                            if file.is_some_and(|file| {
-                                file.backing == Backing::PrivateUnnamedFile
-                            }) =>
-                        {
-                            copy_of_file(span, protection, fd, offset)
-                        }
+                        Err(errno @ Errno::EPERM) if file.is_some() => match &self.mapped {
+                            Some((_, _, Backing::PrivateUnnamedFile, fd)) => {
+                                copy_of_file(span, protection, fd, offset)
+                            }
+                            _ => Err(errno),
+                        },
                         Err(errno) if flags & n::MAP_HUGETLB != 0 => {
                             return Err(no_huge_pages(span, errno));
                         }
@@ -314,7 +313,7 @@ fn attach(
 fn copy_of_file(
     span: Span,
     protection: u32,
-    fd: i32,
+    fd: &Fd,
     offset: u64,
 ) -> core::result::Result<(), Errno> {
     let (start, length) = parts(span);
@@ -322,16 +321,8 @@ fn copy_of_file(
     map_new(span, writable, n::MAP_PRIVATE | n::MAP_ANONYMOUS, -1, 0)?;
     // SAFETY: it was just mapped, and nobody uses it.
     let bytes = unsafe { slice::from_raw_parts_mut(start as *mut u8, length) };
-    let mut done = 0;
-    while done < length {
-        match calls::pread(fd, &mut bytes[done..], offset + done as u64) {
-            // There is nothing behind its end.
-            Ok(0) => break,
-            Ok(count) => done += count,
-            Err(Errno::EINTR) => {}
-            Err(errno) => return Err(errno),
-        }
-    }
+    // There is nothing behind its end.
+    files::read_at(fd, bytes, offset)?;
     // SAFETY: as above.
     unsafe { calls::protect(start, length, protection) }
 }
