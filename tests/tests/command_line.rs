@@ -326,6 +326,33 @@ fn too_little_memory_is_status_122() {
     assert!(err.contains("ENOMEM") && err.lines().count() == 1, "{err}");
 }
 
+/// A program of 510 descriptors of all kinds that need more, under a limit of less than twice that, and under a lower one.
+#[test]
+fn a_restart_needs_few_descriptors_more_than_the_program() {
+    let program = Program::compile("descriptors_many.c");
+    for (limit, fits) in [(1010, true), (600, false)] {
+        let place = Place::new("descriptors_many");
+        let launch = Launch::under_libckpt(program.path()).limit(libc::RLIMIT_NOFILE, limit);
+        let mut process = launch.start(&place);
+        process.wait_until_ready();
+        process.checkpoint();
+        process.kill();
+        let warned = place.text("err").contains("warning: a restart takes");
+        assert_eq!(warned, !fits, "{}", place.text("err"));
+        place.release();
+        let status = Launch::restorer(["myckpt"])
+            .limit(libc::RLIMIT_NOFILE, limit)
+            .start(&place)
+            .wait();
+        let err = place.text("restorer.err");
+        assert_eq!(status.code(), Some(if fits { 42 } else { 123 }), "{err}");
+        assert!(
+            fits || err.contains("ulimit -Hn") && err.lines().count() == 1,
+            "{err}"
+        );
+    }
+}
+
 /// Whoever looks at the command line of a process has the kernel read it in the process's memory, where there may be a stack
 /// that grows when it is touched.
 #[test]

@@ -144,6 +144,40 @@ impl Descriptor<'_> {
     }
 }
 
+/// Descriptors that a restart needs at once beyond those of the program's: the image, standard error, those in passing.
+const OWN_DESCRIPTORS: u64 = 16;
+
+/// The lowest number that is above all of the program's and above 2. `others` are numbers that are needed, too, if only in passing.
+pub fn lowest_above<'a>(
+    descriptors: impl Iterator<Item = Descriptor<'a>>,
+    others: impl Iterator<Item = u32>,
+) -> u32 {
+    let numbers = descriptors.map(|descriptor| descriptor.number);
+    numbers.chain(others).fold(2, u32::max) + 1
+}
+
+/// The limit of descriptors (`RLIMIT_NOFILE`) that a restart needs. What is not on its number yet, and what others are made
+/// with, is on numbers from `above` on until everything is open; so are `others`: files without a name, each once, and far ends of
+/// sockets.
+pub fn limit_needed<'a>(
+    above: u32,
+    descriptors: impl Iterator<Item = Descriptor<'a>>,
+    others: usize,
+) -> u64 {
+    let kept = descriptors.filter(|one| {
+        matches!(
+            one.kind(),
+            // All are made before the first is put on its number.
+            Kind::Socket
+            // The other end is made along, and may be none of the program's.
+            | Kind::Pipe | Kind::OutsidePipe | Kind::Master
+            // What all that refer to it are opened with.
+            | Kind::Fifo | Kind::MessageQueue
+        )
+    });
+    u64::from(above) + (kept.count() + others) as u64 + OWN_DESCRIPTORS
+}
+
 /// How a lock was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]

@@ -61,6 +61,17 @@ impl Made {
         })
     }
 
+    /// Says that what `from` is has the number `to` now.
+    pub fn moved(&mut self, from: &Fd, to: i32) {
+        for part in self
+            .parts
+            .iter_mut()
+            .filter(|part| part.fd == from.number())
+        {
+            part.fd = to;
+        }
+    }
+
     /// Moves `fd` to a number that the program does not have.
     pub fn out_of_the_way(&self, fd: Fd) -> Result<Fd, Errno> {
         out_of_the_way(fd, self.above)

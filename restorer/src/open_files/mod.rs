@@ -22,17 +22,18 @@ mod watchers;
 
 use core::fmt::Write;
 
-use ckpt_image::descriptors::{Descriptor, Kind};
+use ckpt_image::descriptors::{Kind, limit_needed, lowest_above};
 use ckpt_image::objects::deleted_files::DeletedFile;
 use ckpt_image::objects::epoll_entries::EpollEntry;
 use ckpt_image::objects::memory_files::MemoryFile;
-use ckpt_image::objects::sockets::InFlight;
+use ckpt_image::objects::sockets::{InFlight, Socket};
 use ckpt_image::objects::watchers::Watcher;
 use ckpt_image::reader::Image;
 use ckpt_sys::line::Text;
 use ckpt_sys::maps::path_of;
 use ckpt_sys::{Errno, MapVec, calls};
 use linux_raw_sys::general as n;
+use linux_raw_sys::net::AF_UNIX;
 use restart::arguments::Options;
 use restart::descriptors::{Inherited, gaps};
 use restart::moves::{Move, Moves};
@@ -54,22 +55,20 @@ pub use unnamed_files::{Found, UnnamedFiles, open_again};
 #[derive(Clone, Copy)]
 struct Opened {
     number: i32,
-    /// Ours above the program's highest, or one of the program's with a lower number.
+    /// Where it is until everything is open: there already, or above the program's highest.
     from: i32,
-    close_on_exec: bool,
+    /// `O_CLOEXEC`, or nothing.
+    flags: u32,
     /// Of the program's descriptors, it is none: a message carries it.
     is_in_flight: bool,
 }
 
-/// All files that the program had open, open again on numbers above the program's.
+/// All files that the program had open, open again.
 pub struct OpenFiles {
     files: MapVec<Opened>,
     /// Files without a name, some of which are only mapped.
     pub unnamed: UnnamedFiles,
 }
-
-/// Descriptors that we may need at once beyond one for each of the program's: the image, standard error, those in passing.
-const OWN_DESCRIPTORS: u64 = 8;
 
 fn failed(step: &'static str, remedy: &'static str) -> impl Fn(Errno) -> Error<'static> {
     move |errno| {
@@ -83,7 +82,7 @@ fn failed(step: &'static str, remedy: &'static str) -> impl Fn(Errno) -> Error<'
 }
 
 impl OpenFiles {
-    /// Opens everything and changes directory; nothing changes on the program's numbers yet. All problems are reported in
+    /// Opens everything and changes directory. What the restorer was given stays on its numbers as yet. All problems are reported in
     /// one line.
     pub fn open(
         file: &mut ImageFile,
@@ -119,12 +118,13 @@ impl OpenFiles {
             if descriptor.kind() == Kind::Socket && !has_sockets {
                 continue;
             }
-            match opener.open(&descriptor) {
-                Ok(fd) => {
+            let find = |description| find(&opened, description);
+            match opener.open(&descriptor, find) {
+                Ok(from) => {
                     let entry = Opened {
                         number: descriptor.number as i32,
-                        from: fd,
-                        close_on_exec: descriptor.close_on_exec != 0,
+                        from,
+                        flags: opener::close_on_exec(&descriptor),
                         is_in_flight: is_in_flight(&image, descriptor.number),
                     };
                     opened.push(entry).map_err(&no_memory)?;
@@ -141,10 +141,7 @@ impl OpenFiles {
         name_missing(&image, options.moves, &mut problems);
         opener.make_mapped_files(&mut problems)?;
         if problems.is_empty() {
-            let find = |description| {
-                let index = opened.binary_search_by_key(&(description as i32), |one| one.number);
-                index.ok().map(|index| opened[index].from)
-            };
+            let find = |description| find(&opened, description);
             opener.sockets.finish(&image, find, &mut problems);
         }
         if problems.is_empty() {
@@ -169,16 +166,11 @@ impl OpenFiles {
         ))
     }
 
-    /// Puts everything on its number and closes all other descriptors but the image, the copy of standard error, and the files
+    /// Puts the rest on its number and closes all other descriptors but the image, the copy of standard error, and the files
     /// without a name.
     pub fn install(&self, file: &ImageFile) -> Result<()> {
-        for opened in self.files.iter() {
-            let flags = if opened.close_on_exec {
-                n::O_CLOEXEC
-            } else {
-                0
-            };
-            calls::dup3(opened.from, opened.number, flags)
+        for opened in self.files.iter().filter(|one| one.from != one.number) {
+            calls::dup3(opened.from, opened.number, opened.flags)
                 .map_err(failed("cannot put one on its number", "raise `ulimit -n`"))?;
         }
         let (image, errors) = (file.fd.number(), output::error_fd());
@@ -293,6 +285,12 @@ fn enter_deleted_directory(image: &Image<'_>) -> core::result::Result<(), Errno>
     calls::fchdir(directory.number()).map(drop)
 }
 
+/// Where the descriptor is that was opened for a description.
+fn find(opened: &[Opened], description: u32) -> Option<i32> {
+    let index = opened.binary_search_by_key(&(description as i32), |one| one.number);
+    index.ok().map(|index| opened[index].from)
+}
+
 fn is_in_flight(image: &Image<'_>, number: u32) -> bool {
     image
         .objects::<InFlight>()
@@ -327,31 +325,19 @@ fn is_terminal(fd: i32) -> bool {
     .is_ok()
 }
 
-/// How many descriptors we need at most for one of the program's, until it is on its number.
-fn staged_for(descriptor: Descriptor<'_>) -> u64 {
-    match descriptor.kind() {
-        // The other end of a pipe or a connection is made along, and may not be among the program's.
-        Kind::Pipe | Kind::OutsidePipe | Kind::Socket | Kind::Master => 2,
-        // What it is made with, for all that refer to it.
-        Kind::DeletedFile | Kind::MemoryFile | Kind::Fifo | Kind::MessageQueue => 2,
-        _ => 1,
-    }
-}
-
 /// Raises the limit of descriptors as far as needed; the lowest number that is above all of the program's and above 2.
 fn make_room(image: &Image<'_>) -> Result<u32> {
-    let numbers = image.descriptors().map(|descriptor| descriptor.number);
     // Those are needed for a moment, to make the entries.
     let in_passing = image.objects::<EpollEntry>().map(|entry| entry.number);
-    let highest = numbers.chain(in_passing).max();
-    let above = highest.unwrap_or(0).max(2) + 1;
+    let above = lowest_above(image.descriptors(), in_passing);
     // Files that are only mapped are open, too.
     let unnamed =
         image.objects::<DeletedFile>().count() + image.objects::<MemoryFile<'_>>().count();
-    let needed = u64::from(above)
-        + image.descriptors().map(staged_for).sum::<u64>()
-        + unnamed as u64
-        + OWN_DESCRIPTORS;
+    let far_ends = image
+        .objects::<Socket<'_>>()
+        .filter(|socket| socket.family == AF_UNIX && socket.state().lost_peer())
+        .count();
+    let needed = limit_needed(above, image.descriptors(), unnamed + far_ends);
     let resource = n::RLIMIT_NOFILE as usize;
     let unknown = failed("cannot read the limit of descriptors", "check `ulimit -n`");
     let [soft, hard] = calls::limit(resource, None).map_err(unknown)?;

@@ -1,4 +1,4 @@
-//! Opens one of the program's files, on a number above all of the program's.
+//! Opens one of the program's files, and puts it on its number.
 
 use core::fmt::{self, Write};
 
@@ -78,10 +78,23 @@ pub struct Opener<'i> {
 }
 
 impl Opener<'_> {
-    /// Opens what `descriptor` refers to; the number from which it is to be duplicated.
-    pub fn open(&mut self, descriptor: &Descriptor<'_>) -> Result<i32, Problem> {
+    /// Opens what `descriptor` refers to, and puts it on its number, unless the restorer was given something there. The number where it
+    /// is. `opened` finds the one of an earlier description.
+    pub fn open(
+        &mut self,
+        descriptor: &Descriptor<'_>,
+        opened: impl Fn(u32) -> Option<i32>,
+    ) -> Result<i32, Problem> {
+        let is_restorers = is_restorers(descriptor);
         let fd = match source(descriptor, &self.inherited) {
-            Source::DuplicateOf(number) => return Ok(number as i32),
+            Source::DuplicateOf(number) => {
+                let first = opened(number).ok_or(Problem::NoState)?;
+                return if is_restorers {
+                    Ok(first)
+                } else {
+                    put_on_number(first, descriptor)
+                };
+            }
             Source::Path => self.open_path(descriptor)?,
             Source::Inherited(number) => self.duplicate_inherited(descriptor, number)?,
             Source::Null => open_null(descriptor)?,
@@ -112,10 +125,21 @@ impl Opener<'_> {
             Source::Itself => open_itself(descriptor)?,
             Source::KernelFile => kernel_files::open(descriptor)?,
         };
-        self.made
-            .out_of_the_way(fd)
-            .map(Fd::into_number)
-            .map_err(failed("cannot be moved above the program's descriptors"))
+        if is_restorers {
+            return self
+                .made
+                .out_of_the_way(fd)
+                .map(Fd::into_number)
+                .map_err(failed("cannot be moved above the program's descriptors"));
+        }
+        let number = put_on_number(fd.number(), descriptor)?;
+        if fd.number() == number {
+            let _ = fd.into_number();
+            return Ok(number);
+        }
+        self.made.moved(&fd, number);
+        self.sockets.moved(descriptor.number);
+        Ok(number)
     }
 
     /// Makes the files without a name that are mapped, if no descriptor refers to them.
@@ -198,6 +222,37 @@ impl Opener<'_> {
             .duplicate(number as i32)
             .map_err(failed("cannot be taken over from the restorer"))
     }
+}
+
+/// Whether the restorer was given something on the descriptor's number: paths may lead to it (`/dev/fd/5`) until everything is open.
+fn is_restorers(descriptor: &Descriptor<'_>) -> bool {
+    calls::fcntl(descriptor.number as i32, n::F_GETFD, 0).is_ok()
+}
+
+/// `O_CLOEXEC` if the descriptor closes on `execve`.
+pub fn close_on_exec(descriptor: &Descriptor<'_>) -> u32 {
+    if descriptor.close_on_exec == 0 {
+        0
+    } else {
+        n::O_CLOEXEC
+    }
+}
+
+/// Has the number of `descriptor` refer to what `fd` refers to; the number.
+fn put_on_number(fd: i32, descriptor: &Descriptor<'_>) -> Result<i32, Problem> {
+    let number = descriptor.number as i32;
+    let put = if fd == number {
+        let flags = if descriptor.close_on_exec == 0 {
+            0
+        } else {
+            n::FD_CLOEXEC
+        };
+        calls::fcntl(fd, n::F_SETFD, flags as usize)
+    } else {
+        calls::dup3(fd, number, close_on_exec(descriptor))
+    };
+    put.map_err(failed("cannot be put on its number"))?;
+    Ok(number)
 }
 
 pub fn set_status(fd: &Fd, descriptor: &Descriptor<'_>) -> Result<(), Problem> {

@@ -36,6 +36,12 @@ pub enum State {
 }
 
 impl State {
+    /// Whether the other end of its connection is none of the program's: that of a Unix socket is made to send what had been received.
+    #[must_use]
+    pub fn lost_peer(self) -> bool {
+        matches!(self, Self::Outside | Self::Ended)
+    }
+
     fn from_number(number: u32) -> Option<Self> {
         [
             Self::Unconnected,

@@ -23,7 +23,7 @@ mod timers;
 pub mod unnamed_files;
 mod watchers;
 
-use ckpt_image::descriptors::{Descriptor, Kind, Lock};
+use ckpt_image::descriptors::{Descriptor, Kind, Lock, limit_needed, lowest_above};
 use ckpt_image::regions::FileIdentity;
 use ckpt_sys::bytes::decimal;
 use ckpt_sys::line::Path;
@@ -32,10 +32,10 @@ use linux_raw_sys::general as n;
 
 use crate::collect::regions::Regions;
 use crate::failure::{Doing, Failure};
+use crate::report;
 use objects::Objects;
 use sockets::Sockets;
-use system_v::Attached;
-use unnamed_files::FileRun;
+use unnamed_files::{FileRun, UnnamedFiles};
 
 /// One descriptor, with its path kept elsewhere.
 #[derive(Clone, Copy, Debug)]
@@ -52,10 +52,8 @@ pub struct Descriptors {
     paths: MapVec<u8>,
     locks: MapVec<Lock>,
     objects: Objects,
-    file_runs: MapVec<FileRun>,
-    /// What `file_runs` refer to.
-    attached: Attached,
-    /// And what they refer to that is only in flight: it stays open as long as this is there.
+    unnamed: UnnamedFiles,
+    /// What `unnamed` refers to may be only in flight: it stays open as long as this is there.
     sockets: Sockets,
 }
 
@@ -89,10 +87,24 @@ impl Descriptors {
         pipes::find(&mut all)?;
         all.locks = locks::find(all.iter())?;
         let mut objects = objects::collect(&all, &all.sockets)?;
-        (all.file_runs, all.attached) =
-            unnamed_files::collect(&all, regions, deleted_limit, &mut objects)?;
+        all.unnamed = unnamed_files::collect(&all, regions, deleted_limit, &mut objects)?;
         all.objects = objects;
+        all.warn_of_limit();
         Ok(all)
+    }
+
+    /// Says so if a restart needs more descriptors than this process may have. The restorer may be permitted more.
+    fn warn_of_limit(&self) {
+        let others = self.unnamed.count + self.sockets.far_ends();
+        let above = lowest_above(self.iter(), core::iter::empty());
+        let needed = limit_needed(above, self.iter(), others);
+        if let Ok([_, hard]) = calls::limit(n::RLIMIT_NOFILE as usize, None)
+            && hard < needed
+        {
+            report::line(format_args!(
+                "warning: a restart takes {needed} descriptors, and the hard limit here is {hard}: the restorer needs a higher one (ulimit -Hn)"
+            ));
+        }
     }
 
     /// The descriptors, in ascending order of their numbers.
@@ -137,12 +149,12 @@ impl Descriptors {
 
     /// Detaches what was attached to read [`Self::file_runs`], which have been copied.
     pub fn detach(&self) {
-        self.attached.detach();
+        self.unnamed.attached.detach();
     }
 
     /// Where files without a name hold data.
     pub fn file_runs(&self) -> &[FileRun] {
-        &self.file_runs
+        &self.unnamed.runs
     }
 
     /// An upper bound of the bytes that they take up in the image.

@@ -131,6 +131,17 @@ impl Unnamed<'_> {
     }
 }
 
+/// Those of the program.
+#[derive(Debug, Default)]
+pub struct UnnamedFiles {
+    /// How many there are.
+    pub count: usize,
+    /// Where they hold data.
+    pub runs: MapVec<FileRun>,
+    /// What `runs` refer to.
+    pub attached: Attached,
+}
+
 /// Finds those that `all` or `regions` refer to, and where they hold data. Of deleted files, all together may have no more than
 /// `limit` bytes (`CKPT_DELETED`). The regions then have the same identities as the descriptors.
 ///
@@ -141,7 +152,7 @@ pub fn collect(
     regions: &mut Regions,
     limit: u64,
     objects: &mut Objects,
-) -> Result<(MapVec<FileRun>, Attached), Failure> {
+) -> Result<UnnamedFiles, Failure> {
     regions.for_each_mut(|region| {
         if !region.backing().is_unnamed_file() {
             return;
@@ -200,7 +211,11 @@ pub fn collect(
             ));
         }
     }
-    Ok((runs, attached))
+    Ok(UnnamedFiles {
+        count: files.len(),
+        runs,
+        attached,
+    })
 }
 
 fn is_unnamed(descriptor: &Descriptor<'_>) -> bool {

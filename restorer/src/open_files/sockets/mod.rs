@@ -204,6 +204,13 @@ impl Sockets {
         (entry.fd != NONE).then(|| Fd::owning(entry.fd))
     }
 
+    /// Says that the socket with this description, if there is one, is on its number now.
+    pub fn moved(&mut self, description: u32) {
+        if let Some(index) = self.find(description) {
+            self.entries[index].fd = description as i32;
+        }
+    }
+
     /// One line, however many there are.
     fn warn_of_ended_connections(&self) {
         let mut numbers = Composer::new();

@@ -133,6 +133,13 @@ impl Sockets {
         Ok(sockets)
     }
 
+    /// How many of them a restart may have to make with their other ends.
+    pub fn far_ends(&self) -> usize {
+        let seen = self.seen.iter();
+        seen.filter(|one| one.is_unix() && one.state.lost_peer())
+            .count()
+    }
+
     /// Whether only messages refer to the description that this is the lowest number of.
     pub fn is_in_flight(&self, number: u32) -> bool {
         self.in_flight.contains(&(number as i32))
