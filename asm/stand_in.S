@@ -32,6 +32,8 @@ ckpt_before_handler:
     lea     rax, [rsp + 8]                  // the kernel puts the ucontext there (struct rt_sigframe in asm/sigframe.h);
     cmp     rax, rdx                        // for anybody else, rdx may be anything
     jne     1f
+    cmp     edi, dword ptr [rip + {claimed}]
+    je      2f                              // it may ask for a checkpoint
     mov     rax, qword ptr [rdx + {RCX}]    // the syscall instruction leaves the address behind itself there
     sub     rax, qword ptr [rdx + {RIP}]
     jz      2f                              // the signal has come right behind a system call
@@ -60,6 +62,9 @@ ckpt_before_handler:
     .cfi_adjust_cfa_offset -8
     pop     rdi
     .cfi_adjust_cfa_offset -8
-    jmp     1b
+    dec     eax
+    js      1b                              // Turn::Handler
+    jz      {checkpoint}                    // Turn::Checkpoint: as though the kernel had called that
+    ret                                     // Turn::Return
     .cfi_endproc
     .size ckpt_before_handler, . - ckpt_before_handler

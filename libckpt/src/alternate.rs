@@ -54,8 +54,8 @@ pub struct Start {
 /// The checkpoint signal in the mask with which a thread begins.
 #[derive(Clone, Copy, Debug)]
 pub struct SignalAtStart {
-    /// Whether the thread blocks it, as far as the program knows.
-    pub blocked: bool,
+    /// The signal if the thread blocks it, as far as the program knows; or 0.
+    pub blocked: i32,
     /// The signal if libc really blocks it, since the thread's attributes say so: the thread takes it out of its mask.
     pub unblock: SignalSet,
 }
@@ -67,7 +67,7 @@ pub struct Slot {
     /// [`FREE`], [`RESERVED`], or the id of the thread whose stack it is.
     tid: AtomicI32,
     /// See [`SignalAtStart`].
-    blocked: UnsafeCell<u32>,
+    blocked: UnsafeCell<i32>,
     unblock: UnsafeCell<SignalSet>,
     /// Address of the stack; 0 until it can be used.
     stack: UnsafeCell<u64>,
@@ -124,7 +124,7 @@ impl Reserved {
         // SAFETY: the slot is reserved.
         unsafe {
             *slot.start.get() = start;
-            *slot.blocked.get() = u32::from(signal.blocked);
+            *slot.blocked.get() = signal.blocked;
             *slot.unblock.get() = signal.unblock;
         }
         Some(reserved)

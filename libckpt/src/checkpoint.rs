@@ -58,7 +58,7 @@ pub fn is_over() {
 pub fn take(interrupted: &Interrupted<'_>) {
     // SAFETY: we run on libckpt's stack; the settings are not written any more; the frame is ours.
     let (start, initiator): (&Start, &mut Thread) = unsafe {
-        *INITIATOR.get() = Thread::of_caller(interrupted.frame);
+        *INITIATOR.get() = Thread::of_caller(interrupted.signal, interrupted.frame);
         (START.get(), INITIATOR.get())
     };
     IN_PROGRESS.store(initiator.tid, Ordering::Relaxed);
@@ -267,7 +267,7 @@ fn attempt(
 
     let mut timers = PosixTimers::collect(initiator, &stopped)?;
     // After the timers: one that expires in between is then pending, and not lost.
-    let signals = Signals::collect(interrupted.signal, initiator, &stopped, &mut timers)?;
+    let signals = Signals::collect(initiator, &stopped, &mut timers)?;
     timers.let_receive(initiator, &mut stopped, &signals.pending);
     timers.write(descriptors.objects_mut())?;
     let contexts = prepare_restart(pid, initiator, &mut stopped)?;

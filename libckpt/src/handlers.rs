@@ -13,11 +13,12 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use ckpt_image::context::Registers;
 use ckpt_image::signals::SIGNALS;
-use ckpt_sys::kernel::{SignalAction, SignalInfo, UserContext};
+use ckpt_sys::kernel::{SignalAction, SignalInfo, SignalSet, UserContext};
 use ckpt_sys::{calls, in_progress};
 use linux_raw_sys::general as n;
 
-use crate::signal::checkpoint_signal;
+use crate::interpose;
+use crate::signal::{CLAIMED, checkpoint_signal, claimed};
 
 /// How many handlers are stood in front of: more than a program has functions for it. A handler keeps its stand-in, since the program
 /// may have seen that by a system call of its own. One that finds none left is called directly, and its signal does not end a call
@@ -40,6 +41,8 @@ static HANDLERS: [AtomicU64; COUNT] = [const { AtomicU64::new(0) }; COUNT];
 global_asm!(
     include_str!("../../asm/stand_in.S"),
     handlers = sym HANDLERS,
+    claimed = sym CLAIMED,
+    checkpoint = sym ckpt_handler,
     before_handler = sym before_handler,
     COUNT = const COUNT,
     SIZE = const SIZE,
@@ -49,6 +52,7 @@ global_asm!(
 
 unsafe extern "C" {
     fn ckpt_stand_ins();
+    fn ckpt_handler();
 }
 
 /// Address of the first stand-in.
@@ -65,12 +69,16 @@ pub fn behind(handler: u64) -> u64 {
     }
 }
 
+/// Whether it is no handler of the program's.
+pub fn is_none(handler: u64) -> bool {
+    handler == ckpt_handler as *const () as u64
+        || [libc::SIG_DFL, libc::SIG_IGN, libc::SIG_ERR, SIG_HOLD].contains(&(handler as usize))
+}
+
 /// What stands in front of `handler`: itself, if it is none, or if there is no room for one more. May be called by any thread, and in a
 /// handler.
 pub fn in_front_of(handler: u64) -> u64 {
-    let is_none =
-        [libc::SIG_DFL, libc::SIG_IGN, libc::SIG_ERR, SIG_HOLD].contains(&(handler as usize));
-    if is_none || behind(handler) != handler {
+    if is_none(handler) || behind(handler) != handler {
         return handler;
     }
     let is_for_it = |known: &AtomicU64| {
@@ -116,11 +124,37 @@ pub fn stand_in() -> Option<i32> {
     first
 }
 
+/// What becomes of a signal for which the program has a handler. Known to asm/stand_in.S.
+#[repr(u32)]
+enum Turn {
+    /// The handler runs.
+    Handler = 0,
+    /// It asks for a checkpoint.
+    Checkpoint = 1,
+    /// Nothing.
+    Return = 2,
+}
+
 /// Entered from asm/stand_in.S, before the program's handler.
 ///
 /// # Safety
 /// The frame is the one that the kernel made for the caller.
-unsafe extern "C" fn before_handler(signal: i32, _: &SignalInfo, frame: *mut UserContext) {
+unsafe extern "C" fn before_handler(
+    signal: i32,
+    info: &SignalInfo,
+    frame: *mut UserContext,
+) -> Turn {
+    if signal == claimed() {
+        if interpose::asks_for_checkpoint(info) {
+            // As the kernel does for the checkpoint signal.
+            let _ = calls::signal_mask(n::SIG_SETMASK, Some(SignalSet::MAX));
+            return Turn::Checkpoint;
+        }
+        // SAFETY: the caller answers for the frame.
+        if !unsafe { interpose::before_claimed_handler(info, frame) } {
+            return Turn::Return;
+        }
+    }
     let restarts = || {
         // SAFETY: the disposition is only read.
         let action = unsafe { calls::signal_action(signal, None) };
@@ -128,4 +162,5 @@ unsafe extern "C" fn before_handler(signal: i32, _: &SignalInfo, frame: *mut Use
     };
     // SAFETY: the caller answers for the frame.
     in_progress::before_handler(unsafe { &mut (*frame).registers }, restarts);
+    Turn::Handler
 }

@@ -338,6 +338,7 @@ pub extern "C" fn restored(handover: &Handover) -> ! {
     let resume = unsafe { RESUME.get() };
     GENERATION.fetch_add(1, Ordering::Relaxed);
     role::settle_in();
+    interpose::settle_in_process();
     role::stay_owner();
     unblock::forget();
     snapshot::forget_writers();

@@ -143,14 +143,28 @@ pub fn install(signal: i32) {
     let _ = unsafe { calls::signal_action(signal, Some(&our_action())) };
 }
 
-/// Has the signal do nothing, until it is installed again.
+/// Makes `new` the checkpoint signal. The first one from which it changes is the one that asks for checkpoints.
+pub fn exchange(new: i32) {
+    let old = checkpoint_signal();
+    install(new);
+    let _ = CLAIMED.compare_exchange(0, old, Ordering::Relaxed, Ordering::Relaxed);
+}
+
+/// Has what asks for checkpoints do nothing, until it is installed again.
 pub fn ignore() {
     let nothing = SignalAction {
         handler: libc::SIG_IGN as u64,
         ..SignalAction::default()
     };
-    // SAFETY: nothing depends on the handler.
-    let _ = unsafe { calls::signal_action(checkpoint_signal(), Some(&nothing)) };
+    for signal in [checkpoint_signal(), claimed()] {
+        // SAFETY: nothing depends on our handler.
+        unsafe {
+            let there = calls::signal_action(signal, None);
+            if there.is_ok_and(|there| there.handler == our_action().handler) {
+                let _ = calls::signal_action(signal, Some(&nothing));
+            }
+        }
+    }
 }
 
 /// Size of glibc's `ucontext_t` with room to spare: 968 bytes in glibc 2.36.
@@ -230,6 +244,14 @@ pub unsafe fn clone_child<T>(
     let (entry, argument) = (entry as usize, &raw const *argument as usize);
     // SAFETY: the caller answers for everything.
     Errno::check(unsafe { ckpt_clone(flags as usize, stack, entry, argument) })
+}
+
+/// The signal that asks for checkpoints, and was the checkpoint signal before the program has claimed it; 0 as long as it has not.
+pub static CLAIMED: AtomicI32 = AtomicI32::new(0);
+
+/// See [`CLAIMED`].
+pub fn claimed() -> i32 {
+    CLAIMED.load(Ordering::Relaxed)
 }
 
 /// The checkpoint signal.

@@ -24,8 +24,8 @@ unsafe extern "C" {
 #[repr(C)]
 #[derive(Debug)]
 pub struct ThreadLocal {
-    /// Not 0: the program believes that the thread blocks the checkpoint signal.
-    pub blocked: u32,
+    /// The signal that the program believes the thread to block, and that was the checkpoint signal when it did so; or 0.
+    pub blocked: i32,
     /// The alternate stack that libckpt has for the thread; size 0: none.
     pub alternate: SignalStack,
     /// The program's own alternate stack while ours is in its place because a signal frame does not fit on it; size 0:

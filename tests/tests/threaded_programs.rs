@@ -53,7 +53,7 @@ const UNUSED_BY_JAVA: i32 = 40;
 /// Java with a collector that has threads of its own, and without a shared file that it writes all the time
 /// (`/tmp/hsperfdata_USER/PID`, which other instances remove once the process has ended). It reads classes from a directory:
 /// what it uses to compile them itself holds a socket.
-fn java(test: &str) -> Option<(Place, impl Fn() -> Launch + use<>)> {
+fn java_program(test: &str) -> Option<(Place, impl Fn() -> Launch + use<>)> {
     let (program, compiler) = (tool(test, "java")?, tool(test, "javac")?);
     let place = Place::new(&format!("{test}-classes"));
     let compiled = Launch::plain(compiler)
@@ -73,13 +73,22 @@ fn java(test: &str) -> Option<(Place, impl Fn() -> Launch + use<>)> {
     Some((place, launch))
 }
 
+/// HotSpot has a handler for SIGUSR2.
+#[test]
+fn java() {
+    let Some((_classes, launch)) = java_program("java") else {
+        return;
+    };
+    Trial::new("java", launch).threads(16).run();
+}
+
 #[test]
 fn java_with_another_signal_for_checkpoints() {
-    let Some((_classes, launch)) = java("java") else {
+    let Some((_classes, launch)) = java_program("java-signal") else {
         return;
     };
     let launch = || launch().env("CKPT_SIGNAL", UNUSED_BY_JAVA.to_string());
-    Trial::new("java", launch)
+    Trial::new("java-signal", launch)
         .threads(16)
         .signal(UNUSED_BY_JAVA)
         .run();
@@ -87,11 +96,25 @@ fn java_with_another_signal_for_checkpoints() {
 
 #[test]
 fn java_with_another_signal_for_itself() {
-    let Some((_classes, launch)) = java("java-sr") else {
+    let Some((_classes, launch)) = java_program("java-sr") else {
         return;
     };
     let launch = || launch().env("_JAVA_SR_SIGNUM", UNUSED_BY_JAVA.to_string());
     Trial::new("java-sr", launch).threads(16).run();
+}
+
+/// Its threads send each other SIGUSR2, to collect garbage.
+#[test]
+fn sbcl() {
+    let Some(program) = tool("sbcl", "sbcl") else {
+        return;
+    };
+    let launch = || {
+        Launch::under_libckpt(&program)
+            .arg("--script")
+            .arg(workload("threads.lisp"))
+    };
+    Trial::new("sbcl", launch).threads(4).run();
 }
 
 /// Something to sort and to compress: numbers that seem random, as text.

@@ -67,8 +67,9 @@ fn calls_of(program: &Program) -> Vec<(String, End)> {
     listed.lines().map(call).collect()
 }
 
-/// The ways in which a call is made: alone, or by a thread beside the main one.
-const MODES: [Option<&str>; 2] = [None, Some("sibling")];
+/// The ways in which a call is made: alone, by a thread beside the main one, or by a program that has a handler for the checkpoint signal.
+const MODES: [Option<&str>; 3] = [None, Some("sibling"), Some("claimed")];
+const PLAIN_MODES: [Option<&str>; 2] = [None, Some("sibling")];
 
 /// Makes all calls but `except` in all ways, with what happens to each meanwhile.
 fn make_all(test: &str, except: &[&str], interrupt: fn(&mut Waiting)) {
@@ -263,7 +264,7 @@ fn a_signal_right_at_the_restart_ends_the_call() {
             for (name, _) in
                 calls.filter(|(name, end)| *end == End::Signal && name != MADE_BY_A_RESTART)
             {
-                for mode in MODES {
+                for mode in PLAIN_MODES {
                     signal_right_at_restarts(&program, &name, mode);
                 }
             }
@@ -329,10 +330,10 @@ fn a_signal_during_a_refused_checkpoint_ends_the_call() {
 fn a_checkpoint_right_behind_an_ended_call_leaves_it_ended() {
     let program = Program::workload("wait.cc");
     for name in calls_that_handlers_end(&program) {
-        for (mode, installed) in MODES
+        for (mode, installed) in PLAIN_MODES
             .map(|mode| (mode, "checkpoint"))
             .into_iter()
-            .chain(MODES.map(|mode| (mode, "checkpoint-syscall")))
+            .chain(PLAIN_MODES.map(|mode| (mode, "checkpoint-syscall")))
         {
             let what = [installed, &name, mode.unwrap_or("alone")].join("-");
             let place = Place::new(&what);

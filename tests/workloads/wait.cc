@@ -1,5 +1,6 @@
 /* Waits in one call, named by its argument, and says when that began and when it ended. With `sibling` behind the name
- * another thread makes the call, while the main thread waits for that one; with `child` the program has a child meanwhile; with
+ * another thread makes the call, while the main thread waits for that one; with `child` the program has a child meanwhile; with `claimed` it has a
+ * handler for SIGUSR2, which ends calls; with
  * `checkpoint` behind that, the handler that ends the call has a checkpoint come right behind it; `checkpoint-syscall` and
  * `checkpoint-raw` do the same with a handler that libc's `syscall`, or no function of libc at all, has installed. `list` prints the names, and what
  * ends each call. */
@@ -465,6 +466,9 @@ int main(int count, char **arguments) {
                 prctl(PR_SET_PDEATHSIG, SIGKILL);
                 pause();
             }
+            make(&call);
+        } else if (count == 3 && strcmp(arguments[2], "claimed") == 0) {
+            handle(SIGUSR2, [](int) { FAIL("the program's own handler"); }, 0);
             make(&call);
         } else if (count == 2) {
             make(&call);

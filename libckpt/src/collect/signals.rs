@@ -7,6 +7,8 @@ use linux_raw_sys::general as n;
 
 use super::posix_timers::{PosixTimers, Taken};
 use crate::failure::{Doing, Failure};
+use crate::interpose;
+use crate::signal::{checkpoint_signal, claimed};
 use crate::threads::stop::Stopped;
 use crate::threads::{Thread, park};
 
@@ -20,19 +22,18 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Reads them. `ours` is the checkpoint signal. Signals of `timers` are noted with those.
+    /// Reads them. Signals of `timers` are noted with those.
     ///
     /// # Errors
     /// [`Failure`] if there is no memory for them.
     pub fn collect(
-        ours: i32,
         initiator: &Thread,
         stopped: &Stopped,
         timers: &mut PosixTimers,
     ) -> Result<Self, Failure> {
         let actions = actions();
         let mut all = MapVec::new();
-        take_pending(ours, initiator, stopped, &mut all, timers)?;
+        take_pending(initiator, stopped, &mut all, timers)?;
         let mut kept = MapVec::new();
         for pending in all.iter() {
             let signal = number(pending);
@@ -45,7 +46,8 @@ impl Signals {
             let has_handler = actions[signal as usize - 1].handler != SIG_DFL;
             // What is not blocked arrived during the checkpoint. If it ends or stops the program, it is meant for this
             // process, and would end every restored one as well.
-            if (blocked || has_handler) && !timers.keep(&pending.info) {
+            let asks = signal == claimed() && interpose::asks_for_checkpoint(&pending.info);
+            if (blocked || has_handler) && !asks && !timers.keep(&pending.info) {
                 kept.push(*pending)
                     .doing(format_args!("memory for the pending signals"))?;
             }
@@ -78,16 +80,15 @@ fn number(pending: &Pending) -> i32 {
     i32::from_le_bytes([a, b, c, d])
 }
 
-/// Reads the pending signals except `ours`. The kernel only shows them to a tracer, so they are taken out one after the
+/// Reads the pending signals except ours. The kernel only shows them to a tracer, so they are taken out one after the
 /// other and put back in the same order; all signals are blocked in all threads meanwhile, so the program does not notice.
 fn take_pending(
-    ours: i32,
     initiator: &Thread,
     stopped: &Stopped,
     all: &mut MapVec<Pending>,
     timers: &mut PosixTimers,
 ) -> Result<(), Failure> {
-    let wanted: SignalSet = !signal_bit(ours);
+    let wanted: SignalSet = !signal_bit(checkpoint_signal());
     let mut taken = Ok(());
     for thread in stopped.threads() {
         taken = taken.and_then(|()| take_from(thread.tid, wanted, all, timers));

@@ -4,13 +4,14 @@ use core::ffi::c_long;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
 
+use ckpt_image::signals::SIGNALS;
 use ckpt_sys::calls;
 use ckpt_sys::kernel::{SignalAction, SignalSet, signal_bit};
 use libc::{c_int, sighandler_t};
 use linux_raw_sys::general as n;
 
-use super::masks::{is_blocked, set_blocked};
-use super::{bits, is_ours, our_bit, set_bits};
+use super::masks::{blocks, set_blocks};
+use super::{bits, claimed, is_ours, our_bit, set_bits};
 use crate::handlers::{self, SIG_HOLD};
 
 /// Bit `n - 1`: the program's handler for signal `n` blocks the checkpoint signal, as far as the program knows.
@@ -19,13 +20,21 @@ static MASKS_WITH_OURS: AtomicU64 = AtomicU64::new(0);
 /// What makes up a disposition.
 #[derive(Clone, Copy)]
 pub(super) struct Action {
-    handler: sighandler_t,
-    flags: c_int,
-    restorer: usize,
-    mask: SignalSet,
+    pub(super) handler: sighandler_t,
+    pub(super) flags: c_int,
+    pub(super) restorer: usize,
+    pub(super) mask: SignalSet,
 }
 
 impl Action {
+    /// What a program begins with.
+    const DEFAULT: Self = Self {
+        handler: libc::SIG_DFL,
+        flags: 0,
+        restorer: 0,
+        mask: 0,
+    };
+
     /// What libc's functions make of it: they return from handlers by code of libc.
     fn by_libc(self) -> Self {
         Self {
@@ -100,19 +109,44 @@ struct ProgramAction {
     flags: AtomicI32,
     restorer: AtomicUsize,
     mask: AtomicU64,
+    /// What libc remembers of siginterrupt(3): `signal` installs handlers that do not restart calls.
+    interrupts: AtomicBool,
 }
 
-static PROGRAM_ACTION: ProgramAction = ProgramAction {
-    handler: AtomicUsize::new(libc::SIG_DFL),
-    flags: AtomicI32::new(0),
-    restorer: AtomicUsize::new(0),
-    mask: AtomicU64::new(0),
-};
+/// That of the checkpoint signal.
+static OURS: ProgramAction = ProgramAction::new();
 
-/// What libc remembers of siginterrupt(3): `signal` installs handlers that do not restart calls.
-static INTERRUPTS: AtomicBool = AtomicBool::new(false);
+/// That of the signal which was it before the program has claimed it.
+static CLAIMED: ProgramAction = ProgramAction::new();
+
+/// What libckpt keeps of a signal, unless that is none of these two.
+fn kept(signal: c_int) -> Option<&'static ProgramAction> {
+    if is_ours(signal) {
+        Some(&OURS)
+    } else {
+        claimed::is_claimed(signal).then_some(&CLAIMED)
+    }
+}
 
 impl ProgramAction {
+    const fn new() -> Self {
+        Self {
+            handler: AtomicUsize::new(libc::SIG_DFL),
+            flags: AtomicI32::new(0),
+            restorer: AtomicUsize::new(0),
+            mask: AtomicU64::new(0),
+            interrupts: AtomicBool::new(false),
+        }
+    }
+
+    /// Takes over all of `other`, which is as it was at first then.
+    fn take(&self, other: &Self) {
+        self.replace(other.get());
+        let interrupts = other.interrupts.swap(false, Ordering::Relaxed);
+        self.interrupts.store(interrupts, Ordering::Relaxed);
+        other.replace(Action::DEFAULT);
+    }
+
     fn get(&self) -> Action {
         Action {
             handler: self.handler.load(Ordering::Relaxed),
@@ -120,6 +154,15 @@ impl ProgramAction {
             restorer: self.restorer.load(Ordering::Relaxed),
             mask: self.mask.load(Ordering::Relaxed),
         }
+    }
+
+    /// Likewise, and has it come true, if it is what the program has claimed.
+    fn install(&self, new: Action) -> Action {
+        let before = self.replace(new);
+        if ptr::eq(self, &raw const CLAIMED) {
+            claimed::install(self.get());
+        }
+        before
     }
 
     /// Takes an action as the kernel does (`do_sigaction` in kernel/signal.c): flags that are not known are lost, and some signals
@@ -156,9 +199,7 @@ pub fn take_over(signal: i32) {
     };
     RESTORER_OF_LIBC.store(there.restorer as usize, Ordering::Relaxed);
     if there.handler == libc::SIG_IGN as u64 {
-        PROGRAM_ACTION
-            .handler
-            .store(libc::SIG_IGN, Ordering::Relaxed);
+        OURS.handler.store(libc::SIG_IGN, Ordering::Relaxed);
     }
 }
 
@@ -175,58 +216,78 @@ interposed! {
 
     /// signal(2)
     fn signal(signal: c_int, handler: sighandler_t) -> sighandler_t as next {
-        if is_accepted(signal, handler) { install(signal, handler) } else { have_installed(next(), signal, handler) }
+        match accepting(signal, handler) {
+            Some(kept) => install(kept, signal, handler),
+            None => have_installed(next(), signal, handler),
+        }
     }
 
     /// bsd_signal(3)
     fn bsd_signal(signal: c_int, handler: sighandler_t) -> sighandler_t as next {
-        if is_accepted(signal, handler) { install(signal, handler) } else { have_installed(next(), signal, handler) }
+        match accepting(signal, handler) {
+            Some(kept) => install(kept, signal, handler),
+            None => have_installed(next(), signal, handler),
+        }
     }
 
     /// ssignal(3)
     fn ssignal(signal: c_int, handler: sighandler_t) -> sighandler_t as next {
-        if is_accepted(signal, handler) { install(signal, handler) } else { have_installed(next(), signal, handler) }
+        match accepting(signal, handler) {
+            Some(kept) => install(kept, signal, handler),
+            None => have_installed(next(), signal, handler),
+        }
     }
 
     /// sysv_signal(3)
     fn sysv_signal(signal: c_int, handler: sighandler_t) -> sighandler_t as next {
-        if is_accepted(signal, handler) { set_program_handler(handler, SYSV_FLAGS) } else { have_installed(next(), signal, handler) }
+        match accepting(signal, handler) {
+            Some(kept) => set_handler(kept, handler, SYSV_FLAGS),
+            None => have_installed(next(), signal, handler),
+        }
     }
 
     /// What `signal` becomes in a program that is compiled with `_XOPEN_SOURCE` alone.
     fn __sysv_signal(signal: c_int, handler: sighandler_t) -> sighandler_t as next {
-        if is_accepted(signal, handler) { set_program_handler(handler, SYSV_FLAGS) } else { have_installed(next(), signal, handler) }
+        match accepting(signal, handler) {
+            Some(kept) => set_handler(kept, handler, SYSV_FLAGS),
+            None => have_installed(next(), signal, handler),
+        }
     }
 
     /// sigset(3)
     fn sigset(signal: c_int, disposition: sighandler_t) -> sighandler_t as next {
-        if !is_ours(signal) {
+        claimed::make_way(signal, disposition);
+        let Some(kept) = kept(signal) else {
             return have_installed(next(), signal, disposition);
-        }
-        let was_blocked = is_blocked();
-        set_blocked(disposition == SIG_HOLD);
+        };
+        let was_blocked = blocks(signal);
+        set_blocks(signal, disposition == SIG_HOLD);
         let handler = if disposition == SIG_HOLD {
-            PROGRAM_ACTION.handler.load(Ordering::Relaxed)
+            kept.handler.load(Ordering::Relaxed)
         } else {
-            set_program_handler(disposition, 0)
+            set_handler(kept, disposition, 0)
         };
         if was_blocked { SIG_HOLD } else { handler }
     }
 
     /// sigignore(3)
     fn sigignore(signal: c_int) -> c_int as next {
-        if is_ours(signal) { set_program_handler(libc::SIG_IGN, 0); 0 } else { next()(signal) }
+        let Some(kept) = kept(signal) else {
+            return next()(signal);
+        };
+        set_handler(kept, libc::SIG_IGN, 0);
+        0
     }
 
     /// siginterrupt(3)
     fn siginterrupt(signal: c_int, flag: c_int) -> c_int as next {
-        if !is_ours(signal) {
+        let Some(kept) = kept(signal) else {
             return next()(signal, flag);
-        }
-        INTERRUPTS.store(flag != 0, Ordering::Relaxed);
-        let action = PROGRAM_ACTION.get();
+        };
+        kept.interrupts.store(flag != 0, Ordering::Relaxed);
+        let action = kept.get();
         let flags = if flag != 0 { action.flags & !libc::SA_RESTART } else { action.flags | libc::SA_RESTART };
-        PROGRAM_ACTION.replace(Action { flags, ..action }.by_libc());
+        kept.install(Action { flags, ..action }.by_libc());
         0
     }
 }
@@ -234,9 +295,10 @@ interposed! {
 /// Flags of a handler that was installed with System V semantics (sysv_signal(3)).
 const SYSV_FLAGS: c_int = libc::SA_RESETHAND | libc::SA_NODEFER;
 
-/// Whether libc's function would install this handler for the checkpoint signal. Where it would not, it says so itself.
-fn is_accepted(signal: c_int, handler: sighandler_t) -> bool {
-    is_ours(signal) && handler != libc::SIG_ERR
+/// What libckpt keeps of the signal, if it does, and libc's function would install this handler. Where it would not, it says so itself.
+fn accepting(signal: c_int, handler: sighandler_t) -> Option<&'static ProgramAction> {
+    claimed::make_way(signal, handler);
+    kept(signal).filter(|_| handler != libc::SIG_ERR)
 }
 
 /// Changes a disposition by `next`, which is `sigaction` or the system call, as far as it is not the checkpoint signal's.
@@ -252,18 +314,21 @@ pub(super) unsafe fn change<D: Disposition>(
     // They may be the same.
     // SAFETY: the caller answers for the pointers.
     let (new, old) = unsafe { (new.as_ref().copied(), old.as_mut()) };
-    if is_ours(signal) {
-        change_ours(new, old);
-        return 0;
+    if let Some(new) = &new {
+        claimed::make_way(signal, new.get().handler);
     }
-    change_other(next, signal, new, old)
+    let Some(kept) = kept(signal) else {
+        return change_other(next, signal, new, old);
+    };
+    change_kept(kept, new, old);
+    0
 }
 
-/// Takes a disposition for the checkpoint signal.
-fn change_ours<D: Disposition>(new: Option<D>, old: Option<&mut D>) {
+/// Takes a disposition for a signal of which libckpt keeps it.
+fn change_kept<D: Disposition>(kept: &ProgramAction, new: Option<D>, old: Option<&mut D>) {
     let before = match new {
-        None => PROGRAM_ACTION.get(),
-        Some(new) => PROGRAM_ACTION.replace(new.asked()),
+        None => kept.get(),
+        Some(new) => kept.install(new.asked()),
     };
     if let Some(old) = old {
         old.set(before);
@@ -344,23 +409,76 @@ fn behind(handler: sighandler_t) -> sighandler_t {
 }
 
 /// Installs a handler with BSD semantics (signal(2)).
-fn install(signal: c_int, handler: sighandler_t) -> sighandler_t {
-    let restarts = !INTERRUPTS.load(Ordering::Relaxed);
+fn install(kept: &ProgramAction, signal: c_int, handler: sighandler_t) -> sighandler_t {
+    let restarts = !kept.interrupts.load(Ordering::Relaxed);
     let flags = if restarts { libc::SA_RESTART } else { 0 };
-    replace_by_libc(handler, flags, signal_bit(signal))
+    install_by_libc(kept, handler, flags, signal_bit(signal))
 }
 
-fn set_program_handler(handler: sighandler_t, flags: c_int) -> sighandler_t {
-    replace_by_libc(handler, flags, 0)
+fn set_handler(kept: &ProgramAction, handler: sighandler_t, flags: c_int) -> sighandler_t {
+    install_by_libc(kept, handler, flags, 0)
 }
 
 /// Takes what one of libc's functions installs. The handler before.
-fn replace_by_libc(handler: sighandler_t, flags: c_int, mask: SignalSet) -> sighandler_t {
+fn install_by_libc(
+    kept: &ProgramAction,
+    handler: sighandler_t,
+    flags: c_int,
+    mask: SignalSet,
+) -> sighandler_t {
     let new = Action {
         handler,
         flags,
         restorer: 0,
         mask,
     };
-    PROGRAM_ACTION.replace(new.by_libc()).handler
+    kept.install(new.by_libc()).handler
+}
+
+/// Says that `new` is the checkpoint signal from here on, and not `old`, which is the program's: what was kept of that is kept of the claimed
+/// one, or of no signal any more.
+pub(super) fn exchange(old: c_int, new: c_int) {
+    let is_claimed_now = claimed::is_claimed(old);
+    if is_claimed_now {
+        CLAIMED.take(&OURS);
+    } else {
+        OURS.replace(Action::DEFAULT);
+    }
+    let had_old = MASKS_WITH_OURS.load(Ordering::Relaxed);
+    let mut have_new = 0;
+    let is_kept = |signal| kept(signal).is_some();
+    for signal in (1..=SIGNALS as i32).filter(|&signal| signal != old && !is_kept(signal)) {
+        // SAFETY: the handler stays the same.
+        unsafe {
+            let Ok(there) = calls::signal_action(signal, None) else {
+                continue;
+            };
+            let this = signal_bit(signal);
+            if there.mask & signal_bit(new) != 0 {
+                have_new |= this;
+            }
+            let mut mask = there.mask & !signal_bit(new);
+            if had_old & this != 0 {
+                mask |= signal_bit(old);
+            }
+            if mask != there.mask {
+                let _ = calls::signal_action(signal, Some(&SignalAction { mask, ..there }));
+            }
+        }
+    }
+    MASKS_WITH_OURS.store(have_new, Ordering::Relaxed);
+    if !is_claimed_now {
+        claimed::install(CLAIMED.get());
+    }
+}
+
+/// To be called when the program's handler for the claimed signal is about to run: it may have been installed for one time.
+pub(super) fn let_handle_once() {
+    let action = CLAIMED.get();
+    if action.flags & libc::SA_RESETHAND != 0 {
+        CLAIMED.install(Action {
+            handler: libc::SIG_DFL,
+            ..action
+        });
+    }
 }

@@ -1,6 +1,7 @@
 //! Masks: the checkpoint signal is never blocked, and the program sees it blocked where it has blocked it.
 
 use core::ptr;
+use core::sync::atomic::Ordering;
 
 use ckpt_sys::calls;
 use ckpt_sys::kernel::signal_bit;
@@ -9,36 +10,83 @@ use linux_raw_sys::general as n;
 
 use crate::thread_local;
 
-use super::{bits, is_ours, our_bit, set_bits};
+use super::{SIGNAL, bits, is_ours, our_bit, set_bits};
 
 /// Notes whether the program was started with the checkpoint `signal` blocked.
 pub fn take_over(signal: i32) {
     let bit = signal_bit(signal);
     if calls::signal_mask(n::SIG_BLOCK, None).is_ok_and(|mask| mask & bit != 0) {
-        set_blocked(true);
+        set_noted(signal);
     }
+}
+
+/// The signal that this thread blocks as far as the program knows, and that was libckpt's when it was blocked; or 0.
+pub fn noted() -> i32 {
+    // SAFETY: a thread that calls functions of libc has a thread pointer.
+    unsafe { (*thread_local::current()).blocked }
+}
+
+fn set_noted(signal: i32) {
+    // SAFETY: as in `noted`.
+    unsafe { (*thread_local::current()).blocked = signal };
 }
 
 /// Whether this thread blocks the checkpoint signal, as far as the program knows.
 pub fn is_blocked() -> bool {
-    // SAFETY: a thread that calls functions of libc has a thread pointer.
-    unsafe { (*thread_local::current()).blocked != 0 }
+    is_ours(noted())
 }
 
 /// Notes whether this thread blocks the checkpoint signal, as far as the program knows.
 pub fn set_blocked(blocked: bool) {
-    // SAFETY: as in `is_blocked`.
-    unsafe { (*thread_local::current()).blocked = u32::from(blocked) };
+    let signal = SIGNAL.load(Ordering::Acquire);
+    set_noted(if blocked { signal } else { 0 });
+}
+
+/// Blocks the signal in truth that was libckpt's when the thread has blocked it, and is the program's by now; whether there is one.
+pub fn catch_up() -> bool {
+    let noted = noted();
+    if noted == 0 || is_ours(noted) {
+        return false;
+    }
+    let mask = calls::signal_mask(n::SIG_BLOCK, Some(signal_bit(noted))).unwrap_or(0);
+    set_blocked(mask & our_bit() != 0);
+    let _ = calls::signal_mask(n::SIG_UNBLOCK, Some(our_bit()));
+    true
+}
+
+/// Whether this thread blocks the signal, which is libckpt's or was claimed, as far as the program knows.
+pub fn blocks(signal: i32) -> bool {
+    if is_ours(signal) {
+        return is_blocked();
+    }
+    catch_up();
+    calls::signal_mask(n::SIG_BLOCK, None).is_ok_and(|mask| mask & signal_bit(signal) != 0)
+}
+
+/// Has this thread block the signal, which is libckpt's or was claimed, or not, as far as the program knows.
+pub fn set_blocks(signal: i32, blocked: bool) {
+    if is_ours(signal) {
+        return set_blocked(blocked);
+    }
+    catch_up();
+    let how = if blocked {
+        n::SIG_BLOCK
+    } else {
+        n::SIG_UNBLOCK
+    };
+    let _ = calls::signal_mask(how, Some(signal_bit(signal)));
 }
 
 interposed! {
     /// sighold(3)
     fn sighold(signal: c_int) -> c_int as next {
+        catch_up();
         if is_ours(signal) { set_blocked(true); 0 } else { next()(signal) }
     }
 
     /// sigrelse(3)
     fn sigrelse(signal: c_int) -> c_int as next {
+        catch_up();
         if is_ours(signal) { set_blocked(false); 0 } else { next()(signal) }
     }
 
@@ -54,6 +102,7 @@ interposed! {
 
     /// sigblock(3)
     fn sigblock(mask: c_int) -> c_int as next {
+        catch_up();
         let ours = our_bit() as c_int;
         let was_blocked = is_blocked();
         set_blocked(was_blocked || mask & ours != 0);
@@ -62,6 +111,7 @@ interposed! {
 
     /// sigsetmask(3)
     fn sigsetmask(mask: c_int) -> c_int as next {
+        catch_up();
         let ours = our_bit() as c_int;
         let was_blocked = is_blocked();
         set_blocked(mask & ours != 0);
@@ -70,6 +120,7 @@ interposed! {
 
     /// siggetmask(3)
     fn siggetmask() -> c_int as next {
+        catch_up();
         next()() | if is_blocked() { our_bit() as c_int } else { 0 }
     }
 }
@@ -86,6 +137,7 @@ unsafe fn change_mask(
     set: *const sigset_t,
     old: *mut sigset_t,
 ) -> c_int {
+    catch_up();
     let bit = our_bit();
     // libc reads the set, too.
     // SAFETY: the caller answers for the pointers.

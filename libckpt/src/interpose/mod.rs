@@ -1,5 +1,5 @@
-//! Functions of libc that libckpt stands in front of, so that a program that installs a handler of its own for the
-//! checkpoint signal, blocks it, or waits for it, does not take it away, and does not notice.
+//! Functions of libc that libckpt stands in front of, so that a program that ignores the checkpoint signal, blocks it, or waits for it, does
+//! not take it away, and does not notice. One that installs a handler for it has another one left to libckpt (`claimed`).
 //!
 //! What the program asked for is remembered and shown to it; the kernel is told the rest. This covers the program's calls
 //! through libc. A `syscall` instruction of its own, or libc's own inner calls, go past it.
@@ -34,6 +34,7 @@ macro_rules! interposed {
     )*};
 }
 
+mod claimed;
 mod deadlines;
 mod dispositions;
 mod groups;
@@ -57,6 +58,9 @@ use core::ptr;
 use core::slice;
 use core::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 
+pub use claimed::{
+    asks_for_checkpoint, before_handler as before_claimed_handler, settle_in as settle_in_process,
+};
 pub use deadlines::CONDITIONS;
 pub use groups::note_former as note_former_group;
 pub use ipc::{queues as noted_queues, sets as noted_sets};
@@ -81,6 +85,7 @@ static SIGNAL: AtomicI32 = AtomicI32::new(0);
 pub fn take_over(signal: i32, stack: SignalStack) {
     Next::look_up_all();
     deadlines::find_clock_of_conditions();
+    claimed::settle_in();
     masks::take_over(signal);
     dispositions::take_over(signal);
     stacks::take_over(stack);

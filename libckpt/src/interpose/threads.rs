@@ -3,11 +3,11 @@
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
 use core::ptr;
+use core::sync::atomic::Ordering;
 
 use libc::{c_int, c_ulong, pthread_attr_t, pthread_t, sigset_t};
 
-use super::masks::is_blocked;
-use super::{Next, bits, our_bit};
+use super::{Next, SIGNAL, bits, masks, our_bit};
 use crate::alternate::{Reserved, SignalAtStart, Start, ckpt_thread_start};
 
 interposed! {
@@ -52,13 +52,14 @@ unsafe fn signal_at_start(attributes: *const pthread_attr_t) -> SignalAtStart {
     };
     match mask {
         None => SignalAtStart {
-            blocked: is_blocked(),
+            blocked: masks::noted(),
             unblock: 0,
         },
         Some(mask) => {
+            let signal = SIGNAL.load(Ordering::Acquire);
             let unblock = bits(&mask) & our_bit();
             SignalAtStart {
-                blocked: unblock != 0,
+                blocked: if unblock == 0 { 0 } else { signal },
                 unblock,
             }
         }

@@ -20,6 +20,7 @@ use linux_raw_sys::general as n;
 use crate::alternate::Slot;
 use crate::collect::thread::{Attributes, Rights};
 use crate::resume::Registered;
+use crate::signal::checkpoint_signal;
 use crate::{clocks, interpose, signal, thread_local};
 
 /// A thread has registered an rseq area that is not libc's, and could not be given it again.
@@ -91,15 +92,15 @@ impl Thread {
         received: (0, 0),
     };
 
-    /// The calling thread, which the signal has stopped and given `frame`.
+    /// The calling thread, which `signal` has stopped and given `frame`.
     ///
     /// # Safety
     /// The frame is the one that the kernel made for the caller.
-    pub unsafe fn of_caller(frame: *mut UserContext) -> Self {
+    pub unsafe fn of_caller(signal: i32, frame: *mut UserContext) -> Self {
         let (fs_base, gs_base) = bases();
         let registered = Registered::of_caller(fs_base);
         // SAFETY: (1) the caller answers for the frame; (2) the thread has a thread pointer.
-        let call = unsafe {
+        let mut call = unsafe {
             let frame = &*frame;
             let note = (fs_base != 0)
                 .then(|| thread_local::note(frame.registers.rsp))
@@ -107,6 +108,9 @@ impl Thread {
             let number = interpose::number_of_call(&frame.registers);
             InProgress::at_arrival(frame, number, note.as_ref(), now())
         };
+        if signal != checkpoint_signal() {
+            call.ended_by_program();
+        }
         let tid = calls::tid();
         // SAFETY: the caller has a thread pointer.
         let slot = (fs_base != 0).then(|| unsafe { (*thread_local::current()).slot });

@@ -43,13 +43,14 @@ static COMMAND: Command = Command {
 };
 
 /// Marks our own stop requests in `si_code` (`SI_QUEUE`, or `SI_TIMER` where one was put off) and `si_value`.
-const SI_QUEUE: i32 = -1;
+pub const SI_QUEUE: i32 = -1;
 const SI_TIMER: i32 = -2;
 const MARK: u64 = u64::from_be_bytes(*b"ckptstop");
 /// Marks the checkpoint signal that was put off.
 const MARK_AGAIN: u64 = u64::from_be_bytes(*b"ckptagai");
-/// Offsets in a `siginfo_t` of a queued signal (include/uapi/asm-generic/siginfo.h).
-const CODE_AT: usize = 8;
+/// Offsets in a `siginfo_t` of a queued signal (include/uapi/asm-generic/siginfo.h): of `si_code`.
+pub const CODE_AT: usize = 8;
+/// Of `si_value`.
 const VALUE_AT: usize = 24;
 
 /// The siginfo with which a thread is asked to stop.
@@ -63,9 +64,18 @@ pub fn stop_request() -> SignalInfo {
 
 /// Whether the signal is one of our stop requests. When in doubt it is not: then there is one checkpoint more.
 pub fn is_stop_request(info: &SignalInfo) -> bool {
+    has_mark(info, MARK)
+}
+
+/// Whether it is that, or the checkpoint signal that was put off.
+pub fn is_marked(info: &SignalInfo) -> bool {
+    has_mark(info, MARK) || has_mark(info, MARK_AGAIN)
+}
+
+fn has_mark(info: &SignalInfo, mark: u64) -> bool {
     let code = &info[CODE_AT..CODE_AT + 4];
     (code == SI_QUEUE.to_le_bytes() || code == SI_TIMER.to_le_bytes())
-        && info[VALUE_AT..VALUE_AT + 8] == MARK.to_le_bytes()
+        && info[VALUE_AT..VALUE_AT + 8] == mark.to_le_bytes()
 }
 
 /// What a timer has the signal bring along: whether it is a stop request that comes again.

@@ -33,7 +33,7 @@ pub fn settle_in() {
 ///
 /// # Safety
 /// The pointers are the arguments of a signal handler.
-pub unsafe extern "C" fn enter(_: i32, info: &SignalInfo, frame: *mut UserContext) -> bool {
+pub unsafe extern "C" fn enter(signal: i32, info: &SignalInfo, frame: *mut UserContext) -> bool {
     // SAFETY: the caller answers for the pointers.
     if super::bases().0 != 0 && unsafe { put_off::goes_on(info, frame) } {
         return false;
@@ -47,7 +47,7 @@ pub unsafe extern "C" fn enter(_: i32, info: &SignalInfo, frame: *mut UserContex
         }
     }
     // SAFETY: the frame is the caller's own.
-    unsafe { wait_in_handler(frame, !stop_request) };
+    unsafe { wait_in_handler(signal, frame, !stop_request) };
     false
 }
 
@@ -57,14 +57,14 @@ pub unsafe extern "C" fn enter(_: i32, info: &SignalInfo, frame: *mut UserContex
 /// # Safety
 /// The frame is the one that the kernel made for the caller.
 #[inline(never)]
-unsafe fn wait_in_handler(frame: *mut UserContext, signal_came: bool) {
+unsafe fn wait_in_handler(signal: i32, frame: *mut UserContext, signal_came: bool) {
     if unblock::take(calls::tid()) {
         // SAFETY: the caller answers for the frame.
         unsafe { (*frame).mask |= signal_bit(checkpoint_signal()) };
     }
     if !waits_already() {
         // SAFETY: as above.
-        let mut thread = unsafe { Thread::of_caller(frame) };
+        let mut thread = unsafe { Thread::of_caller(signal, frame) };
         park::capture(&mut thread, None);
         park::park(&mut thread);
         thread.go_on();

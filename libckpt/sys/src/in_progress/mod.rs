@@ -192,6 +192,8 @@ pub struct InProgress {
     arrived: u64,
     note: Option<NoteInFrame>,
     observed: Option<Observed>,
+    /// Whether the kernel makes the call again if it is one that it makes again after a handler with `SA_RESTART`.
+    restarted: bool,
 }
 
 /// What has happened since the thread arrived in the handler.
@@ -266,6 +268,7 @@ impl InProgress {
         arrived: 0,
         note: None,
         observed: None,
+        restarted: true,
     };
 
     /// What the signal frame tells. `number` is that of the call that it shows the thread behind, where somebody knows it;
@@ -286,7 +289,13 @@ impl InProgress {
             arrived: now,
             note: note.copied(),
             observed: None,
+            restarted: true,
         }
+    }
+
+    /// Adds that the signal has ended calls of all kinds: the program has installed a handler for it, and maybe without `SA_RESTART`.
+    pub fn ended_by_program(&mut self) {
+        self.restarted = false;
     }
 
     /// Adds what the kernel told of the thread before it was signalled.
@@ -316,7 +325,11 @@ impl InProgress {
         let Some(number) = self.number(registers) else {
             return;
         };
-        let limit = table::never_restarted(number, &arguments(registers));
+        let limit = table::never_restarted(number, &arguments(registers)).or_else(|| {
+            let has_ended = !self.restarted && matches!(self.position, Position::Behind { .. });
+            (has_ended && table::ends_without_restart(number, &arguments(registers)))
+                .then_some(Limit::None)
+        });
         let passed = since.passed(self.arrived);
         match (self.position, limit) {
             (Position::Behind { .. }, Some(limit)) if registers.rax == INTERRUPTED => {
@@ -578,7 +591,7 @@ fn number_from(value: u64) -> Option<u32> {
 /// Bytes of code that are looked at before the end of a `syscall` instruction.
 const BEFORE: usize = 12;
 
-/// The number in `mov eax, NUMBER; syscall`, as which most calls are compiled. glibc's own have at most one load of the
+/// The number in `mov eax, NUMBER; syscall`, as which most calls are compiled, or in `xor eax, eax; syscall`. glibc's own have at most one load of the
 /// first argument in between (`mov edi, [rsp + N]`).
 fn number_in(code: &[u8; BEFORE]) -> Option<u32> {
     const REX: core::ops::RangeInclusive<u8> = 0x40..=0x4f;
@@ -592,6 +605,7 @@ fn number_in(code: &[u8; BEFORE]) -> Option<u32> {
         [.., prefix, 0xb8, a, b, c, d] if !REX.contains(&prefix) => {
             number_from(u64::from(u32::from_le_bytes([a, b, c, d])))
         }
+        [.., prefix, 0x31, 0xc0] if !REX.contains(&prefix) => Some(n::__NR_read),
         _ => None,
     }
 }

@@ -285,6 +285,11 @@ fn what_libc_puts_between_number_and_call_is_understood() {
     bytes[0] = 0x90;
     bytes[4] = 1;
     assert_eq!(number_in(&bytes), None);
+    let read = [0x90, 0x31, 0xc0, 0x0f, 0x05];
+    bytes[BEFORE - read.len()..].copy_from_slice(&read);
+    assert_eq!(number_in(&bytes), Some(n::__NR_read));
+    bytes[BEFORE - read.len()] = 0x45;
+    assert_eq!(number_in(&bytes), None);
 }
 
 #[test]

@@ -1,0 +1,168 @@
+//! The checkpoint signal as the program's own. As soon as the program installs a handler for it, another signal that the program does not use
+//! is libckpt's, and this one is blocked, waited for and sent as the kernel does it. What remains is code in front of the
+//! handler: where the signal comes from somebody else than the program, it asks for a checkpoint as ever.
+
+use core::hint;
+use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+
+use ckpt_sys::kernel::{SignalAction, SignalInfo, SignalSet, UserContext, signal_bit};
+use ckpt_sys::{calls, proc};
+use libc::{c_int, sighandler_t};
+use linux_raw_sys::general as n;
+
+use super::dispositions::{self, Action};
+use super::{SIGNAL, is_ours, masks, user_dispatch};
+use crate::threads::park;
+use crate::{handlers, signal};
+
+/// The process in which the program began, or was restored. It is not that of its children.
+static PROCESS: AtomicI32 = AtomicI32::new(0);
+
+/// The id that it had before it was restored, by which pending signals name it.
+static FORMER: AtomicI32 = AtomicI32::new(0);
+
+/// Notes that the program is in this process from now on. Called at start, and when it was restored.
+pub fn settle_in() {
+    let pid = calls::pid();
+    let before = PROCESS.swap(pid, Ordering::Relaxed);
+    let former = if before == 0 { pid } else { before };
+    FORMER.store(former, Ordering::Relaxed);
+}
+
+/// Whether `signal` was libckpt's, and is the program's.
+pub(super) fn is_claimed(signal: c_int) -> bool {
+    signal != 0 && signal == signal::claimed()
+}
+
+/// Signals that may become libckpt's: of those that nobody has a use for by custom, without the highest, which emulators and debuggers
+/// take for themselves.
+const CANDIDATES: core::ops::RangeInclusive<i32> = 35..=60;
+
+fn unused() -> Option<i32> {
+    let is_unused = |&signal: &i32| {
+        // SAFETY: the disposition is only read.
+        let there = unsafe { calls::signal_action(signal, None) };
+        !is_ours(signal) && there.is_ok_and(|there| there.handler == libc::SIG_DFL as u64)
+    };
+    CANDIDATES.rev().find(is_unused)
+}
+
+/// One thread at a time exchanges signals. It blocks all of them meanwhile.
+static EXCHANGES: AtomicBool = AtomicBool::new(false);
+
+/// Has another signal be libckpt's if the program is about to install `handler` for the one that is.
+pub(super) fn make_way(signal: c_int, handler: sighandler_t) {
+    if !is_ours(signal) || handlers::is_none(handler as u64) || user_dispatch::is_on() {
+        return;
+    }
+    let Ok(mask) = calls::signal_mask(n::SIG_SETMASK, Some(SignalSet::MAX)) else {
+        return;
+    };
+    while EXCHANGES.swap(true, Ordering::Acquire) {
+        hint::spin_loop();
+    }
+    let mask = match unused().filter(|_| is_ours(signal)) {
+        Some(new) => exchange(signal, new, mask),
+        None => mask,
+    };
+    EXCHANGES.store(false, Ordering::Release);
+    let _ = calls::signal_mask(n::SIG_SETMASK, Some(mask));
+}
+
+/// Makes `new` libckpt's signal, and `old` the program's; the `mask` of this thread as it is to be then. Other threads have `old` blocked,
+/// where they believe so, as soon as they do anything with their masks, or the signal comes ([`masks::catch_up`]).
+fn exchange(old: i32, new: i32, mask: SignalSet) -> SignalSet {
+    let was_blocked = masks::is_blocked();
+    signal::exchange(new);
+    SIGNAL.store(new, Ordering::Release);
+    dispositions::exchange(old, new);
+    masks::set_blocked(mask & signal_bit(new) != 0);
+    let others = mask & !signal_bit(new);
+    if was_blocked {
+        others | signal_bit(old)
+    } else {
+        others
+    }
+}
+
+/// Tells the kernel what the program has said about the claimed signal.
+pub(super) fn install(action: Action) {
+    let signal = signal::claimed();
+    let none = handlers::is_none(action.handler as u64);
+    let ours = signal::our_action();
+    let action = if none {
+        // Then it is like before the program had a handler.
+        ours
+    } else {
+        let has_restorer = action.flags & n::SA_RESTORER as c_int != 0;
+        SignalAction {
+            handler: handlers::in_front_of(action.handler as u64),
+            // The sender must be known, and what is installed for one time would be gone for a checkpoint, too.
+            flags: u64::from(
+                action.flags.cast_unsigned() & !n::SA_RESETHAND | n::SA_SIGINFO | n::SA_RESTORER,
+            ),
+            restorer: if has_restorer {
+                action.restorer as u64
+            } else {
+                ours.restorer
+            },
+            mask: action.mask & !super::our_bit(),
+        }
+    };
+    if none && user_dispatch::is_on() {
+        return signal::ignore();
+    }
+    // SAFETY: the handler is ours, or the program's with code of ours in front of it.
+    let _ = unsafe { calls::signal_action(signal, Some(&action)) };
+}
+
+/// Whether the claimed signal has come from somebody who wants a checkpoint, and not from the program itself.
+pub fn asks_for_checkpoint(info: &SignalInfo) -> bool {
+    /// Offset of `si_pid` in a `siginfo_t` of a signal that a process has sent (include/uapi/asm-generic/siginfo.h).
+    const SENDER_AT: usize = 16;
+    let number = |at: usize| i32::from_le_bytes(core::array::from_fn(|index| info[at + index]));
+    let is_sent = [SI_USER, park::SI_QUEUE, SI_TKILL].contains(&number(park::CODE_AT));
+    !user_dispatch::is_on()
+        && (park::is_marked(info) || is_sent && !is_of_program(number(SENDER_AT)))
+}
+
+/// `si_code` of signals sent by kill(2) and tgkill(2) (include/uapi/asm-generic/siginfo.h).
+const SI_USER: i32 = 0;
+const SI_TKILL: i32 = -6;
+
+/// Whether the process `sender` is the program's: this one, a child, or the parent if that has forked this one.
+fn is_of_program(sender: i32) -> bool {
+    let own = calls::pid();
+    let is_forked = PROCESS.load(Ordering::Relaxed) != own;
+    /// Field of `/proc/PID/stat` with the parent's id.
+    const PARENT: usize = 4;
+    let is_child =
+        || proc::ProcessStat::of(sender).is_ok_and(|stat| stat.field(PARENT) == own as u64);
+    sender == own
+        || sender == FORMER.load(Ordering::Relaxed)
+        || is_forked && sender == calls::getppid().unwrap_or(0) as i32
+        || is_child()
+}
+
+/// To be called before the handler of the claimed signal runs, which the program has sent itself. Whether it is to run: not in a thread
+/// that blocks the signal, as far as the program knows.
+///
+/// # Safety
+/// The frame is the one that the kernel made for the caller.
+pub unsafe fn before_handler(info: &SignalInfo, frame: *mut UserContext) -> bool {
+    let signal = signal::claimed();
+    if masks::catch_up() {
+        // SAFETY: the caller answers for the frame.
+        unsafe { (*frame).mask |= signal_bit(signal) };
+        // Whether it was sent to this thread alone cannot be told from all signals.
+        let is_for_thread = info[park::CODE_AT..][..4] == SI_TKILL.to_le_bytes();
+        let sent = if is_for_thread {
+            calls::queue_signal(calls::tid(), signal, info)
+        } else {
+            calls::queue_signal(0, signal, info)
+        };
+        return sent.is_err();
+    }
+    dispositions::let_handle_once();
+    true
+}
