@@ -64,6 +64,11 @@ pub fn sum([seconds, rest]: [i64; 2], nanoseconds: i64) -> [i64; 2] {
     }
 }
 
+/// Whether the kernel takes it for a time.
+pub fn is_time([seconds, rest]: [i64; 2]) -> bool {
+    seconds >= 0 && (0..1_000_000_000).contains(&rest)
+}
+
 type GetTime = unsafe extern "C" fn(u32, *mut [i64; 2]) -> isize;
 
 /// Takes the place of the vdso's `clock_gettime` where the clocks differ from the kernel's. Returns what that returns: 0 or
@@ -160,10 +165,9 @@ impl Deadline {
             before,
             clock: clock as u64,
             // What is not a time is for libc to refuse.
-            time: match (offset(clock), time) {
-                (0, _) => time,
-                (_, [_, rest]) if !(0..1_000_000_000).contains(&rest) => time,
-                (offset, _) => sum(time, offset.wrapping_neg()),
+            time: match offset(clock) {
+                offset if offset != 0 && is_time(time) => sum(time, offset.wrapping_neg()),
+                _ => time,
             },
             end_mark: 0,
         }

@@ -181,6 +181,32 @@ static void check_long_timers(void) {
     }
 }
 
+/* Whatever the clocks, what is no time is refused, and so is what leads nowhere. */
+static void check_what_is_no_time(void) {
+    static const struct timespec no_times[] = {{-1, 0}, {0, -1}, {1, 1000000000}};
+    static const struct itimerspec soon = {{0, 0}, {0, 1}};
+    struct sigevent none;
+    struct itimerspec left;
+    timer_t timer;
+    uint64_t count;
+    memset(&none, 0, sizeof none);
+    none.sigev_notify = SIGEV_NONE;
+    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
+    CHECK(fd >= 0 && timer_create(CLOCK_MONOTONIC, &none, &timer) == 0);
+    for (const struct timespec &time : no_times) {
+        struct itimerspec start = {{0, 0}, time};
+        CHECK(clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, NULL) == EINVAL);
+        CHECK(syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, TIMER_ABSTIME, &time, NULL) == -1 && errno == EINVAL);
+        CHECK(timer_settime(timer, TIMER_ABSTIME, &start, NULL) == -1 && errno == EINVAL);
+        CHECK(timerfd_settime(fd, TFD_TIMER_ABSTIME, &start, NULL) == -1 && errno == EINVAL);
+    }
+    /* A time that has passed is one. */
+    CHECK(timer_settime(timer, TIMER_ABSTIME, &soon, NULL) == 0 && timerfd_settime(fd, TFD_TIMER_ABSTIME, &soon, NULL) == 0);
+    CHECK(read(fd, &count, sizeof count) == sizeof count && timer_gettime(timer, &left) == 0 && left.it_value.tv_sec == 0);
+    CHECK(timer_delete(timer) == 0 && close(fd) == 0);
+    CHECK(syscall(SYS_clock_gettime, CLOCK_MONOTONIC, 8) == -1 && errno == EFAULT);
+}
+
 int main(void) {
     static const clockid_t clocks[] = {CLOCK_MONOTONIC, CLOCK_MONOTONIC_RAW, CLOCK_MONOTONIC_COARSE, CLOCK_BOOTTIME};
     double last[LENGTH(clocks)];
@@ -204,6 +230,7 @@ int main(void) {
     }
     check_timers();
     check_long_timers();
+    check_what_is_no_time();
     set(&stop);
     for (struct wait &wait : waits) {
         finish(&wait.often);

@@ -172,8 +172,8 @@ pub(super) fn translated_start(
     let new = peek(new)?;
     let clock = clock().and_then(clocks::counted)?;
     let time = [new.it_value.tv_sec, new.it_value.tv_nsec];
-    if time == [0; 2] {
-        // The timer is stopped.
+    if time == [0; 2] || !clocks::is_time(time) {
+        // The timer is stopped, or stays as it is.
         return None;
     }
     let [tv_sec, tv_nsec] = Deadline::new(clock, time, ptr::null()).kernels();
@@ -212,7 +212,15 @@ pub(super) unsafe fn translated(
     // SAFETY: (1) the caller answers for the call and its pointers; (2) the copies outlive it.
     unsafe {
         match number {
-            n::__NR_clock_gettime => return clock_gettime(a as clockid_t, b as *mut timespec),
+            n::__NR_clock_gettime => {
+                // Only the kernel knows whether it can write there.
+                let result = call(c_long::from(number), a, b);
+                return if result == 0 {
+                    c_long::from(libc::clock_gettime(a as clockid_t, b as *mut timespec))
+                } else {
+                    result
+                };
+            }
             n::__NR_timerfd_settime | n::__NR_timer_settime => {
                 let is_time = b as u32 & n::TIMER_ABSTIME != 0;
                 let clock = || match number {
@@ -242,15 +250,6 @@ pub(super) unsafe fn translated(
         let [a, b, c, d, e, f] = arguments;
         call(c_long::from(number), a, b, c, d, e, f)
     }
-}
-
-/// clock_gettime(2) as syscall(3) returns it: by way of the vdso.
-///
-/// # Safety
-/// As for the function of libc.
-unsafe fn clock_gettime(clock: clockid_t, time: *mut timespec) -> c_long {
-    // SAFETY: the caller answers for the pointer.
-    c_long::from(unsafe { libc::clock_gettime(clock, time) })
 }
 
 const _: () = assert!(
