@@ -1,8 +1,8 @@
 // Stands in front of the program's signal handlers. See libckpt/src/handlers.rs.
 //
 // Called by the kernel in place of a handler, with its three arguments in rdi, rsi and rdx, on the stack that the handler
-// has; the return address is the trampoline that calls rt_sigreturn. Leaves to the handler by a jump, all as it was: no
-// frame remains through which anybody would have to unwind. A program that has its address, by a system call or from
+// has; the return address is the trampoline that calls rt_sigreturn. Leaves to the handler by a jump, all as it was, or on another
+// stack (see libckpt/src/own_stack.rs): no frame remains through which anybody would have to unwind. A program that has its address, by a system call or from
 // a library that stands in front of libc, may call it as it would the handler.
 
     .text
@@ -34,6 +34,10 @@ ckpt_before_handler:
     jne     1f
     cmp     edi, dword ptr [rip + {claimed}]
     je      2f                              // it may ask for a checkpoint
+    mov     rax, rsp
+    sub     rax, qword ptr [rdx + {STACK_START}]
+    cmp     rax, qword ptr [rdx + {STACK_SIZE}]
+    jb      2f                              // this is an alternate stack, and maybe libckpt's
     mov     rax, qword ptr [rdx + {RCX}]    // the syscall instruction leaves the address behind itself there
     sub     rax, qword ptr [rdx + {RIP}]
     jz      2f                              // the signal has come right behind a system call
@@ -62,9 +66,17 @@ ckpt_before_handler:
     .cfi_adjust_cfa_offset -8
     pop     rdi
     .cfi_adjust_cfa_offset -8
-    dec     eax
-    js      1b                              // Turn::Handler
-    jz      {checkpoint}                    // Turn::Checkpoint: as though the kernel had called that
-    ret                                     // Turn::Return
+    test    rax, rax
+    jz      1b
+    cmp     rax, {RETURNS}
+    je      3f
+    cmp     rax, {CHECKPOINT}
+    je      {checkpoint}                    // as though the kernel had called that
+    sub     rsi, rdx                        // the frame was moved, and with it the siginfo;
+    add     rsi, rax
+    mov     rdx, rax
+    lea     rsp, [rax - 8]                  // the handler finds it as the kernel would have made it
+    jmp     1b
+3:  ret
     .cfi_endproc
     .size ckpt_before_handler, . - ckpt_before_handler

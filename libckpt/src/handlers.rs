@@ -1,6 +1,7 @@
 //! Code in front of the program's signal handlers: a signal that comes in the moment in which a thread leaves for the call that it
 //! was in ends that call, if it would have ended it, and a call that a handler has ended is known as such
-//! (see [`ckpt_sys::in_progress::before_handler`]).
+//! (see [`ckpt_sys::in_progress::before_handler`]). It also tells who has sent a signal that the program has claimed
+//! (`interpose::claimed`), and sees to it that handlers run on the stack on which they would without libckpt (`own_stack`).
 //!
 //! It is there from the moment on in which libc's functions install a handler. One that is installed by a `syscall` instruction of the program's
 //! own gets it at the next checkpoint.
@@ -13,12 +14,12 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use ckpt_image::context::Registers;
 use ckpt_image::signals::SIGNALS;
-use ckpt_sys::kernel::{SignalAction, SignalInfo, SignalSet, UserContext};
+use ckpt_sys::kernel::{SignalAction, SignalInfo, SignalSet, SignalStack, UserContext};
 use ckpt_sys::{calls, in_progress};
 use linux_raw_sys::general as n;
 
-use crate::interpose;
 use crate::signal::{CLAIMED, checkpoint_signal, claimed};
+use crate::{interpose, own_stack};
 
 /// How many handlers are stood in front of: more than a program has functions for it. A handler keeps its stand-in, since the program
 /// may have seen that by a system call of its own. One that finds none left is called directly, and its signal does not end a call
@@ -48,6 +49,10 @@ global_asm!(
     SIZE = const SIZE,
     RCX = const offset_of!(UserContext, registers) + offset_of!(Registers, rcx),
     RIP = const offset_of!(UserContext, registers) + offset_of!(Registers, rip),
+    STACK_START = const offset_of!(UserContext, stack) + offset_of!(SignalStack, start),
+    STACK_SIZE = const offset_of!(UserContext, stack) + offset_of!(SignalStack, size),
+    CHECKPOINT = const CHECKPOINT,
+    RETURNS = const RETURNS,
 );
 
 unsafe extern "C" {
@@ -124,16 +129,12 @@ pub fn stand_in() -> Option<i32> {
     first
 }
 
-/// What becomes of a signal for which the program has a handler. Known to asm/stand_in.S.
-#[repr(u32)]
-enum Turn {
-    /// The handler runs.
-    Handler = 0,
-    /// It asks for a checkpoint.
-    Checkpoint = 1,
-    /// Nothing.
-    Return = 2,
-}
+/// What becomes of a signal for which the program has a handler: it runs.
+const RUNS: u64 = 0;
+/// It asks for a checkpoint.
+const CHECKPOINT: u64 = 1;
+/// Nothing. Anything higher is where the ucontext of the handler's frame is now.
+const RETURNS: u64 = 2;
 
 /// Entered from asm/stand_in.S, before the program's handler.
 ///
@@ -143,16 +144,16 @@ unsafe extern "C" fn before_handler(
     signal: i32,
     info: &SignalInfo,
     frame: *mut UserContext,
-) -> Turn {
+) -> u64 {
     if signal == claimed() {
         if interpose::asks_for_checkpoint(info) {
             // As the kernel does for the checkpoint signal.
             let _ = calls::signal_mask(n::SIG_SETMASK, Some(SignalSet::MAX));
-            return Turn::Checkpoint;
+            return CHECKPOINT;
         }
         // SAFETY: the caller answers for the frame.
         if !unsafe { interpose::before_claimed_handler(info, frame) } {
-            return Turn::Return;
+            return RETURNS;
         }
     }
     let restarts = || {
@@ -161,6 +162,8 @@ unsafe extern "C" fn before_handler(
         action.is_ok_and(|action| action.flags & u64::from(n::SA_RESTART) != 0)
     };
     // SAFETY: the caller answers for the frame.
-    in_progress::before_handler(unsafe { &mut (*frame).registers }, restarts);
-    Turn::Handler
+    unsafe {
+        in_progress::before_handler(&mut (*frame).registers, restarts);
+        own_stack::move_frame(frame).map_or(RUNS, |moved| moved as u64)
+    }
 }

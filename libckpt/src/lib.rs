@@ -18,6 +18,7 @@ mod handlers;
 mod interpose;
 mod lazy;
 mod locks;
+mod own_stack;
 mod put_off;
 mod report;
 mod resume;

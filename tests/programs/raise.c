@@ -13,7 +13,13 @@ int main(void) {
     clockid_t clock;
     struct timespec time;
     signal(SIGUSR1, on_signal);
-    ready_and_wait();
+    say_ready();
+    for (int count = 1; !is_released(); count += 2) {
+        /* In the middle of which the ids may change. */
+        CHECK(raise(SIGUSR1) == 0 && caught == count * SIGUSR1);
+        CHECK(pthread_kill(pthread_self(), SIGUSR1) == 0 && caught == (count + 1) * SIGUSR1);
+    }
+    caught = 0;
     CHECK(gettid() == getpid());
     CHECK(raise(SIGUSR1) == 0 && caught == SIGUSR1);
     CHECK(pthread_kill(pthread_self(), SIGUSR1) == 0 && caught == 2 * SIGUSR1);

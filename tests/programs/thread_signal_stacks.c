@@ -68,8 +68,8 @@ static void *thread(void *blocked) {
     use_one_of_its_own();
     check_that_none_is_seen();
     CHECK(real_stack().ss_sp == ours.ss_sp);
-    on_stack = 0;
-    CHECK(raise(SIGUSR1) == 0 && on_stack);
+    on_stack = 1;
+    CHECK(raise(SIGUSR1) == 0 && !on_stack);
     finished++;
     return blocked;
 }

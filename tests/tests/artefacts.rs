@@ -7,7 +7,7 @@ use object::{Endianness, Object, ObjectSection, ObjectSymbol};
 
 /// The functions of libc in whose place libckpt puts its own, as the README documents them. Whatever else it exports
 /// would get into the program's way.
-const INTERPOSED: [&str; 82] = [
+const INTERPOSED: [&str; 84] = [
     "__poll_chk",
     "__ppoll_chk",
     "__sigaction",
@@ -39,6 +39,7 @@ const INTERPOSED: [&str; 82] = [
     "pthread_cond_timedwait",
     "pthread_cond_wait",
     "pthread_create",
+    "pthread_kill",
     "pthread_mutex_clocklock",
     "pthread_mutex_consistent",
     "pthread_mutex_lock",
@@ -56,6 +57,7 @@ const INTERPOSED: [&str; 82] = [
     "pthread_rwlock_unlock",
     "pthread_rwlock_wrlock",
     "pthread_sigmask",
+    "raise",
     "realloc",
     "sem_clockwait",
     "semget",

@@ -42,6 +42,7 @@ mod ipc;
 mod mappings;
 mod masks;
 mod namespaces;
+mod raising;
 mod screens;
 mod segments;
 mod stacks;
