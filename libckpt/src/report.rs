@@ -1,4 +1,4 @@
-//! The one line on stderr.
+//! The line that says what came of a checkpoint, on stderr or in a file.
 //!
 //! Async-signal-safe: see `signal`.
 
@@ -6,7 +6,8 @@ use core::fmt;
 
 use ckpt_image::regions::FileIdentity;
 use ckpt_sys::kernel::signal_bit;
-use ckpt_sys::{Line, calls, files};
+use ckpt_sys::line::Path;
+use ckpt_sys::{Errno, Line, calls, files};
 use linux_raw_sys::general as n;
 
 use crate::signal::Owned;
@@ -41,50 +42,70 @@ pub fn stderr_is_ours() -> bool {
     at_start.is_some() && at_start == stderr_now()
 }
 
-/// Whether lines are written at all.
+/// Whether lines are written to stderr at all.
 pub fn speaks() -> bool {
     // SAFETY: the caller runs on libckpt's stack; nobody writes the settings any more.
     let quiet = unsafe { START.get() }.settings.quiet;
     !quiet && stderr_is_ours()
 }
 
-/// Writes one line, unless descriptor 2 has become something else or does not take it at once.
+/// Writes one line to `CKPT_LOG`. Without that, or if it cannot be written there, to stderr, unless descriptor 2 has become something else or
+/// does not take it at once.
 pub fn line(text: fmt::Arguments<'_>) {
-    if !speaks() {
-        return;
-    }
-    let ready = calls::poll_now(STDERR, n::POLLOUT).unwrap_or(0);
-    if ready & n::POLLOUT == 0 && ready & n::POLLERR == 0 {
+    // SAFETY: the caller runs on libckpt's stack; nobody writes the settings any more.
+    let settings = &unsafe { START.get() }.settings;
+    if settings.quiet {
         return;
     }
     let mut line = Line::<2048>::format(format_args!("libckpt: {text}"));
     line.truncate(2046);
     line.push(b"\n");
-    // A line that would exceed the limit of file sizes would cost the program a SIGXFSZ.
-    if would_exceed_file_limit(line.as_bytes().len() as u64) {
+    let is_logged = !settings.log.as_bytes().is_empty() && append(&settings.log, &line).is_ok();
+    if is_logged || !stderr_is_ours() {
         return;
     }
-    let sigpipe = signal_bit(n::SIGPIPE as i32);
-    let before = calls::pending().unwrap_or(sigpipe);
-    if calls::write(STDERR, line.as_bytes()) == Err(ckpt_sys::Errno::EPIPE) && before & sigpipe == 0
-    {
-        // The signal that we caused ourselves waits for the mask to be lifted: it must not reach the program.
-        let _ = calls::take_pending(sigpipe);
+    let ready = calls::poll_now(STDERR, n::POLLOUT).unwrap_or(0);
+    if ready & (n::POLLOUT | n::POLLERR) != 0 {
+        let _ = write(STDERR, line.as_bytes());
     }
 }
 
-fn would_exceed_file_limit(more: u64) -> bool {
-    let Ok(stat) = calls::fstat(STDERR) else {
+/// Appends a line to a file.
+fn append(path: &Path, line: &Line<2048>) -> Result<(), Errno> {
+    // A named pipe that nobody reads is no place for it.
+    let flags = n::O_WRONLY | n::O_APPEND | n::O_CREAT | n::O_NOCTTY | n::O_NONBLOCK;
+    let file = calls::open_at(calls::AT_FDCWD, path.as_c_str(), flags, 0o600)?;
+    write(file.number(), line.as_bytes())
+}
+
+/// Writes to what may be a pipe, or a file of which the program may not write more.
+fn write(fd: i32, line: &[u8]) -> Result<(), Errno> {
+    // A line that would exceed the limit of file sizes would cost the program a SIGXFSZ.
+    if would_exceed_file_limit(fd, line.len() as u64) {
+        return Err(Errno::EFBIG);
+    }
+    let sigpipe = signal_bit(n::SIGPIPE as i32);
+    let before = calls::pending().unwrap_or(sigpipe);
+    let written = calls::write(fd, line);
+    if written == Err(Errno::EPIPE) && before & sigpipe == 0 {
+        // The signal that we caused ourselves waits for the mask to be lifted: it must not reach the program.
+        let _ = calls::take_pending(sigpipe);
+    }
+    written.map(drop)
+}
+
+fn would_exceed_file_limit(fd: i32, more: u64) -> bool {
+    let Ok(stat) = calls::fstat(fd) else {
         return true;
     };
     if !files::is_kind(&stat, n::S_IFREG) {
         return false;
     }
-    let flags = calls::fcntl(STDERR, n::F_GETFL, 0).unwrap_or(0) as u32;
+    let flags = calls::fcntl(fd, n::F_GETFL, 0).unwrap_or(0) as u32;
     let position = if flags & n::O_APPEND != 0 {
         stat.st_size as u64
     } else {
-        calls::lseek(STDERR, 0, n::SEEK_CUR).unwrap_or(0) as u64
+        calls::lseek(fd, 0, n::SEEK_CUR).unwrap_or(0) as u64
     };
     let limit = calls::limit(n::RLIMIT_FSIZE as usize, None).map_or(0, |[soft, _]| soft);
     position.saturating_add(more) > limit

@@ -55,7 +55,9 @@ pub struct Settings {
     pub file: Path,
     /// The checkpoint signal (`CKPT_SIGNAL`).
     pub signal: i32,
-    /// Whether nothing is written to stderr (`CKPT_QUIET`).
+    /// The file that lines are appended to; empty for stderr (`CKPT_LOG`).
+    pub log: Path,
+    /// Whether no lines are written (`CKPT_QUIET`).
     pub quiet: bool,
     /// `CKPT_AFTER`.
     pub after: After,
@@ -134,6 +136,7 @@ impl Settings {
         Self {
             file: Path::new(),
             signal: n::SIGUSR2 as i32,
+            log: Path::new(),
             quiet: false,
             after: After::Continue,
             mode: Mode::Fork,
@@ -154,6 +157,7 @@ impl Settings {
         new.file.push(b"myckpt");
         take(environment, c"CKPT_FILE", &mut new.file, check_file)?;
         take(environment, c"CKPT_SIGNAL", &mut new.signal, check_signal)?;
+        take(environment, c"CKPT_LOG", &mut new.log, check_path)?;
         take(environment, c"CKPT_QUIET", &mut new.quiet, yes_or_no)?;
         take(
             environment,
@@ -269,18 +273,22 @@ fn size(value: &[u8]) -> Option<u64> {
 }
 
 fn check_file(value: &[u8]) -> Result<Path, &'static str> {
-    if value.is_empty() {
-        return Err("it is empty");
-    }
-    if value.ends_with(b"/") {
-        return Err("it ends with a slash and is no file name");
-    }
     let mut rest = value;
     while let Some(at) = rest.iter().position(|&byte| byte == b'%') {
         if !matches!(rest.get(at + 1), Some(b'p' | b'%')) {
             return Err("it has a `%` that is neither `%p` (the pid) nor `%%`");
         }
         rest = &rest[at + 2..];
+    }
+    check_path(value)
+}
+
+fn check_path(value: &[u8]) -> Result<Path, &'static str> {
+    if value.is_empty() {
+        return Err("it is empty");
+    }
+    if value.ends_with(b"/") {
+        return Err("it ends with a slash and is no file name");
     }
     let mut path = Path::new();
     path.push(value);

@@ -124,6 +124,38 @@ fn ckpt_quiet_silences_the_line() {
     }
 }
 
+/// Also where the program has put a file of its own in the place of stderr, and where that is full.
+#[test]
+fn ckpt_log_names_a_file_for_the_lines() {
+    let place = Place::new("log");
+    let program = Program::compile("stderr_elsewhere.c");
+    let log = place.file("log");
+    let mut process = program.launch().env("CKPT_LOG", &log).start(&place);
+    process.wait_until_ready();
+    process.checkpoint();
+    let lines = || place.text("log").matches("libckpt: wrote").count();
+    until("the line", || (lines() == 1).then_some(()));
+    process.kill();
+    let mut process = Launch::restorer(["myckpt"]).start(&place);
+    process.wait_for_a_sign_of_life();
+    process.checkpoint();
+    until("the next line", || (lines() == 2).then_some(()));
+    place.release();
+    let status = process.wait();
+    assert_eq!(status.code(), Some(42), "{}", place.text("restorer.err"));
+    assert_eq!(place.text("err"), "");
+
+    let place = Place::new("log-full");
+    let launch = Launch::under_libckpt(Program::compile("plain.c").path());
+    let mut process = launch.env("CKPT_LOG", "/dev/full").start(&place);
+    process.wait_until_ready();
+    process.checkpoint();
+    until("the line", || {
+        place.text("err").contains("libckpt: wrote").then_some(())
+    });
+    assert_unharmed(process, &place);
+}
+
 #[test]
 fn ckpt_after_exit_ends_the_program_with_status_85() {
     let place = Place::new("after-exit");
@@ -194,6 +226,8 @@ fn an_invalid_value_is_named_and_libckpt_is_off() {
         ("CKPT_COMPRESS", ""),
         ("CKPT_TIMEOUT", "0"),
         ("CKPT_TIMEOUT", "soon"),
+        ("CKPT_LOG", ""),
+        ("CKPT_LOG", "directory/"),
         ("CKPT_FILE", ""),
         ("CKPT_FILE", "a%d"),
         ("CKPT_FILE", "a%"),
