@@ -91,6 +91,14 @@ static void send(void) {
     while (pause(), !came(SI_TIMER)) continue;
     CHECK(timer_delete(timer) == 0);
 
+    /* A child that borrows the memory has dispositions of its own. */
+    int status;
+    CHECK((child = vfork()) >= 0);
+    if (child == 0) _exit(signal(SIGUSR2, once) == SIG_ERR || signal(SIGUSR2, SIG_DFL) == SIG_ERR);
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    struct sigaction now;
+    CHECK(sigaction(SIGUSR2, NULL, &now) == 0 && now.sa_sigaction == handler && raise(SIGUSR2) == 0 && came(SI_TKILL));
+
     /* Parent and child of one program. */
     CHECK((child = fork()) >= 0);
     if (child == 0) {
@@ -100,7 +108,6 @@ static void send(void) {
         while (count == before) sigsuspend(&none);
         _exit(sender == getppid() ? 0 : 2);
     }
-    int status;
     while (sender != child) sched_yield();
     CHECK(kill(child, SIGUSR2) == 0 && waitpid(child, &status, 0) == child && status == 0);
     came(0);

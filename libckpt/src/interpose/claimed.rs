@@ -3,7 +3,7 @@
 //! handler: where the signal comes from somebody else than the program, it asks for a checkpoint as ever.
 
 use core::hint;
-use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use core::sync::atomic::{AtomicI32, Ordering};
 
 use ckpt_sys::kernel::{SignalAction, SignalInfo, SignalSet, UserContext, signal_bit};
 use ckpt_sys::{calls, proc};
@@ -38,34 +38,48 @@ pub(super) fn is_claimed(signal: c_int) -> bool {
 /// take for themselves.
 const CANDIDATES: core::ops::RangeInclusive<i32> = 35..=60;
 
-fn unused() -> Option<i32> {
+/// One of these that the program has no handler for, and that a thread with this `mask` does not block: it might wait for it. Whoever blocks
+/// them all waits for none in particular.
+fn unused(mask: SignalSet) -> Option<i32> {
     let is_unused = |&signal: &i32| {
         // SAFETY: the disposition is only read.
         let there = unsafe { calls::signal_action(signal, None) };
         !is_ours(signal) && there.is_ok_and(|there| there.handler == libc::SIG_DFL as u64)
     };
-    CANDIDATES.rev().find(is_unused)
+    let is_blocked = |signal: &i32| mask & signal_bit(*signal) != 0;
+    let unused = || CANDIDATES.rev().filter(is_unused);
+    unused()
+        .find(|signal| !is_blocked(signal))
+        .or_else(|| unused().next())
 }
 
-/// One thread at a time exchanges signals. It blocks all of them meanwhile.
-static EXCHANGES: AtomicBool = AtomicBool::new(false);
+/// Whether this is a child of vfork(2), which only borrows the memory: what is kept there is about its parent.
+pub(super) fn is_guest() -> bool {
+    PROCESS.load(Ordering::Relaxed) != calls::pid() && proc::shares_memory_with_parent()
+}
+
+/// The process in which a thread exchanges signals, one at a time, with all of them blocked; or 0. A child that was forked meanwhile finds its
+/// parent's id.
+static EXCHANGES: AtomicI32 = AtomicI32::new(0);
 
 /// Has another signal be libckpt's if the program is about to install `handler` for the one that is.
 pub(super) fn make_way(signal: c_int, handler: sighandler_t) {
-    if !is_ours(signal) || handlers::is_none(handler as u64) || user_dispatch::is_on() {
+    let is_handler = !handlers::is_none(handler as u64);
+    if !is_ours(signal) || !is_handler || user_dispatch::is_on() || is_guest() {
         return;
     }
     let Ok(mask) = calls::signal_mask(n::SIG_SETMASK, Some(SignalSet::MAX)) else {
         return;
     };
-    while EXCHANGES.swap(true, Ordering::Acquire) {
+    let pid = calls::pid();
+    while EXCHANGES.swap(pid, Ordering::Acquire) == pid {
         hint::spin_loop();
     }
-    let mask = match unused().filter(|_| is_ours(signal)) {
+    let mask = match unused(mask).filter(|_| is_ours(signal)) {
         Some(new) => exchange(signal, new, mask),
         None => mask,
     };
-    EXCHANGES.store(false, Ordering::Release);
+    EXCHANGES.store(0, Ordering::Release);
     let _ = calls::signal_mask(n::SIG_SETMASK, Some(mask));
 }
 
