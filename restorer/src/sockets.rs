@@ -10,6 +10,8 @@ pub enum Making {
     Alone,
     /// Together with its peer, as the two ends of a connection.
     WithPeer,
+    /// As a TCP connection whose two ends are this socket: it is connected to its own address.
+    WithItself,
     /// As the end of a connection whose other end is closed.
     Broken,
     /// As a socket whose connection was refused.
@@ -22,8 +24,13 @@ pub fn making(socket: &Socket<'_>, peer: Option<&Socket<'_>>) -> Making {
     match socket.state() {
         State::Unconnected | State::Listening => Making::Alone,
         State::Paired => match peer {
-            Some(peer) if peer.peer == socket.description => Making::WithPeer,
-            // One way, which is there as soon as the other socket has its address.
+            Some(_) if socket.peer == socket.description && socket.has_connection() => {
+                Making::WithItself
+            }
+            Some(peer) if peer.peer == socket.description && socket.peer != socket.description => {
+                Making::WithPeer
+            }
+            // One way, or to itself, which is there as soon as the other socket has its address.
             _ => Making::Alone,
         },
         State::Outside | State::Ended => Making::Broken,
@@ -46,7 +53,10 @@ pub fn is_possible(socket: &Socket<'_>, peer: Option<&Socket<'_>>) -> bool {
     let fits = |peer: &Socket<'_>| {
         let mutual = peer.peer == socket.description || !socket.has_connection();
         let related = (peer.family == n::AF_UNIX) == (socket.family == n::AF_UNIX);
-        peer.kind == socket.kind && mutual && related
+        // Of Unix sockets, those that send without a connection, and have an address to be sent to.
+        let is_itself = peer.description == socket.description;
+        let may_be_itself = socket.family != n::AF_UNIX || !socket.has_connection();
+        peer.kind == socket.kind && mutual && related && (!is_itself || may_be_itself)
     };
     known && (socket.state() != State::Paired || peer.is_some_and(fits))
 }
@@ -128,6 +138,18 @@ mod tests {
             &socket(3, n::SOCK_STREAM, State::Outside, NONE),
             None
         ));
+    }
+
+    #[test]
+    fn a_socket_may_be_connected_to_itself() {
+        let datagrams = socket(3, n::SOCK_DGRAM, State::Paired, 3);
+        assert!(is_possible(&datagrams, Some(&datagrams)));
+        assert_eq!(making(&datagrams, Some(&datagrams)), Making::Alone);
+        let mut stream = socket(3, n::SOCK_STREAM, State::Paired, 3);
+        assert!(!is_possible(&stream, Some(&stream)));
+        stream.family = n::AF_INET;
+        assert!(is_possible(&stream, Some(&stream)));
+        assert_eq!(making(&stream, Some(&stream)), Making::WithItself);
     }
 
     #[test]

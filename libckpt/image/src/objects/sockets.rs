@@ -131,7 +131,7 @@ impl<'a> Object<'a> for Socket<'a> {
         let paired = self.state_number == State::Paired as u32;
         if State::from_number(self.state_number).is_none() {
             Err(Malformed::Field("the state of a socket"))
-        } else if paired == (self.peer == NONE) || self.peer == self.description {
+        } else if paired == (self.peer == NONE) {
             Err(Malformed::Field("the peer of a socket"))
         } else if [self.name, self.peer_name]
             .iter()

@@ -165,6 +165,10 @@ impl Sockets {
                 self.entries[index].fd = self.out_of_the_way(here)?;
                 self.entries[peer_at].fd = self.out_of_the_way(there)?;
             }
+            Making::WithItself => {
+                let made = tcp::connected_to_itself(socket.family)?;
+                self.entries[index].fd = self.out_of_the_way(made)?;
+            }
             Making::Broken if is_unix => {
                 let (here, there) =
                     sockets::pair(socket.kind).map_err(failed("cannot be made again"))?;

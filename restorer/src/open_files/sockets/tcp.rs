@@ -69,6 +69,16 @@ pub fn connection(one: u32, other: u32) -> Result<(Fd, Fd), Problem> {
     new_connection(one, other).map_err(failed("cannot be connected over the loopback"))
 }
 
+/// A connection between a socket and itself, which comes about where an address connects to itself (RFC 9293, 3.5: simultaneous open).
+pub fn connected_to_itself(family: u32) -> Result<Fd, Problem> {
+    let make = || {
+        let (fd, name) = at_loopback(family)?;
+        sockets::connect(fd.number(), &name)?;
+        Ok(fd)
+    };
+    make().map_err(failed("cannot be connected to itself over the loopback"))
+}
+
 /// The end of a connection that the other side has ended, with all that it had received.
 pub fn broken(socket: &Socket<'_>, image: &Image<'_>) -> Result<Fd, Problem> {
     let (here, there) = connection(socket.family, n::AF_INET)?;

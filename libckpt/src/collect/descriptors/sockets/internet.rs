@@ -74,18 +74,14 @@ fn is_empty(seen: &Seen) -> bool {
     sockets::received(seen.fd()) == Ok(0)
 }
 
-/// Whether two sockets are the ends of one connection.
+/// Whether two sockets are the ends of one connection, or one is both.
 pub fn are_ends(one: &Seen, other: &Seen) -> bool {
     let is_open = |end: &Seen| end.is_tcp() && end.state == State::Outside;
     let leads_to = |end: &Seen, other: &Seen| {
         !end.peer_name.as_bytes().is_empty()
             && end.peer_name.host_and_port() == other.name.host_and_port()
     };
-    is_open(one)
-        && is_open(other)
-        && one.inode != other.inode
-        && leads_to(one, other)
-        && leads_to(other, one)
+    is_open(one) && is_open(other) && leads_to(one, other) && leads_to(other, one)
 }
 
 /// Waits until all that `from` has sent is in the queue of `to`, where it can be looked at. What the queue has no room for
