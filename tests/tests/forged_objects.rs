@@ -390,8 +390,7 @@ fn a_socket_of_a_family_that_is_not_there() {
 #[test]
 fn a_socket_whose_peer_is_itself_or_none() {
     let itself = |note: &mut Vec<u8>| note[FIRST + 20] = note[FIRST];
-    let words = "the peer of a socket";
-    assert_refused("socket_pair.c", Kind::Sockets, itself, DAMAGED, words);
+    assert_refused("socket_pair.c", Kind::Sockets, itself, DAMAGED, "a socket");
     let none = |note: &mut Vec<u8>| note[FIRST + 20] = 99;
     assert_refused("socket_pair.c", Kind::Sockets, none, DAMAGED, "a socket");
 }

@@ -94,6 +94,22 @@ fn a_file_in_the_place_of_a_socket_is_left_alone() {
 }
 
 #[test]
+fn a_file_at_a_removed_name_is_left_alone() {
+    let place = Place::new("removed_name_taken");
+    let mut process = Program::compile("socket_removed_name.c").start(&place);
+    process.checkpoint();
+    process.kill();
+    place.release();
+    place.write("box", b"precious");
+    let (_, said) = restore(&place);
+    let lines = said
+        .lines()
+        .filter(|line| line.contains("/box, whose file had been removed, cannot be given to it"));
+    assert_eq!(lines.count(), 1, "{said}");
+    assert_eq!(place.text("box"), "precious");
+}
+
+#[test]
 fn an_empty_message_that_later_images_will_lack_is_told_of() {
     let place = Place::new("empty_messages");
     let mut process = Program::compile("socket_empty_messages.c").start(&place);

@@ -6,11 +6,13 @@ use linux_raw_sys::{net, netlink};
 /// `SOCK_DIAG_BY_FAMILY` (include/uapi/linux/sock_diag.h).
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
 
-/// `UDIAG_SHOW_PEER` and `UDIAG_SHOW_RQLEN` (include/uapi/linux/unix_diag.h).
+/// `UDIAG_SHOW_VFS`, `UDIAG_SHOW_PEER` and `UDIAG_SHOW_RQLEN` (include/uapi/linux/unix_diag.h).
+const SHOW_FILE: u32 = 2;
 const SHOW_PEER: u32 = 4;
 const SHOW_QUEUE_LENGTH: u32 = 16;
 
-/// `UNIX_DIAG_PEER`, `UNIX_DIAG_RQLEN`, `UNIX_DIAG_SHUTDOWN` (the same file).
+/// `UNIX_DIAG_VFS`, `UNIX_DIAG_PEER`, `UNIX_DIAG_RQLEN`, `UNIX_DIAG_SHUTDOWN` (the same file).
+const FILE: u16 = 1;
 const PEER: u16 = 2;
 const QUEUE_LENGTH: u16 = 4;
 const SHUT_DOWN: u16 = 6;
@@ -26,6 +28,8 @@ const ATTRIBUTE: usize = 4;
 pub struct Diagnosis {
     /// Inode of the peer; 0 if that one is closed or was never accepted.
     pub peer: Option<u32>,
+    /// The lower half of the inode of the file that it is bound to. The device that stands beside it is not always the one of stat(2).
+    pub file: Option<u32>,
     /// How many connections may wait to be accepted.
     pub backlog: u32,
     /// Bit 0: it does not receive any more, bit 1: it does not send any more.
@@ -61,7 +65,7 @@ impl Diagnostics {
             net::AF_UNIX,
             ALL_STATES,
             inode,
-            SHOW_PEER | SHOW_QUEUE_LENGTH,
+            SHOW_FILE | SHOW_PEER | SHOW_QUEUE_LENGTH,
             NO_COOKIE,
             NO_COOKIE,
         ];
@@ -100,6 +104,7 @@ fn parse(answer: &[u8]) -> Result<Diagnosis, Errno> {
             break;
         }
         match kind {
+            FILE => found.file = word(rest, ATTRIBUTE),
             PEER => found.peer = word(rest, ATTRIBUTE),
             // The second word is the limit, where the socket listens.
             QUEUE_LENGTH => found.backlog = word(rest, ATTRIBUTE + 4).unwrap_or(0),

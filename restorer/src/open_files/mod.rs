@@ -335,7 +335,9 @@ fn make_room(image: &Image<'_>) -> Result<u32> {
         image.objects::<DeletedFile>().count() + image.objects::<MemoryFile<'_>>().count();
     let far_ends = image
         .objects::<Socket<'_>>()
-        .filter(|socket| socket.family == AF_UNIX && socket.state().lost_peer())
+        .filter(|socket| {
+            socket.family == AF_UNIX && (socket.state().lost_peer() || socket.name_is_removed())
+        })
         .count();
     let needed = limit_needed(above, image.descriptors(), unnamed + far_ends);
     let resource = n::RLIMIT_NOFILE as usize;

@@ -64,6 +64,9 @@ pub const SENDS_NO_MORE: u32 = 2;
 /// (`ECONNRESET`).
 pub const WAS_RESET: u32 = 4;
 
+/// Of [`Socket::mode`]: the file of a Unix socket was removed, and its name leads to nothing, or to something else.
+pub const NAME_REMOVED: u32 = 1 << 31;
+
 record! {
     /// One socket. They stand in ascending order of their descriptions.
     pub struct Socket<'a> {
@@ -83,7 +86,7 @@ record! {
         pub backlog: u32,
         /// [`RECEIVES_NO_MORE`], [`SENDS_NO_MORE`], [`WAS_RESET`].
         pub shut_down: u32,
-        /// Permissions of the file of a Unix socket.
+        /// Permissions of the file of a Unix socket, or [`NAME_REMOVED`].
         pub mode: u32,
         /// Its owner.
         pub uid: u32,
@@ -115,6 +118,12 @@ impl<'a> Socket<'a> {
                 rest.get().ok()
             }
         })
+    }
+
+    /// Whether it is a Unix socket that had a name in a directory, and now has one that leads nowhere.
+    #[must_use]
+    pub fn name_is_removed(&self) -> bool {
+        self.mode & NAME_REMOVED != 0
     }
 
     /// Whether it is of a type that has connections with two ends (`SOCK_STREAM`, `SOCK_SEQPACKET`).

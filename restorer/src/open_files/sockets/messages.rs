@@ -8,7 +8,7 @@ use linux_raw_sys::net as n;
 use restart::report::Composer;
 use restart::sockets::Making;
 
-use super::{Entry, NONE, Sockets, options, report, tcp};
+use super::{Entry, NONE, Sockets, options, report, tcp, unix};
 use crate::open_files::opener::Problem;
 use crate::output;
 
@@ -123,6 +123,9 @@ fn send(from: i32, data: &[u8], extras: &Extras<'_>) -> Result<usize, Errno> {
 fn address_for(to: &Entry) -> Option<Address> {
     if to.socket.name.is_empty() {
         return None;
+    }
+    if to.socket.name_is_removed() {
+        return unix::address_by_file(to);
     }
     let name = Address::new(to.socket.name);
     if to.socket.family == n::AF_UNIX {

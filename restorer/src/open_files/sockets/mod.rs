@@ -33,6 +33,8 @@ struct Entry {
     fd: i32,
     /// The other end of a connection whose other end was outside; negative if there is none.
     far_end: i32,
+    /// The file of a Unix socket whose name is removed, by which it can be sent to; negative if there is none.
+    file: i32,
 }
 
 /// All sockets of the program, in ascending order of their descriptions.
@@ -84,6 +86,7 @@ impl Sockets {
                 making: Making::Alone,
                 fd: NONE,
                 far_end: NONE,
+                file: NONE,
             };
             all.entries.push(entry).map_err(no_memory)?;
         }
@@ -122,11 +125,10 @@ impl Sockets {
     /// Makes all of them, with their addresses; a problem is added to `problems`, and those that can be made are made all
     /// the same.
     pub fn make(&mut self, image: &Image<'_>, problems: &mut Composer) {
-        // Addresses first: no port that the kernel chooses may be one that the program had.
-        for alone in [true, false] {
+        for turn in [Turn::RemovedNames, Turn::Addresses, Turn::Others] {
             for index in 0..self.entries.len() {
                 let entry = self.entries[index];
-                if (entry.making == Making::Alone) != alone || entry.fd != NONE {
+                if self.turn(&entry) != turn || entry.fd != NONE {
                     continue;
                 }
                 if let Err(problem) = self.make_one(index, image) {
@@ -137,6 +139,20 @@ impl Sockets {
         self.warn_of_ended_connections();
     }
 
+    fn turn(&self, entry: &Entry) -> Turn {
+        let peer = self
+            .find(entry.socket.peer)
+            .map(|at| &self.entries[at].socket);
+        let is_pair = entry.making == Making::WithPeer;
+        if entry.socket.name_is_removed() || is_pair && peer.is_some_and(Socket::name_is_removed) {
+            Turn::RemovedNames
+        } else if entry.making == Making::Alone {
+            Turn::Addresses
+        } else {
+            Turn::Others
+        }
+    }
+
     fn make_one(&mut self, index: usize, image: &Image<'_>) -> core::result::Result<(), Problem> {
         let Entry { socket, making, .. } = self.entries[index];
         let is_unix = socket.family == n::AF_UNIX;
@@ -145,7 +161,7 @@ impl Sockets {
                 let made = sockets::socket(socket.family, socket.kind, socket.protocol)
                     .map_err(failed("cannot be made again"))?;
                 options::set(made.number(), &socket, making, When::First)?;
-                bind(&made, &socket)?;
+                self.bind(index, &made)?;
                 self.entries[index].fd = self.out_of_the_way(made)?;
             }
             Making::WithPeer => {
@@ -156,10 +172,10 @@ impl Sockets {
                 } else {
                     tcp::connection(socket.family, peer.family)?
                 };
-                for (end, socket) in [(&here, &socket), (&there, &peer)] {
+                for (end, at, socket) in [(&here, index, &socket), (&there, peer_at, &peer)] {
                     options::set(end.number(), socket, making, When::First)?;
                     if is_unix && !socket.has_connection() {
-                        bind(end, socket)?;
+                        self.bind(at, end)?;
                     }
                 }
                 self.entries[index].fd = self.out_of_the_way(here)?;
@@ -189,6 +205,18 @@ impl Sockets {
                 let made = tcp::refused(socket.family)?;
                 self.entries[index].fd = self.out_of_the_way(made)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Binds a socket to its address, if it had one.
+    fn bind(&mut self, index: usize, fd: &Fd) -> core::result::Result<(), Problem> {
+        let socket = self.entries[index].socket;
+        if !socket.name_is_removed() {
+            return bind(fd, &socket);
+        }
+        if let Some(file) = unix::bind_and_remove(fd, &socket)? {
+            self.entries[index].file = self.out_of_the_way(file)?;
         }
         Ok(())
     }
@@ -241,6 +269,15 @@ impl Sockets {
         problems: &mut Composer,
     ) {
         self.deliver(image, descriptor, problems);
+        for index in 0..self.entries.len() {
+            let entry = &self.entries[index];
+            if entry.fd != NONE
+                && entry.making == Making::Alone
+                && let Err(problem) = self.open_for_others(entry)
+            {
+                report(problems, &entry.socket, &problem);
+            }
+        }
         for entry in self.entries.iter_mut() {
             if entry.fd == NONE {
                 continue;
@@ -253,11 +290,42 @@ impl Sockets {
                 drop(Fd::owning(entry.far_end));
                 entry.far_end = NONE;
             }
+            if entry.file != NONE {
+                drop(Fd::owning(entry.file));
+                entry.file = NONE;
+            }
             if let Err(problem) = finish_one(entry) {
                 report(problems, &entry.socket, &problem);
             }
         }
     }
+
+    /// Has it listen, or connects it to the address of its peer.
+    fn open_for_others(&self, entry: &Entry) -> core::result::Result<(), Problem> {
+        let socket = &entry.socket;
+        if socket.state() == State::Listening {
+            let name = Address::new(socket.name);
+            return sockets::listen(entry.fd, socket.backlog)
+                .map_err(about("cannot listen at", &name));
+        }
+        if !socket.peer_name.is_empty() {
+            let peer = self.find(socket.peer).map(|at| &self.entries[at]);
+            let by_file = peer.and_then(unix::address_by_file);
+            connect(entry.fd, socket, by_file);
+        }
+        Ok(())
+    }
+}
+
+/// When a socket is made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// First, since the name may be another socket's by now.
+    RemovedNames,
+    /// Then what has an address: no port that the kernel chooses may be one that the program had.
+    Addresses,
+    /// And then the rest.
+    Others,
 }
 
 /// Binds a socket to its address, if it had one.
@@ -296,19 +364,11 @@ fn netlink_name(name: &Address) -> Address {
     Address::new(&bytes)
 }
 
-/// What has to wait until the socket has received again what it had received.
+/// What has to wait until all sockets have received again what they had received, and have their addresses for good.
 fn finish_one(entry: &Entry) -> core::result::Result<(), Problem> {
     let Entry {
         socket, making, fd, ..
     } = *entry;
-    if making == Making::Alone {
-        if socket.state() == State::Listening {
-            let name = Address::new(socket.name);
-            sockets::listen(fd, socket.backlog).map_err(about("cannot listen at", &name))?;
-        } else if !socket.peer_name.is_empty() {
-            connect(fd, &socket);
-        }
-    }
     options::set(fd, &socket, making, When::Last)?;
     if making != Making::Broken && making != Making::Refused {
         for (bit, how) in [(RECEIVES_NO_MORE, n::SHUT_RD), (SENDS_NO_MORE, n::SHUT_WR)] {
@@ -321,9 +381,9 @@ fn finish_one(entry: &Entry) -> core::result::Result<(), Problem> {
 }
 
 /// Connects a datagram socket to its peer's address. If nobody is there, it is as though the peer had gone.
-fn connect(fd: i32, socket: &Socket<'_>) {
+fn connect(fd: i32, socket: &Socket<'_>, by_file: Option<Address>) {
     let peer = Address::new(socket.peer_name);
-    if let Err(errno) = sockets::connect(fd, &peer) {
+    if let Err(errno) = sockets::connect(fd, &by_file.unwrap_or(peer)) {
         output::warn(format_args!(
             "descriptor {}: cannot be connected to {peer} again: {errno}; the program goes on",
             socket.description

@@ -1,31 +1,22 @@
 //! Addresses of Unix sockets (unix(7)).
 
-use ckpt_image::objects::sockets::Socket;
+use ckpt_image::objects::sockets::{Socket, State};
 use ckpt_sys::sockets::{self, Address};
 use ckpt_sys::{Errno, Fd, Line, calls, files};
 use linux_raw_sys::general as g;
 use linux_raw_sys::net as n;
 
-use super::about;
+use super::{Entry, about};
 use crate::open_files::opener::Problem;
 use crate::output;
 
-/// Binds a socket to its name. A file that a socket has left behind is replaced, as every server does at its start; one at
-/// which somebody else has a socket is not.
+/// Binds a socket to its name, and gives the file the permissions and the owner that it had.
 pub fn bind(fd: &Fd, socket: &Socket<'_>) -> Result<(), Problem> {
     let name = Address::new(socket.name);
     let problem = about("cannot be bound to", &name);
-    let mut path = Line::<128>::new();
-    path.push(name.unix_name());
-    let is_abstract = path.as_bytes().first() == Some(&0);
-    match sockets::bind(fd.number(), &name) {
-        Err(Errno::EADDRINUSE) if !is_abstract && is_left_behind(&path, socket, &name) => {
-            calls::unlink_at(calls::AT_FDCWD, path.as_c_str()).map_err(&problem)?;
-            sockets::bind(fd.number(), &name).map_err(&problem)?;
-        }
-        bound => bound.map_err(&problem)?,
-    }
-    if is_abstract {
+    let path = path_of(&name);
+    bind_to(fd, socket, &path, &name).map_err(&problem)?;
+    if is_abstract(&path) {
         return Ok(());
     }
     let path = path.as_c_str();
@@ -39,6 +30,64 @@ pub fn bind(fd: &Fd, socket: &Socket<'_>) -> Result<(), Problem> {
         ));
     }
     Ok(())
+}
+
+fn path_of(name: &Address) -> Line<128> {
+    let mut path = Line::new();
+    path.push(name.unix_name());
+    path
+}
+
+fn is_abstract(path: &Line<128>) -> bool {
+    path.as_bytes().first() == Some(&0)
+}
+
+/// Binds a socket. A file that a socket has left behind is replaced, as every server does at its start; one at which somebody else has
+/// a socket is not.
+fn bind_to(fd: &Fd, socket: &Socket<'_>, path: &Line<128>, name: &Address) -> Result<(), Errno> {
+    match sockets::bind(fd.number(), name) {
+        Err(Errno::EADDRINUSE) if !is_abstract(path) && is_left_behind(path, socket, name) => {
+            calls::unlink_at(calls::AT_FDCWD, path.as_c_str())?;
+            sockets::bind(fd.number(), name)
+        }
+        bound => bound,
+    }
+}
+
+/// Binds a socket to a name that is removed at once. Its file: as long as that is open, the socket can be sent to. A name that somebody
+/// else has is only worth more than a line where the socket listens, which none without a name can.
+pub fn bind_and_remove(fd: &Fd, socket: &Socket<'_>) -> Result<Option<Fd>, Problem> {
+    let name = Address::new(socket.name);
+    let path = path_of(&name);
+    let flags = g::O_PATH | g::O_NOFOLLOW | g::O_CLOEXEC;
+    let made = bind_to(fd, socket, &path, &name).and_then(|()| {
+        let file = calls::open(path.as_c_str(), flags)?;
+        calls::unlink_at(calls::AT_FDCWD, path.as_c_str())?;
+        Ok(file)
+    });
+    match made {
+        Ok(file) => Ok(Some(file)),
+        Err(errno) if socket.state() == State::Listening => {
+            Err(about("cannot be bound to", &name)(errno))
+        }
+        Err(errno) => {
+            output::warn(format_args!(
+                "descriptor {}: its name {name}, whose file had been removed, cannot be given to it again: {errno}; the program goes on",
+                socket.description
+            ));
+            Ok(None)
+        }
+    }
+}
+
+/// The address of a socket whose name is removed, for as long as its file is open (proc_pid_fd(5)).
+pub fn address_by_file(entry: &Entry) -> Option<Address> {
+    let path = Line::<32>::format(format_args!("/proc/self/fd/{}", entry.file));
+    let mut bytes = [0; 34];
+    bytes[..2].copy_from_slice(&(n::AF_UNIX as u16).to_ne_bytes());
+    let length = path.as_bytes().len();
+    bytes[2..2 + length].copy_from_slice(path.as_bytes());
+    (entry.file >= 0).then(|| Address::new(&bytes[..3 + length]))
 }
 
 /// Whether nobody has a socket at `path`. A socket of another type finds out without being heard: it is refused for its type

@@ -4,15 +4,17 @@ mod internet;
 mod memberships;
 mod options;
 mod queue;
+mod unix;
 
 use ckpt_image::descriptors::Kind;
 use ckpt_image::objects::sockets::{
-    InFlight, Message, NONE, RECEIVES_NO_MORE, SENDS_NO_MORE, Socket, State, WAS_RESET,
+    InFlight, Message, NAME_REMOVED, NONE, RECEIVES_NO_MORE, SENDS_NO_MORE, Socket, State,
+    WAS_RESET,
 };
 use ckpt_image::regions::FileIdentity;
-use ckpt_sys::socket_diagnosis::{Diagnosis, Diagnostics};
+use ckpt_sys::socket_diagnosis::Diagnostics;
 use ckpt_sys::sockets::Address;
-use ckpt_sys::{Errno, Fd, Line, MapVec, calls, files, sockets};
+use ckpt_sys::{Errno, Fd, MapVec, calls, sockets};
 use linux_raw_sys::general as n;
 use linux_raw_sys::{net, netlink};
 
@@ -38,7 +40,7 @@ struct Seen {
     peer: Option<u64>,
     backlog: u32,
     shut_down: u32,
-    /// Permissions, owner and group of the file of a Unix socket.
+    /// Permissions, owner and group of the file of a Unix socket; [`NAME_REMOVED`] if it is gone.
     file: [u32; 3],
     /// What poll(2) says of it.
     ready: u32,
@@ -133,10 +135,10 @@ impl Sockets {
         Ok(sockets)
     }
 
-    /// How many of them a restart may have to make with their other ends.
+    /// How many of them a restart may have to make with their other ends, or to keep the file of open.
     pub fn far_ends(&self) -> usize {
         let seen = self.seen.iter();
-        seen.filter(|one| one.is_unix() && one.state.lost_peer())
+        seen.filter(|one| one.is_unix() && (one.state.lost_peer() || one.file[0] == NAME_REMOVED))
             .count()
     }
 
@@ -376,7 +378,7 @@ fn look_at(
     check_kind(&seen)?;
     check_filter(&seen)?;
     match seen.family {
-        net::AF_UNIX => look_at_unix(&mut seen, diagnostics)?,
+        net::AF_UNIX => unix::look_at(&mut seen, diagnostics)?,
         net::AF_NETLINK => check_netlink(&seen)?,
         _ if seen.is_tcp() => internet::look_at_tcp(&mut seen, flags)?,
         _ => {
@@ -472,99 +474,4 @@ fn check_netlink(seen: &Seen) -> Result<(), Failure> {
         ));
     }
     Ok(())
-}
-
-fn look_at_unix(seen: &mut Seen, diagnostics: &mut Option<Diagnostics>) -> Result<(), Failure> {
-    // A name is the family and no more if there is none.
-    for name in [&mut seen.name, &mut seen.peer_name] {
-        if name.as_bytes().len() <= 2 {
-            *name = Address::NONE;
-        }
-    }
-    let listens = sockets::number_option(seen.fd(), net::SOL_SOCKET, net::SO_ACCEPTCONN) == Ok(1);
-    let found = match diagnose(seen, diagnostics) {
-        // Whoever started the program is most often the peer.
-        Err(_) if seen.number <= 2 && !listens => Diagnosis {
-            peer: Some(0),
-            ..Diagnosis::default()
-        },
-        found => found?,
-    };
-    seen.shut_down = found.shut_down;
-    seen.backlog = found.backlog;
-    seen.peer = found.peer.filter(|&inode| inode != 0).map(u64::from);
-    let hung_up = seen.ready & n::POLLHUP != 0;
-    let is_named = !seen.peer_name.as_bytes().is_empty();
-    seen.state = match found.peer {
-        _ if listens => State::Listening,
-        None => State::Unconnected,
-        Some(_) if seen.has_connection() && hung_up => State::Ended,
-        Some(_) if seen.has_connection() => State::Outside,
-        // Whoever has the name then is who is meant.
-        Some(_) if is_named => State::Unconnected,
-        Some(0) => State::Ended,
-        Some(_) => State::Outside,
-    };
-    if seen.has_error() && seen.kind != net::SOCK_STREAM && sockets::received(seen.fd()) != Ok(0) {
-        return Err(failure!(
-            "descriptor {}: an error waits in the socket (SO_ERROR), and nobody can look at what it has received behind that; send the signal \
-             again when the program has been told of it",
-            seen.number
-        ));
-    }
-    // A Unix socket has no other error.
-    if seen.has_error() && seen.state == State::Ended && seen.has_connection() {
-        seen.shut_down |= WAS_RESET;
-    }
-    if seen.has_connection() && seen.state != State::Listening {
-        // An end of a connection has the name of the socket that has accepted it.
-        return Ok(());
-    }
-    look_at_file(seen)
-}
-
-fn diagnose(seen: &Seen, diagnostics: &mut Option<Diagnostics>) -> Result<Diagnosis, Failure> {
-    let opened = match diagnostics.take() {
-        Some(open) => Ok(open),
-        None => Diagnostics::open(),
-    };
-    opened
-        .and_then(|open| diagnostics.insert(open).of(seen.inode as u32))
-        .map_err(|errno| {
-            failure!(
-                "descriptor {}: the kernel does not say who the peer of this Unix socket is (sock_diag(7)): {errno}; \
-                 let the program use netlink sockets, or close it first",
-                seen.number
-            )
-        })
-}
-
-/// Looks at the file that a Unix socket is bound to. A name that does not lead to the socket any more cannot be restored.
-fn look_at_file(seen: &mut Seen) -> Result<(), Failure> {
-    let name = seen.name;
-    let path = name.unix_name();
-    if path.is_empty() || path[0] == 0 {
-        return Ok(());
-    }
-    let mut line = Line::<128>::new();
-    line.push(path);
-    let path = line;
-    let stat = calls::stat_at(calls::AT_FDCWD, path.as_c_str(), 0);
-    match stat {
-        Ok(stat) if files::is_kind(&stat, n::S_IFSOCK) => {
-            seen.file = [stat.st_mode & 0o7777, stat.st_uid, stat.st_gid];
-            Ok(())
-        }
-        // The program has removed it, so that nobody else reaches it.
-        Err(Errno::ENOENT)
-            if seen.state != State::Listening && path.as_bytes().starts_with(b"/") =>
-        {
-            seen.name = Address::NONE;
-            Ok(())
-        }
-        _ => Err(failure!(
-            "descriptor {}: its name {path} does not lead to this socket any more; bind it to an absolute path",
-            seen.number
-        )),
-    }
 }
