@@ -1,4 +1,4 @@
-/* UDP sockets: bound, connected, with options, in a multicast group; datagrams that the program has sent to itself. */
+/* UDP sockets: bound, connected, shut down, with options, in a multicast group; datagrams that the program has sent to itself. */
 #include "socket.h"
 
 static int bound(int family) {
@@ -28,6 +28,14 @@ int main(void) {
     CHECK(inet_aton("239.1.2.3", &member.imr_multiaddr) == 1);
     CHECK(setsockopt(group, IPPROTO_IP, IP_ADD_MEMBERSHIP, &member, sizeof member) == 0);
     set_option(group, IPPROTO_IP, IP_MULTICAST_TTL, 4);
+    /* Shut down, in one direction and in both. */
+    int ends[3];
+    for (int how = SHUT_RD; how <= SHUT_RDWR; how++) {
+        ends[how] = bound(how == SHUT_WR ? AF_INET6 : AF_INET);
+        CHECK(connect(ends[how], how == SHUT_WR ? (struct sockaddr *)&to_six : (struct sockaddr *)&to_one,
+                      how == SHUT_WR ? sizeof to_six : sizeof to_one) == 0);
+        CHECK(shutdown(ends[how], how) == 0);
+    }
     uint16_t ports[] = {port_of(one), port_of(other), port_of(connected)};
     ready_and_wait();
 
@@ -45,6 +53,12 @@ int main(void) {
     expect(one, "again");
     CHECK(option(one, SOL_SOCKET, SO_BROADCAST) == 1 && option(other, IPPROTO_IP, IP_PKTINFO) == 1);
     CHECK(option(six, IPPROTO_IPV6, IPV6_RECVPKTINFO) == 1 && option(group, IPPROTO_IP, IP_MULTICAST_TTL) == 4);
+    for (int how = SHUT_RD; how <= SHUT_RDWR; how++) {
+        int may_send = how == SHUT_RD, receives = how == SHUT_WR;
+        CHECK(has(ends[how], POLLRDHUP) == !receives && has(ends[how], POLLHUP) == (how == SHUT_RDWR));
+        ssize_t sent = send(ends[how], "", 0, MSG_NOSIGNAL);
+        if (sent != (may_send ? 0 : -1) || (sent < 0 && errno != EPIPE)) FAIL("shut down by %d: %zd, errno %d", how, sent, errno);
+    }
     /* It is in the group: joining again is an error. */
     CHECK(setsockopt(group, IPPROTO_IP, IP_ADD_MEMBERSHIP, &member, sizeof member) == -1 && errno == EADDRINUSE);
     return SURVIVED;

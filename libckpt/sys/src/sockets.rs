@@ -456,6 +456,26 @@ pub fn send(fd: i32, data: &[u8], extras: &Extras<'_>) -> Result<usize, Errno> {
     }
 }
 
+/// Whether a connected datagram socket of the internet was told to send no more, which nothing shows but the attempt. A datagram that cannot
+/// be read goes nowhere: the kernel looks whether the socket may send before it copies (`sock_alloc_send_pskb` in net/core/sock.c). No error may
+/// wait in the socket, which it would tell, and nothing that it has begun to send (`MSG_MORE`), which it would drop.
+#[must_use]
+pub fn sends_no_more(fd: i32) -> bool {
+    const PAGE: usize = 4096;
+    let flags = n::MAP_PRIVATE | n::MAP_ANONYMOUS;
+    // SAFETY: a fresh mapping is in nobody's way.
+    let Ok(page) = (unsafe { calls::map(0, PAGE, n::PROT_NONE, flags, -1, 0) }) else {
+        return false;
+    };
+    let how = net::MSG_DONTWAIT | net::MSG_NOSIGNAL;
+    let arguments = [fd as usize, page, 1, how as usize, 0, 0];
+    // SAFETY: the kernel reads nothing, as nobody may read the page; there is no address.
+    let sent = unsafe { call(n::__NR_sendto, arguments) };
+    // SAFETY: the mapping is ours, and nothing refers to it.
+    let _ = unsafe { calls::unmap(page, PAGE) };
+    sent == Err(Errno::EPIPE)
+}
+
 /// A message that was looked at and is still there.
 pub struct Peeked {
     /// Its length, which may be larger than what there was room for.

@@ -70,6 +70,20 @@ pub fn look_at_tcp(seen: &mut Seen, flags: u32) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Finds out how far a UDP socket is shut down. poll(2) tells that it receives no more, and that it does neither (`datagram_poll` in
+/// net/core/datagram.c).
+pub fn look_at_udp(seen: &mut Seen) {
+    if seen.ready & n::POLLRDHUP != 0 {
+        seen.shut_down |= RECEIVES_NO_MORE;
+    }
+    let may_try = !seen.peer_name.as_bytes().is_empty()
+        && !seen.has_error()
+        && sockets::unacknowledged(seen.fd()) == Ok(0);
+    if seen.ready & n::POLLHUP != 0 || may_try && sockets::sends_no_more(seen.fd()) {
+        seen.shut_down |= SENDS_NO_MORE;
+    }
+}
+
 fn is_empty(seen: &Seen) -> bool {
     sockets::received(seen.fd()) == Ok(0)
 }

@@ -386,6 +386,7 @@ fn look_at(
             if seen.name.port() == 0 {
                 seen.name = Address::NONE;
             }
+            internet::look_at_udp(&mut seen);
         }
     }
     if seen.is_tcp() && seen.name.port() == 0 {
