@@ -1,6 +1,7 @@
 //! How each socket of the program is made, and which of its options are set when.
 
 use ckpt_image::objects::sockets::{Socket, SocketOption, State};
+use ckpt_sys::Errno;
 use linux_raw_sys::net as n;
 
 /// How a socket is made.
@@ -80,10 +81,35 @@ pub fn when(option: &SocketOption<'_>, socket: &Socket<'_>, making: Making) -> W
         }
         // The restart takes an address that was the program's a moment ago.
         (n::SOL_SOCKET, n::SO_REUSEADDR) if is_tcp => When::Last,
+        // It may have been bound with what was switched off since. An image has then both, the second of which is what stays.
+        (n::SOL_SOCKET, n::SO_REUSEPORT)
+        | (n::SOL_IP, n::IP_FREEBIND | n::IP_TRANSPARENT)
+        | (n::SOL_IPV6, n::IPV6_FREEBIND | n::IPV6_TRANSPARENT)
+            if option.value == [0; 4] =>
+        {
+            When::Last
+        }
         (n::SOL_UDP, UDP_CORK) | (n::SOL_TCP, n::TCP_CORK) => When::Last,
         // A connection over the loopback must come about whatever was asked for.
         _ if is_tcp && making != Making::Alone => When::Last,
         _ => When::First,
+    }
+}
+
+/// What helps if a socket cannot be made for this reason.
+#[must_use]
+pub fn remedy(errno: Errno) -> &'static str {
+    match errno {
+        Errno::EADDRINUSE => "end what has them now, then try again",
+        Errno::EADDRNOTAVAIL => "give this machine the address, then try again",
+        Errno::EACCES | Errno::EPERM => "restore it as a user who may do that",
+        Errno::ENOENT | Errno::ENOTDIR => "make the directory of the socket again, then try again",
+        Errno::ENODEV => "give this machine the device, then try again",
+        Errno::EAFNOSUPPORT | Errno::EPROTONOSUPPORT => "use a kernel that has such sockets",
+        Errno::EAGAIN | Errno::ENOBUFS | Errno::ETIMEDOUT => {
+            "raise net.core.wmem_max and net.core.rmem_max, or restore it as root"
+        }
+        _ => "remove the cause, then try again",
     }
 }
 
@@ -164,5 +190,18 @@ mod tests {
         end.family = n::AF_INET;
         assert_eq!(when(&device, &end, Making::Broken), When::Last);
         assert_eq!(when(&device, &end, Making::Alone), When::First);
+    }
+
+    #[test]
+    fn what_a_socket_may_have_been_bound_with_is_switched_off_last() {
+        let listening = socket(3, n::SOCK_DGRAM, State::Unconnected, NONE);
+        let option = |value| SocketOption {
+            level: n::SOL_SOCKET,
+            name: n::SO_REUSEPORT,
+            value,
+        };
+        let time = |value| when(&option(value), &listening, Making::Alone);
+        assert_eq!(time(&[1, 0, 0, 0]), When::First);
+        assert_eq!(time(&[0; 4]), When::Last);
     }
 }

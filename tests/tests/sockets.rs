@@ -29,7 +29,7 @@ fn assert_refused(place: &Place, address: &str) {
     assert_eq!(code, Some(123), "{said}");
     assert_eq!(said.lines().count(), 1, "{said}");
     assert!(
-        said.contains(address) && said.contains("EADDRINUSE"),
+        said.contains(address) && said.contains("EADDRINUSE") && said.contains("end what has them"),
         "{said}"
     );
 }

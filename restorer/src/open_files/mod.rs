@@ -152,10 +152,9 @@ impl OpenFiles {
         }
         let remedy = if changed {
             "put them back as they were, or use --allow-changed"
-        } else if !has_sockets {
-            "end what has them now, then try again"
         } else {
-            "put them back, or use --file OLD=NEW"
+            let of_socket = opener.sockets.remedy;
+            of_socket.unwrap_or("put them back, or use --file OLD=NEW")
         };
         let cause = Cause::Composed(problems.finish());
         Err(Error::new(

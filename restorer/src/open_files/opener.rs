@@ -30,8 +30,8 @@ pub enum Problem {
     NoState,
     /// It is something else now.
     OtherKind,
-    /// A reason put together with [`restart::report::compose`].
-    Composed(&'static [u8]),
+    /// A system call about the address of a socket failed, as the text says that [`restart::report::compose`] has put together.
+    Address(&'static [u8], Errno),
     /// The image itself is bad.
     Image(Error<'static>),
     /// It has changed in a way that could damage data.
@@ -42,7 +42,7 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Failed(step, errno) => write!(f, "{step}: {errno}"),
-            Self::Composed(why) => write!(f, "{}", Text(why)),
+            Self::Address(why, _) => write!(f, "{}", Text(why)),
             Self::Image(error) => write!(f, "{error}"),
             Self::NoState => f.write_str("has no state in the image"),
             Self::OtherKind => f.write_str("is not the same kind of file any more"),

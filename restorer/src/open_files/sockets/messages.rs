@@ -8,14 +8,14 @@ use linux_raw_sys::net as n;
 use restart::report::Composer;
 use restart::sockets::Making;
 
-use super::{Entry, NONE, Sockets, options, report, tcp, unix};
+use super::{Entry, NONE, Sockets, options, tcp, unix};
 use crate::open_files::opener::Problem;
 use crate::output;
 
 impl Sockets {
     /// Sends all messages of the image; `descriptor` finds the descriptor that was opened for a description.
     pub fn deliver(
-        &self,
+        &mut self,
         image: &Image<'_>,
         descriptor: impl Fn(u32) -> Option<i32>,
         problems: &mut Composer,
@@ -35,7 +35,7 @@ impl Sockets {
                 self.deliver_message(&to, &message, &descriptor)
             };
             if let Err(problem) = result {
-                report(problems, &to.socket, &problem);
+                self.report(problems, &to.socket, &problem);
             }
         }
     }

@@ -18,7 +18,7 @@ use ckpt_sys::sockets::{self, Address, Extras};
 use ckpt_sys::{Errno, Fd, MapVec};
 use linux_raw_sys::net as n;
 use restart::report::{Cause, Composer, Error, Exit, Object, compose};
-use restart::sockets::{Making, When, is_possible, making};
+use restart::sockets::{Making, When, is_possible, making, remedy};
 
 use super::made::duplicate;
 use super::opener::{Problem, failed};
@@ -42,6 +42,8 @@ pub struct Sockets {
     entries: MapVec<Entry>,
     /// Lowest number that the program does not have.
     above: u32,
+    /// What helps against the first problem, if there is one.
+    pub remedy: Option<&'static str>,
 }
 
 const NONE: i32 = -1;
@@ -79,6 +81,7 @@ impl Sockets {
         let mut all = Self {
             entries: MapVec::with_capacity(count).map_err(no_memory)?,
             above,
+            remedy: None,
         };
         for socket in image.objects::<Socket<'_>>() {
             let entry = Entry {
@@ -116,6 +119,16 @@ impl Sockets {
         Ok(all)
     }
 
+    fn report(&mut self, problems: &mut Composer, socket: &Socket<'_>, problem: &Problem) {
+        problems.separate();
+        let number = socket.description;
+        let _ = write!(problems, "a socket (descriptor {number}) {problem}");
+        let (Problem::Failed(_, errno) | Problem::Address(_, errno)) = *problem else {
+            return;
+        };
+        self.remedy = self.remedy.or(Some(remedy(errno)));
+    }
+
     fn find(&self, description: u32) -> Option<usize> {
         self.entries
             .binary_search_by_key(&description, |entry| entry.socket.description)
@@ -132,7 +145,7 @@ impl Sockets {
                     continue;
                 }
                 if let Err(problem) = self.make_one(index, image) {
-                    report(problems, &entry.socket, &problem);
+                    self.report(problems, &entry.socket, &problem);
                 }
             }
         }
@@ -270,15 +283,16 @@ impl Sockets {
     ) {
         self.deliver(image, descriptor, problems);
         for index in 0..self.entries.len() {
-            let entry = &self.entries[index];
+            let entry = self.entries[index];
             if entry.fd != NONE
                 && entry.making == Making::Alone
-                && let Err(problem) = self.open_for_others(entry)
+                && let Err(problem) = self.open_for_others(&entry)
             {
-                report(problems, &entry.socket, &problem);
+                self.report(problems, &entry.socket, &problem);
             }
         }
-        for entry in self.entries.iter_mut() {
+        for index in 0..self.entries.len() {
+            let entry = self.entries[index];
             if entry.fd == NONE {
                 continue;
             }
@@ -288,14 +302,14 @@ impl Sockets {
                     let _ = sockets::send(entry.fd, b"?", &NOTHING_ELSE);
                 }
                 drop(Fd::owning(entry.far_end));
-                entry.far_end = NONE;
+                self.entries[index].far_end = NONE;
             }
             if entry.file != NONE {
                 drop(Fd::owning(entry.file));
-                entry.file = NONE;
+                self.entries[index].file = NONE;
             }
-            if let Err(problem) = finish_one(entry) {
-                report(problems, &entry.socket, &problem);
+            if let Err(problem) = finish_one(&entry) {
+                self.report(problems, &entry.socket, &problem);
             }
         }
     }
@@ -352,7 +366,10 @@ fn bind(fd: &Fd, socket: &Socket<'_>) -> core::result::Result<(), Problem> {
 
 /// The problem that a system call about an address failed.
 fn about(step: &'static str, address: &Address) -> impl Fn(Errno) -> Problem {
-    move |errno| Problem::Composed(compose(format_args!("{step} {address}: {errno}")))
+    move |errno| {
+        let why = compose(format_args!("{step} {address}: {errno}"));
+        Problem::Address(why, errno)
+    }
 }
 
 /// The address of a netlink socket with the same groups, and whatever number the kernel gives it (netlink(7)).
@@ -389,12 +406,6 @@ fn connect(fd: i32, socket: &Socket<'_>, by_file: Option<Address>) {
             socket.description
         ));
     }
-}
-
-fn report(problems: &mut Composer, socket: &Socket<'_>, problem: &Problem) {
-    problems.separate();
-    let number = socket.description;
-    let _ = write!(problems, "a socket (descriptor {number}) {problem}");
 }
 
 /// Waits a millisecond at a time, for as long as anything on this machine may take, until `done` is so.

@@ -1,7 +1,7 @@
 //! TCP and UDP.
 
 use ckpt_image::objects::sockets::{RECEIVES_NO_MORE, SENDS_NO_MORE, State};
-use ckpt_sys::{calls, sockets};
+use ckpt_sys::{Errno, calls, sockets};
 use linux_raw_sys::general as n;
 use linux_raw_sys::net;
 
@@ -96,6 +96,53 @@ pub fn are_ends(one: &Seen, other: &Seen) -> bool {
             && end.peer_name.host_and_port() == other.name.host_and_port()
     };
     is_open(one) && is_open(other) && leads_to(one, other) && leads_to(other, one)
+}
+
+/// Whether two sockets have one address that they cannot have by `SO_REUSEADDR` alone (socket(7)).
+pub fn share_port(one: &Seen, other: &Seen) -> bool {
+    let number = |seen: &Seen, level, name| sockets::number_option(seen.fd(), level, name);
+    let may_share = |seen: &Seen| match seen.state {
+        State::Listening => seen.is_tcp(),
+        State::Unconnected => seen.is_udp(),
+        _ => false,
+    };
+    let reused =
+        |seen: &Seen| seen.is_udp() && number(seen, net::SOL_SOCKET, net::SO_REUSEADDR) == Ok(1);
+    let is_ipv6_only = |seen: &Seen| number(seen, net::SOL_IPV6, net::IPV6_V6ONLY) == Ok(1);
+    if !may_share(one) || !may_share(other) || one.kind != other.kind {
+        return false;
+    }
+    let ((host, port), (other_host, other_port)) =
+        (one.name.host_and_port(), other.name.host_and_port());
+    let takes_in = |seen: &Seen, host: &[u8; 16], other: &[u8; 16]| {
+        host == other
+            || *host == ANY && !(is_ipv6_only(seen) && is_ipv4(other))
+            || *host == ANY_IPV4 && is_ipv4(other)
+    };
+    port != 0
+        && port == other_port
+        && (takes_in(one, &host, &other_host) || takes_in(other, &other_host, &host))
+        && !(reused(one) && reused(other))
+}
+
+/// The addresses that stand for all.
+const ANY: [u8; 16] = [0; 16];
+const ANY_IPV4: [u8; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0];
+
+fn is_ipv4(host: &[u8; 16]) -> bool {
+    host[..12] == ANY_IPV4[..12]
+}
+
+/// Whether a socket is bound to an address that this machine does not have, as it can be by `IP_FREEBIND` (ip(7)), whatever has been done to
+/// that since.
+pub fn has_foreign_address(seen: &Seen) -> bool {
+    let is_bound = seen.is_internet()
+        && matches!(seen.state, State::Unconnected | State::Listening)
+        && !seen.name.as_bytes().is_empty();
+    is_bound
+        && sockets::socket(seen.family, net::SOCK_DGRAM, 0)
+            .and_then(|probe| sockets::bind(probe.number(), &seen.name.with_port(0)))
+            == Err(Errno::EADDRNOTAVAIL)
 }
 
 /// Waits until all that `from` has sent is in the queue of `to`, where it can be looked at. What the queue has no room for

@@ -259,6 +259,13 @@ impl Sockets {
                 continue;
             };
             options.truncate(0);
+            if self.shares_port(seen) {
+                options::append_number(net::SOL_SOCKET, net::SO_REUSEPORT, 1, &mut options)?;
+            }
+            if internet::has_foreign_address(seen) {
+                let (level, name) = options::free_bind(seen.family);
+                options::append_number(level, name, 1, &mut options)?;
+            }
             options::collect(seen, &mut options)?;
             if seen.is_udp() {
                 memberships::collect(seen.fd(), seen.family, &mut options)?;
@@ -307,6 +314,13 @@ impl Sockets {
             })?;
         }
         Ok(())
+    }
+
+    /// Whether another socket of the program can only have the same address by `SO_REUSEPORT`, whatever has been done to that since.
+    fn shares_port(&self, this: &Seen) -> bool {
+        self.seen
+            .iter()
+            .any(|other| other.inode != this.inode && internet::share_port(this, other))
     }
 
     /// The socket of the program that has sent a message.

@@ -166,6 +166,25 @@ fn keep(fd: i32, level: u32, name: u32, into: &mut MapVec<u8>) -> Result<(), Fai
     append(level, name, &value[..length.min(MAX_OPTION)], into)
 }
 
+/// The option by which a socket may be bound to an address that the machine does not have.
+pub fn free_bind(family: u32) -> (u32, u32) {
+    if family == n::AF_INET {
+        (n::SOL_IP, n::IP_FREEBIND)
+    } else {
+        (n::SOL_IPV6, n::IPV6_FREEBIND)
+    }
+}
+
+/// Appends an option whose value is a number.
+pub fn append_number(
+    level: u32,
+    name: u32,
+    value: u32,
+    into: &mut MapVec<u8>,
+) -> Result<(), Failure> {
+    append(level, name, &value.to_ne_bytes(), into)
+}
+
 /// Appends an option with its value.
 pub fn append(level: u32, name: u32, value: &[u8], into: &mut MapVec<u8>) -> Result<(), Failure> {
     let mut room = [0; MAX_OPTION + 16];
