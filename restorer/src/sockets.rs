@@ -89,7 +89,7 @@ pub fn when(option: &SocketOption<'_>, socket: &Socket<'_>, making: Making) -> W
         {
             When::Last
         }
-        (n::SOL_UDP, UDP_CORK) | (n::SOL_TCP, n::TCP_CORK) => When::Last,
+        (n::SOL_UDP, UDP_CORK | UDP_ENCAP) | (n::SOL_TCP, n::TCP_CORK) => When::Last,
         // A connection over the loopback must come about whatever was asked for.
         _ if is_tcp && making != Making::Alone => When::Last,
         _ => When::First,
@@ -115,6 +115,9 @@ pub fn remedy(errno: Errno) -> &'static str {
 
 /// `UDP_CORK` (include/uapi/linux/udp.h).
 const UDP_CORK: u32 = 1;
+
+/// `UDP_ENCAP` (the same file): the kernel takes packets out of what is received.
+const UDP_ENCAP: u32 = 100;
 
 #[cfg(test)]
 mod tests {

@@ -39,15 +39,15 @@ fn is_device(option: &SocketOption<'_>) -> bool {
 
 fn set_one(fd: i32, option: &SocketOption<'_>) -> Result<(), Errno> {
     let &SocketOption { level, name, value } = option;
-    let mut current = [0; MAX_OPTION];
-    if let Ok(length) = sockets::option(fd, level, name, &mut current)
-        && current.get(..length) == Some(value)
-    {
-        return Ok(());
-    }
     let (n::SOL_SOCKET, n::SO_SNDBUF | n::SO_RCVBUF) = (level, name) else {
-        return sockets::set_option(fd, level, name, value);
+        let mut current = [0; MAX_OPTION];
+        let length = sockets::option(fd, level, name, &mut current);
+        return match length {
+            Ok(length) if current.get(..length) == Some(value) => Ok(()),
+            _ => sockets::set_option(fd, level, name, value),
+        };
     };
+    // Also if it has that size: one that was set is not tuned by the kernel any more.
     // What is read is twice what was set (socket(7)).
     let size = value
         .first_chunk()

@@ -23,6 +23,9 @@ mod tcp {
 /// Of `struct tcp_info` (include/uapi/linux/tcp.h): where the limit of connections not yet accepted stands.
 const BACKLOG_AT: usize = 28;
 
+/// Of the same: the size of the segments that were received.
+const RECEIVED_SEGMENT_AT: usize = 20;
+
 /// No window is offered that is smaller than a segment (`__tcp_select_window` in net/ipv4/tcp_output.c), and those of the
 /// loopback are large.
 const SLACK: usize = 256 << 10;
@@ -68,6 +71,16 @@ pub fn look_at_tcp(seen: &mut Seen, flags: u32) -> Result<(), Failure> {
         seen.name = sockets::Address::NONE;
     }
     Ok(())
+}
+
+/// Whether a TCP socket has never been connected or tried to be: then the kernel has no idea of the segments of the other side
+/// (`tcpi_rcv_mss`, which `tcp_connect_init` in net/ipv4/tcp_output.c sets).
+pub fn is_fresh(seen: &Seen) -> bool {
+    let mut info = [0; RECEIVED_SEGMENT_AT + 4];
+    let size = info.len();
+    seen.state == State::Unconnected
+        && sockets::option(seen.fd(), net::SOL_TCP, net::TCP_INFO, &mut info) == Ok(size)
+        && info[RECEIVED_SEGMENT_AT..] == [0; 4]
 }
 
 /// Finds out how far a UDP socket is shut down. poll(2) tells that it receives no more, and that it does neither (`datagram_poll` in

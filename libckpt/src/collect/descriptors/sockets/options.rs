@@ -5,18 +5,18 @@ use ckpt_image::wire::Encoder;
 use ckpt_sys::{MapVec, sockets};
 use linux_raw_sys::net as n;
 
-use super::Seen;
+use super::{Seen, internet};
 use crate::failure::{Doing, Failure};
 
 /// Options of all families (socket(7)). The sizes of the buffers come apart, since not all of them were set.
 const GENERAL: &[u32] = &[
+    n::SO_DEBUG,
     n::SO_REUSEADDR,
     n::SO_DONTROUTE,
     n::SO_BROADCAST,
     n::SO_KEEPALIVE,
     n::SO_OOBINLINE,
     n::SO_NO_CHECK,
-    n::SO_PRIORITY,
     n::SO_LINGER,
     n::SO_REUSEPORT,
     n::SO_PASSCRED,
@@ -38,7 +38,20 @@ const GENERAL: &[u32] = &[
     n::SO_ZEROCOPY,
     n::SO_PASSPIDFD,
     n::SO_PASSRIGHTS,
+    n::SO_TIMESTAMP_NEW,
+    n::SO_TIMESTAMPNS_NEW,
+    n::SO_TIMESTAMPING_NEW,
+    n::SO_WIFI_STATUS,
+    n::SO_NOFCS,
+    n::SO_TXTIME,
+    n::SO_PREFER_BUSY_POLL,
+    n::SO_TXREHASH,
+    n::SO_RCVMARK,
+    n::SO_RCVPRIORITY,
 ];
+
+/// Behind all others, since `IP_TOS` changes it (`__ip_sock_set_tos` in net/ipv4/ip_sockglue.c).
+const LAST: &[u32] = &[n::SO_PRIORITY];
 
 /// ip(7)
 const IPV4: &[u32] = &[
@@ -60,6 +73,13 @@ const IPV4: &[u32] = &[
     n::IP_MULTICAST_LOOP,
     n::IP_MULTICAST_ALL,
     n::IP_LOCAL_PORT_RANGE,
+    n::IP_OPTIONS,
+    n::IP_RETOPTS,
+    n::IP_PASSSEC,
+    n::IP_CHECKSUM,
+    n::IP_RECVFRAGSIZE,
+    n::IP_RECVERR_RFC4884,
+    n::IP_UNICAST_IF,
 ];
 
 /// ipv6(7)
@@ -81,6 +101,27 @@ const IPV6: &[u32] = &[
     n::IPV6_FREEBIND,
     n::IPV6_FLOWINFO_SEND,
     n::IPV6_ADDR_PREFERENCES,
+    n::IPV6_2292PKTINFO,
+    n::IPV6_2292HOPOPTS,
+    n::IPV6_2292DSTOPTS,
+    n::IPV6_2292RTHDR,
+    n::IPV6_2292HOPLIMIT,
+    n::IPV6_FLOWINFO,
+    n::IPV6_ROUTER_ALERT_ISOLATE,
+    n::IPV6_RECVERR_RFC4884,
+    n::IPV6_RECVHOPOPTS,
+    n::IPV6_HOPOPTS,
+    n::IPV6_RTHDRDSTOPTS,
+    n::IPV6_RECVRTHDR,
+    n::IPV6_RTHDR,
+    n::IPV6_RECVDSTOPTS,
+    n::IPV6_DSTOPTS,
+    n::IPV6_RECVPATHMTU,
+    n::IPV6_AUTOFLOWLABEL,
+    n::IPV6_MINHOPCOUNT,
+    n::IPV6_RECVORIGDSTADDR,
+    n::IPV6_UNICAST_IF,
+    n::IPV6_RECVFRAGSIZE,
 ];
 
 /// tcp(7). `TCP_QUICKACK` reads as how it goes at the moment.
@@ -100,10 +141,16 @@ const TCP: &[u32] = &[
     n::TCP_SAVE_SYN,
     n::TCP_FASTOPEN_CONNECT,
     n::TCP_INQ,
+    n::TCP_THIN_LINEAR_TIMEOUTS,
+    n::TCP_FASTOPEN_NO_COOKIE,
+    n::TCP_TX_DELAY,
+    n::TCP_RTO_MAX_MS,
+    n::TCP_RTO_MIN_US,
+    n::TCP_DELACK_MAX_US,
 ];
 
 /// Of a connection, and of one that was tried, these read as what it has come to.
-const TCP_LISTENING: &[u32] = &[n::TCP_MAXSEG, n::TCP_WINDOW_CLAMP];
+const TCP_UNTRIED: &[u32] = &[n::TCP_MAXSEG, n::TCP_WINDOW_CLAMP];
 
 /// What `TCP_MAXSEG` reads as if nobody has set it (`TCP_MSS_DEFAULT` in include/net/tcp.h).
 const DEFAULT_SEGMENT: u32 = 536;
@@ -111,8 +158,8 @@ const DEFAULT_SEGMENT: u32 = 536;
 /// `TCP_LINGER2` (include/uapi/linux/tcp.h).
 const TCP_LINGER2: u32 = 8;
 
-/// `UDP_CORK`, `UDP_NO_CHECK6_TX`, `UDP_NO_CHECK6_RX`, `UDP_SEGMENT`, `UDP_GRO` (include/uapi/linux/udp.h).
-const UDP: &[u32] = &[1, 101, 102, 103, 104];
+/// `UDP_CORK`, `UDP_ENCAP`, `UDP_NO_CHECK6_TX`, `UDP_NO_CHECK6_RX`, `UDP_SEGMENT`, `UDP_GRO` (include/uapi/linux/udp.h).
+const UDP: &[u32] = &[1, 100, 101, 102, 103, 104];
 
 /// netlink(7)
 const NETLINK: &[u32] = &[3, 4, 5, 10, 11, 12];
@@ -123,18 +170,19 @@ const NETLINK: &[u32] = &[3, 4, 5, 10, 11, 12];
 /// [`Failure`] if there is no memory for them.
 pub fn collect(seen: &Seen, into: &mut MapVec<u8>) -> Result<(), Failure> {
     let fd = seen.fd();
-    let tables: [(bool, u32, &[u32]); 7] = [
+    let tables: [(bool, u32, &[u32]); 8] = [
         (true, n::SOL_SOCKET, GENERAL),
         (seen.is_internet(), n::SOL_IP, IPV4),
         (seen.family == n::AF_INET6, n::SOL_IPV6, IPV6),
         (seen.is_tcp(), n::SOL_TCP, TCP),
         (
-            seen.is_tcp() && seen.state == State::Listening,
+            seen.is_tcp() && (seen.state == State::Listening || internet::is_fresh(seen)),
             n::SOL_TCP,
-            TCP_LISTENING,
+            TCP_UNTRIED,
         ),
         (seen.is_udp(), n::SOL_UDP, UDP),
         (seen.family == n::AF_NETLINK, n::SOL_NETLINK, NETLINK),
+        (true, n::SOL_SOCKET, LAST),
     ];
     for (_, level, names) in tables.into_iter().filter(|(applies, ..)| *applies) {
         for &name in names {
