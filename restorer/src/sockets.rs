@@ -69,6 +69,8 @@ pub enum When {
     First,
     /// When it has received again what it had received.
     Last,
+    /// It is set by who makes the socket, or has it listen.
+    ByMaking,
 }
 
 /// When `option` is set on a socket that is made in this way.
@@ -79,6 +81,7 @@ pub fn when(option: &SocketOption<'_>, socket: &Socket<'_>, making: Making) -> W
         (n::SOL_SOCKET, n::SO_RCVLOWAT | n::SO_PEEK_OFF | n::SO_SNDBUF | n::SO_RCVBUF) => {
             When::Last
         }
+        (n::SOL_SOCKET, n::SO_PEERCRED) => When::ByMaking,
         // The restart takes an address that was the program's a moment ago.
         (n::SOL_SOCKET, n::SO_REUSEADDR) if is_tcp => When::Last,
         // It may have been bound with what was switched off since. An image has then both, the second of which is what stays.
@@ -93,6 +96,20 @@ pub fn when(option: &SocketOption<'_>, socket: &Socket<'_>, making: Making) -> W
         // A connection over the loopback must come about whatever was asked for.
         _ if is_tcp && making != Making::Alone => When::Last,
         _ => When::First,
+    }
+}
+
+/// User and group that the kernel names as the peer of a socket.
+#[must_use]
+pub fn peer_ids(socket: &Socket<'_>) -> Option<[u32; 2]> {
+    let noted = socket
+        .options()
+        .find(|option| (option.level, option.name) == (n::SOL_SOCKET, n::SO_PEERCRED))?;
+    // `struct ucred`: process, user, group.
+    let (words, _) = noted.value.as_chunks::<4>();
+    match words {
+        [_, user, group] => Some([*user, *group].map(u32::from_ne_bytes)),
+        _ => None,
     }
 }
 

@@ -3,8 +3,9 @@
 use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
+use std::path::Path;
 
-use ckpt_tests::{Launch, Place, Program};
+use ckpt_tests::{Launch, Place, Program, is_root, not_run, restorer};
 
 /// A place with the image of a program that listens at several addresses, and its process id.
 fn image(test: &str) -> (Place, u32) {
@@ -107,6 +108,27 @@ fn a_file_at_a_removed_name_is_left_alone() {
         .filter(|line| line.contains("/box, whose file had been removed, cannot be given to it"));
     assert_eq!(lines.count(), 1, "{said}");
     assert_eq!(place.text("box"), "precious");
+}
+
+/// A restorer that may not become another user.
+#[test]
+fn peers_of_other_users_are_told_of() {
+    let setpriv = "/usr/bin/setpriv";
+    if !is_root() || !Path::new(setpriv).exists() {
+        return not_run("other_peers", "it takes root, and setpriv");
+    }
+    let place = Place::new("other_peers");
+    let mut process = Program::compile("socket_peer_credentials.c").start(&place);
+    process.checkpoint();
+    process.kill();
+    place.release();
+    let launch = Launch::plain(setpriv).args(["--bounding-set", "-setuid,-setgid"]);
+    let launch = launch.arg(restorer()).arg("myckpt");
+    // The program misses them.
+    assert_ne!(launch.start(&place).wait().code(), Some(42));
+    let said = place.text("err");
+    let lines = said.lines().filter(|line| line.contains("SO_PEERCRED"));
+    assert_eq!(lines.count(), 1, "{said}");
 }
 
 #[test]

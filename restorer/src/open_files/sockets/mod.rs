@@ -2,6 +2,7 @@
 //! connections need each other; what they had received is put back when all descriptors are open, since messages carry
 //! descriptors.
 
+mod credentials;
 mod messages;
 mod options;
 mod tcp;
@@ -181,7 +182,8 @@ impl Sockets {
                 let peer_at = self.find(socket.peer).ok_or(Problem::NoState)?;
                 let peer = self.entries[peer_at].socket;
                 let (here, there) = if is_unix {
-                    sockets::pair(socket.kind).map_err(failed("cannot be made again"))?
+                    credentials::under_ids(&socket, || sockets::pair(socket.kind))
+                        .map_err(failed("cannot be made again"))?
                 } else {
                     tcp::connection(socket.family, peer.family)?
                 };
@@ -199,8 +201,8 @@ impl Sockets {
                 self.entries[index].fd = self.out_of_the_way(made)?;
             }
             Making::Broken if is_unix => {
-                let (here, there) =
-                    sockets::pair(socket.kind).map_err(failed("cannot be made again"))?;
+                let (here, there) = credentials::under_ids(&socket, || sockets::pair(socket.kind))
+                    .map_err(failed("cannot be made again"))?;
                 options::set(here.number(), &socket, making, When::First)?;
                 let has_messages = image
                     .objects::<Message<'_>>()
@@ -312,6 +314,7 @@ impl Sockets {
                 self.report(problems, &entry.socket, &problem);
             }
         }
+        self.warn_of_other_peers();
     }
 
     /// Has it listen, or connects it to the address of its peer.
@@ -319,7 +322,7 @@ impl Sockets {
         let socket = &entry.socket;
         if socket.state() == State::Listening {
             let name = Address::new(socket.name);
-            return sockets::listen(entry.fd, socket.backlog)
+            return credentials::under_ids(socket, || sockets::listen(entry.fd, socket.backlog))
                 .map_err(about("cannot listen at", &name));
         }
         if !socket.peer_name.is_empty() {

@@ -53,6 +53,9 @@ const GENERAL: &[u32] = &[
 /// Behind all others, since `IP_TOS` changes it (`__ip_sock_set_tos` in net/ipv4/ip_sockglue.c).
 const LAST: &[u32] = &[n::SO_PRIORITY];
 
+/// Whom the kernel names as the peer of a Unix socket; a restart becomes that user to make it (unix(7)).
+const UNIX: &[u32] = &[n::SO_PEERCRED];
+
 /// ip(7)
 const IPV4: &[u32] = &[
     n::IP_TOS,
@@ -170,8 +173,9 @@ const NETLINK: &[u32] = &[3, 4, 5, 10, 11, 12];
 /// [`Failure`] if there is no memory for them.
 pub fn collect(seen: &Seen, into: &mut MapVec<u8>) -> Result<(), Failure> {
     let fd = seen.fd();
-    let tables: [(bool, u32, &[u32]); 8] = [
+    let tables: [(bool, u32, &[u32]); 9] = [
         (true, n::SOL_SOCKET, GENERAL),
+        (seen.is_unix(), n::SOL_SOCKET, UNIX),
         (seen.is_internet(), n::SOL_IP, IPV4),
         (seen.family == n::AF_INET6, n::SOL_IPV6, IPV6),
         (seen.is_tcp(), n::SOL_TCP, TCP),
@@ -209,6 +213,10 @@ fn keep(fd: i32, level: u32, name: u32, into: &mut MapVec<u8>) -> Result<(), Fai
         return Ok(());
     };
     if (level, name) == (n::SOL_TCP, n::TCP_MAXSEG) && value[..4] == DEFAULT_SEGMENT.to_ne_bytes() {
+        return Ok(());
+    }
+    // No user at all.
+    if (level, name) == (n::SOL_SOCKET, n::SO_PEERCRED) && value[4..8] == [0xff; 4] {
         return Ok(());
     }
     append(level, name, &value[..length.min(MAX_OPTION)], into)
