@@ -1,5 +1,7 @@
 //! Addresses of Unix sockets (unix(7)).
 
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
 use ckpt_image::objects::sockets::{Socket, State};
 use ckpt_sys::sockets::{self, Address};
 use ckpt_sys::{Errno, Fd, Line, calls, files};
@@ -42,15 +44,29 @@ fn is_abstract(path: &Line<128>) -> bool {
     path.as_bytes().first() == Some(&0)
 }
 
+/// How long names may stay with sockets that nobody has any more, all in all, in milliseconds.
+static PATIENCE: AtomicU32 = AtomicU32::new(200);
+
 /// Binds a socket. A file that a socket has left behind is replaced, as every server does at its start; one at which somebody else has
 /// a socket is not.
 fn bind_to(fd: &Fd, socket: &Socket<'_>, path: &Line<128>, name: &Address) -> Result<(), Errno> {
-    match sockets::bind(fd.number(), name) {
-        Err(Errno::EADDRINUSE) if !is_abstract(path) && is_left_behind(path, socket, name) => {
-            calls::unlink_at(calls::AT_FDCWD, path.as_c_str())?;
-            sockets::bind(fd.number(), name)
+    loop {
+        let bound = sockets::bind(fd.number(), name);
+        if bound != Err(Errno::EADDRINUSE) {
+            return bound;
         }
-        bound => bound,
+        if !is_abstract(path) && is_left_behind(path, socket, name) {
+            calls::unlink_at(calls::AT_FDCWD, path.as_c_str())?;
+            continue;
+        }
+        // Those of the process that was killed may be in each other's queues. The kernel looks for such when a socket is closed
+        // (`unix_release_sock` in net/unix/af_unix.c), and takes its time.
+        match PATIENCE.load(Relaxed) {
+            0 => return bound,
+            patience => PATIENCE.store(patience - 1, Relaxed),
+        }
+        drop(sockets::socket(n::AF_UNIX, n::SOCK_DGRAM, 0));
+        calls::sleep(1_000_000);
     }
 }
 
