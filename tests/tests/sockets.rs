@@ -169,6 +169,25 @@ fn an_empty_message_before_a_refusal_is_told_of() {
 }
 
 #[test]
+fn connections_that_were_not_accepted_are_told_of() {
+    let place = Place::new("not_accepted");
+    let mut process = Program::compile("socket_not_accepted.c").start(&place);
+    process.checkpoint();
+    let said = process.errors();
+    let lost = |count: &str| {
+        let text = format!("{count} that the program has not accepted yet");
+        said.lines().filter(|line| line.contains(&text)).count()
+    };
+    assert_eq!(lost("2 connections"), 1, "{said}");
+    assert_eq!(lost("1 connection"), 2, "{said}");
+    process.kill();
+    place.release();
+    let (code, said) = restore(&place);
+    assert_eq!(code, Some(42), "{said}");
+    assert!(!said.contains("other processes"), "{said}");
+}
+
+#[test]
 fn errors_that_wait_are_told_of() {
     let place = Place::new("socket_errors");
     let mut process = Program::compile("socket_errors.c").start(&place);

@@ -30,7 +30,9 @@ pub struct Diagnosis {
     pub peer: Option<u32>,
     /// The lower half of the inode of the file that it is bound to. The device that stands beside it is not always the one of stat(2).
     pub file: Option<u32>,
-    /// How many connections may wait to be accepted.
+    /// How many connections wait to be accepted, where the socket listens.
+    pub waiting: u32,
+    /// How many may.
     pub backlog: u32,
     /// Bit 0: it does not receive any more, bit 1: it does not send any more.
     pub shut_down: u32,
@@ -106,8 +108,10 @@ fn parse(answer: &[u8]) -> Result<Diagnosis, Errno> {
         match kind {
             FILE => found.file = word(rest, ATTRIBUTE),
             PEER => found.peer = word(rest, ATTRIBUTE),
-            // The second word is the limit, where the socket listens.
-            QUEUE_LENGTH => found.backlog = word(rest, ATTRIBUTE + 4).unwrap_or(0),
+            QUEUE_LENGTH => {
+                found.waiting = word(rest, ATTRIBUTE).unwrap_or(0);
+                found.backlog = word(rest, ATTRIBUTE + 4).unwrap_or(0);
+            }
             SHUT_DOWN => found.shut_down = rest.get(ATTRIBUTE).copied().unwrap_or(0).into(),
             _ => {}
         }

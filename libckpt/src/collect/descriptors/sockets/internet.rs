@@ -1,6 +1,7 @@
 //! TCP and UDP.
 
 use ckpt_image::objects::sockets::{RECEIVES_NO_MORE, SENDS_NO_MORE, State};
+use ckpt_sys::sockets::Address;
 use ckpt_sys::{Errno, calls, sockets};
 use linux_raw_sys::general as n;
 use linux_raw_sys::net;
@@ -20,7 +21,8 @@ mod tcp {
     pub const CLOSING: u8 = 11;
 }
 
-/// Of `struct tcp_info` (include/uapi/linux/tcp.h): where the limit of connections not yet accepted stands.
+/// Of `struct tcp_info` (include/uapi/linux/tcp.h): where the number of connections not yet accepted stands, and their limit.
+const WAITING_AT: usize = 24;
 const BACKLOG_AT: usize = 28;
 
 /// Of the same: the size of the segments that were received.
@@ -49,8 +51,9 @@ pub fn look_at_tcp(seen: &mut Seen, flags: u32) -> Result<(), Failure> {
     }
     seen.state = match info[0] {
         tcp::LISTEN => {
-            let [a, b, c, d] = [0, 1, 2, 3].map(|byte| info[BACKLOG_AT + byte]);
-            seen.backlog = u32::from_ne_bytes([a, b, c, d]);
+            let number = |at: usize| [0, 1, 2, 3].map(|byte| info[at + byte]);
+            seen.waiting = u32::from_ne_bytes(number(WAITING_AT));
+            seen.backlog = u32::from_ne_bytes(number(BACKLOG_AT));
             State::Listening
         }
         // A thread that is blocked in connect(2) makes the call again.
@@ -136,6 +139,12 @@ pub fn share_port(one: &Seen, other: &Seen) -> bool {
         && port == other_port
         && (takes_in(one, &host, &other_host) || takes_in(other, &other_host, &host))
         && !(reused(one) && reused(other))
+}
+
+/// Whether who connects to `address` comes to `listening`.
+pub fn is_address_of(address: &Address, listening: &Seen) -> bool {
+    let ((host, port), (own, own_port)) = (address.host_and_port(), listening.name.host_and_port());
+    port == own_port && (host == own || own == ANY || own == ANY_IPV4 && is_ipv4(&host))
 }
 
 /// The addresses that stand for all.

@@ -36,9 +36,13 @@ struct Seen {
     name: Address,
     peer_name: Address,
     state: State,
+    /// Of a Unix socket: it is connected to one that nobody has accepted yet.
+    waits_to_be_accepted: bool,
     /// Inode of the peer, if that is the program's.
     peer: Option<u64>,
+    /// How many connections may wait to be accepted, and how many do.
     backlog: u32,
+    waiting: u32,
     shut_down: u32,
     /// Permissions, owner and group of the file of a Unix socket; [`NAME_REMOVED`] if it is gone.
     file: [u32; 3],
@@ -210,6 +214,14 @@ impl Sockets {
                 seen.shut_down &= !RECEIVES_NO_MORE;
             }
         }
+        for index in 0..self.seen.len() {
+            let this = self.seen[index];
+            if this.state == State::Outside && self.seen.iter().any(|other| waits_for(&this, other))
+            {
+                // The checkpoint has told of it, and no other process is at its other end.
+                self.seen[index].state = State::Ended;
+            }
+        }
     }
 
     /// Reads the queues of TCP and UDP sockets.
@@ -346,6 +358,22 @@ impl Sockets {
     }
 }
 
+/// Whether a socket is at the one end of a connection that the program itself has not accepted from `listening` yet.
+fn waits_for(this: &Seen, listening: &Seen) -> bool {
+    let name = &this.peer_name;
+    let is_there = if this.is_unix() {
+        this.waits_to_be_accepted && name.unix_name() == listening.name.unix_name()
+    } else {
+        this.is_tcp() && listening.is_tcp() && internet::is_address_of(name, listening)
+    };
+    listening.state == State::Listening
+        && listening.waiting != 0
+        && listening.is_unix() == this.is_unix()
+        && listening.kind == this.kind
+        && !name.as_bytes().is_empty()
+        && is_there
+}
+
 /// The files on which the program holds locks that it would lose if a descriptor of ours for one of them were closed.
 fn locked_files(all: &Descriptors) -> Result<MapVec<FileIdentity>, Failure> {
     let found = locks::find(all.iter())?;
@@ -383,8 +411,10 @@ fn look_at(
         name: sockets::name(fd).unwrap_or(Address::NONE),
         peer_name: sockets::peer_name(fd).unwrap_or(Address::NONE),
         state: State::Unconnected,
+        waits_to_be_accepted: false,
         peer: None,
         backlog: 0,
+        waiting: 0,
         shut_down: 0,
         file: [0; 3],
         ready: calls::poll_now(fd, n::POLLIN | n::POLLRDHUP).unwrap_or(0),
@@ -407,7 +437,18 @@ fn look_at(
         seen.name = Address::NONE;
     }
     warn_of_error(&seen);
+    warn_of_waiting(&seen);
     Ok(seen)
+}
+
+fn warn_of_waiting(seen: &Seen) {
+    if seen.waiting != 0 {
+        let (count, s) = (seen.waiting, if seen.waiting == 1 { "" } else { "s" });
+        report::line(format_args!(
+            "warning: descriptor {}: {count} connection{s} that the program has not accepted yet; a restored process has none of them",
+            seen.number
+        ));
+    }
 }
 
 fn warn_of_error(seen: &Seen) {

@@ -29,9 +29,13 @@ pub fn look_at(seen: &mut Seen, diagnostics: &mut Option<Diagnostics>) -> Result
         found => found?,
     };
     seen.shut_down = found.shut_down;
-    seen.backlog = found.backlog;
+    if listens {
+        (seen.backlog, seen.waiting) = (found.backlog, found.waiting);
+    }
     seen.peer = found.peer.filter(|&inode| inode != 0).map(u64::from);
     let hung_up = seen.ready & n::POLLHUP != 0;
+    // Who has closed it has hung up, too.
+    seen.waits_to_be_accepted = seen.has_connection() && found.peer == Some(0) && !hung_up;
     let is_named = !seen.peer_name.as_bytes().is_empty();
     seen.state = match found.peer {
         _ if listens => State::Listening,
