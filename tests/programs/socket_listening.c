@@ -69,7 +69,11 @@ int main(void) {
     int nameless = listen_at_name(abstract, (size_t)length, SOCK_STREAM);
     int relative = listen_at_name("name", 5, SOCK_SEQPACKET);
     int mailbox = listen_at_name("mailbox", 8, SOCK_DGRAM);
-    CHECK(chmod("name", 0640) == 0);
+    /* Bound, and not listening yet. */
+    struct sockaddr_un early_name = {.sun_family = AF_UNIX, .sun_path = "early"};
+    int early = socket(AF_UNIX, SOCK_STREAM, 0);
+    CHECK(bind(early, (struct sockaddr *)&early_name, sizeof early_name) == 0);
+    CHECK(chmod("name", 0640) == 0 && chmod("early", 0600) == 0);
     ready_and_wait();
 
     CHECK(port_of(four) == port && port_of(six) == port6 && port_of(bound) == bound_port && port_of(fresh) == 0);
@@ -105,6 +109,9 @@ int main(void) {
     check_name(nameless, abstract, (size_t)length);
     struct stat file;
     CHECK(stat("name", &file) == 0 && (file.st_mode & 07777) == 0640);
+    CHECK(stat("early", &file) == 0 && (file.st_mode & 07777) == 0600);
+    CHECK(listen(early, 1) == 0);
+    check_name(early, "early", 5);
     struct sockaddr_un name = {.sun_family = AF_UNIX, .sun_path = "name"};
     int packets = socket(AF_UNIX, SOCK_SEQPACKET, 0);
     CHECK(connect(packets, (struct sockaddr *)&name, sizeof name) == 0 && accept(relative, NULL, NULL) >= 0);

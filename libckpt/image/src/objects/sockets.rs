@@ -123,7 +123,8 @@ impl<'a> Socket<'a> {
     /// Whether it is a Unix socket that had a name in a directory, and now has one that leads nowhere.
     #[must_use]
     pub fn name_is_removed(&self) -> bool {
-        self.mode & NAME_REMOVED != 0
+        const AF_UNIX: u32 = 1;
+        self.family == AF_UNIX && self.mode & NAME_REMOVED != 0
     }
 
     /// Whether it is of a type that has connections with two ends (`SOCK_STREAM`, `SOCK_SEQPACKET`).

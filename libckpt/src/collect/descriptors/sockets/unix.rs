@@ -58,7 +58,7 @@ pub fn look_at(seen: &mut Seen, diagnostics: &mut Option<Diagnostics>) -> Result
     if seen.has_error() && seen.state == State::Ended && seen.has_connection() {
         seen.shut_down |= WAS_RESET;
     }
-    if seen.has_connection() && seen.state != State::Listening {
+    if seen.has_connection() && !matches!(seen.state, State::Unconnected | State::Listening) {
         // An end of a connection has the name of the socket that has accepted it.
         return Ok(());
     }
