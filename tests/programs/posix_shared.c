@@ -1,5 +1,6 @@
 /* POSIX shared memory and named semaphores, with and without names left: opened again, with what others have done to them. */
 //# cflags: -pthread
+//# memory: changes
 #include "survive.h"
 #include <semaphore.h>
 
@@ -29,12 +30,19 @@ int main(void) {
     CHECK(semaphore != SEM_FAILED && unnamed != SEM_FAILED && sem_unlink(gone_semaphore) == 0);
     CHECK(sem_wait(semaphore) == 0 && sem_wait(unnamed) == 0);
     ready_and_wait();
+    char path[128];
+    snprintf(path, sizeof path, "/dev/shm/sem.%s", semaphore_name + 1);
+    int semaphore_file = open(path, O_RDWR);
+    CHECK(semaphore_file >= 0);
     fd = shm_open(name, O_RDWR, 0);
     sem_t *again = sem_open(semaphore_name, 0);
     CHECK(fd >= 0 && again == semaphore && shm_unlink(name) == 0 && sem_unlink(semaphore_name) == 0);
     CHECK(is_filled(memory, SIZE, 1) && is_filled(hidden, SIZE, 2));
     CHECK(pwrite(fd, "x", 1, 0) == 1 && memory[0] == 'x' && pwrite(gone, "y", 1, 0) == 1 && hidden[0] == 'y');
     CHECK(sem_getvalue(semaphore, &value) == 0 && value == 2 && sem_post(semaphore) == 0 && sem_wait(semaphore) == 0);
+    /* As another process has it. */
+    sem_t *others = mmap(NULL, sizeof *others, PROT_READ | PROT_WRITE, MAP_SHARED, semaphore_file, 0);
+    CHECK(others != MAP_FAILED && sem_post(others) == 0 && sem_getvalue(semaphore, &value) == 0 && value == 3);
     CHECK(sem_getvalue(unnamed, &value) == 0 && value == 4 && sem_trywait(unnamed) == 0);
     return SURVIVED;
 }

@@ -7,6 +7,7 @@ pub mod credentials;
 pub mod descriptors;
 pub mod memory;
 pub mod namespaces;
+mod other_names;
 pub mod posix_timers;
 pub mod process;
 pub mod process_settings;

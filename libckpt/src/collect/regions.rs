@@ -3,6 +3,7 @@
 //! The kernel counts every page of the process for smaps, which takes as long as a fork. So it is read by the copy of the process
 //! that writes the image, wherever that can know what it says of the program.
 
+mod linked_files;
 mod policies;
 
 use core::ffi::CStr;
@@ -95,6 +96,8 @@ fn open_maps() -> Result<Fd, Failure> {
 pub struct Regions {
     // The regions borrow from the text, which stays where it is; `list` hands them out with its lifetime.
     text: MapsText,
+    #[expect(dead_code, reason = "the regions borrow from this, too")]
+    names: MapVec<u8>,
     list: MapVec<Mapped<'static>>,
     of_image: MapVec<Span>,
     thin: bool,
@@ -177,8 +180,10 @@ impl Regions {
                 .doing(format_args!("memory for the list of regions"))?;
             }
         }
+        let names = linked_files::find(&mut list)?;
         Ok(Self {
             text: maps,
+            names,
             list,
             of_image,
             thin,
@@ -359,12 +364,7 @@ fn describe<'t>(line: &MapsLine<'t>, last_file: &mut LastFile<'t>) -> Result<Reg
     } else {
         refuse_special(line)?;
         let stat = last_file.stat(line.name);
-        let same = |stat: &calls::Stat| {
-            // btrfs has a device number for each subvolume, which stat(2) shows and maps does not; both have major 0.
-            let nameless = line.device.0 == 0 && calls::major(stat.st_dev) == 0;
-            stat.st_ino == line.inode && (stat.st_dev == line.device_number() || nameless)
-        };
-        match stat.filter(same) {
+        match stat.filter(|stat| is_shown_as(stat, line.device_number(), line.inode)) {
             Some(stat) if files::is_kind(&stat, n::S_IFREG) => file = files::identity(&stat),
             Some(_) if line.name == b"/dev/zero" && !line.shared => {}
             Some(_) => {
@@ -406,6 +406,13 @@ fn describe<'t>(line: &MapsLine<'t>, last_file: &mut LastFile<'t>) -> Result<Reg
         file,
         name,
     })
+}
+
+/// Whether maps shows the file that `stat` describes as one with this device and inode.
+fn is_shown_as(stat: &calls::Stat, device: u64, inode: u64) -> bool {
+    // btrfs has a device number for each subvolume, which stat(2) shows and maps does not; both have major 0.
+    let nameless = calls::major(device) == 0 && calls::major(stat.st_dev) == 0;
+    stat.st_ino == inode && (stat.st_dev == device || nameless)
 }
 
 /// What a line says about the file, or the memory, that it shows.

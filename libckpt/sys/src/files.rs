@@ -138,7 +138,18 @@ pub fn read_link<const N: usize>(path: &CStr) -> Result<Line<N>, Errno> {
 /// # Errors
 /// Those of getdents64(2).
 pub fn for_each_entry(directory: &Fd, mut each: impl FnMut(&CStr) -> bool) -> Result<(), Errno> {
-    // Of `struct linux_dirent64`: where the length of the record and the name stand.
+    for_each_inode(directory, |name, _| each(name))
+}
+
+/// Likewise, by name and inode.
+///
+/// # Errors
+/// Those of getdents64(2).
+pub fn for_each_inode(
+    directory: &Fd,
+    mut each: impl FnMut(&CStr, u64) -> bool,
+) -> Result<(), Errno> {
+    // Of `struct linux_dirent64`, which begins with the inode: where the length of the record and the name stand.
     const LENGTH_AT: usize = 16;
     const NAME_AT: usize = 19;
     let mut buffer = [0; 4096];
@@ -154,7 +165,10 @@ pub fn for_each_entry(directory: &Fd, mut each: impl FnMut(&CStr) -> bool) -> Re
                 break;
             };
             let name = CStr::from_bytes_until_nul(raw).unwrap_or_default();
-            if name != c"." && name != c".." && !each(name) {
+            let inode = rest
+                .first_chunk()
+                .map_or(0, |inode| u64::from_le_bytes(*inode));
+            if name != c"." && name != c".." && !each(name, inode) {
                 return Ok(());
             }
             rest = behind;

@@ -8,6 +8,7 @@ use linux_raw_sys::general as n;
 
 use super::info::Info;
 use super::{kernel_files, message_queues, unnamed_files};
+use crate::collect::other_names;
 use crate::failure::{Failure, failure};
 
 /// Major numbers of character devices (Documentation/admin-guide/devices.txt).
@@ -63,6 +64,17 @@ fn why_lost(stat: &calls::Stat, path: &Path) -> Option<&'static str> {
         Err(Errno::EACCES) => Some("the program may not reach the file by this name any more"),
         _ => Some("the file cannot be reached by this name any more"),
     }
+}
+
+/// The name by which the file that `stat` describes can be reached, if that is another one than `path`, by which it was opened.
+pub fn other_name(stat: &calls::Stat, path: &Path) -> Option<Path> {
+    // Directories have no other names.
+    let may_have_one = stat.st_nlink != 0 && !files::is_kind(stat, n::S_IFDIR);
+    if !may_have_one || !unnamed_files::is_one(path.as_bytes()) || why_lost(stat, path).is_none() {
+        return None;
+    }
+    let is_it = |found: &calls::Stat| files::identity(found).same_file(&files::identity(stat));
+    other_names::find(path.as_bytes(), stat.st_ino, is_it).map(|(other, _)| other)
 }
 
 /// What the descriptor `number`, which has these status flags, refers to.

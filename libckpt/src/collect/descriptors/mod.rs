@@ -171,6 +171,9 @@ impl Descriptors {
         let mut path: Path =
             files::read_link(link.as_c_str()).doing(format_args!("descriptor {number}"))?;
         let flags = calls::fcntl(number, n::F_GETFL, 0).unwrap_or(0) as u32;
+        if let Some(other) = kinds::other_name(&stat, &path) {
+            path = other;
+        }
         let kind = kinds::classify(number, flags, &stat, &path)?;
         if kind == Kind::KernelFile {
             let what = Line::format(format_args!("descriptor {number}"));

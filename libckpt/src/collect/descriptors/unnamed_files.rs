@@ -39,7 +39,12 @@ pub fn is_system_v(name: &[u8]) -> bool {
 /// Whether a mapping with this name in maps, which leads nowhere, is one of a file without a name.
 #[must_use]
 pub fn is_one(name: &[u8]) -> bool {
-    name.ends_with(MARK)
+    without_mark(name).is_some()
+}
+
+/// The name that it had, or has if the file is itself called so.
+pub fn without_mark(name: &[u8]) -> Option<&[u8]> {
+    name.strip_suffix(MARK)
 }
 
 /// A stretch of such a file that holds data.
