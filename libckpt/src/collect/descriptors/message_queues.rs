@@ -1,15 +1,18 @@
 //! POSIX message queues. What is in one stays where it is as long as the queue does: nobody can look at messages without taking
 //! them, and the program shares them with others.
 
-use ckpt_image::descriptors::Kind;
+use ckpt_image::descriptors::{Descriptor, Kind};
 use ckpt_image::objects::message_queues::MessageQueue;
 use ckpt_sys::bytes::{decimal, fields};
 use ckpt_sys::line::Text;
-use ckpt_sys::{Line, MapVec, calls, files, message_queues};
+use ckpt_sys::{Line, MapVec, calls, message_queues};
+use linux_raw_sys::general as n;
 
 use super::Descriptors;
 use super::objects::Objects;
+use crate::apart;
 use crate::failure::{Doing, Failure, failure};
+use crate::report;
 
 /// What the kernel puts behind the name of one that was removed.
 const MARK: &[u8] = b" (deleted)";
@@ -51,7 +54,7 @@ pub fn collect(all: &Descriptors, objects: &mut Objects) -> Result<(), Failure> 
                 "a message queue that was removed, with messages in it, which nobody can look at",
             );
         }
-        if notifies_us(number) {
+        if notifies_us(&descriptor) {
             return refuse(
                 "the kernel does not tell how the program is notified of messages (mq_notify)",
             );
@@ -71,10 +74,28 @@ pub fn collect(all: &Descriptors, objects: &mut Objects) -> Result<(), Failure> 
     Ok(())
 }
 
-/// Whether the program has asked to be notified of a message (`mqueue_read_file` in ipc/mqueue.c).
-fn notifies_us(number: i32) -> bool {
-    let path = Line::<64>::format(format_args!("/proc/thread-self/fd/{number}"));
-    let text: Line<128> = files::read_small(path.as_c_str()).unwrap_or_default();
+/// Whether the program has asked to be notified of a message, by the text that the queue shows (`mqueue_read_file` in ipc/mqueue.c).
+fn notifies_us(descriptor: &Descriptor<'_>) -> bool {
+    let number = descriptor.number as i32;
+    let read = |fd| Line::<128>::fill(|buffer| calls::pread(fd, buffer, 0));
+    let text = if descriptor.flags & n::O_ACCMODE == n::O_WRONLY {
+        // The kernel forgets the notification when its owner closes any descriptor of the queue (`mqueue_flush_file` there).
+        let open_and_read = || {
+            let path = Line::<64>::format(format_args!("/proc/thread-self/fd/{number}"));
+            calls::open(path.as_c_str(), n::O_RDONLY).and_then(|fd| read(fd.number()))
+        };
+        apart::call(open_and_read).and_then(|text| text)
+    } else {
+        read(number)
+    };
+    let text = text.unwrap_or_else(|errno| {
+        report::line(format_args!(
+            "warning: descriptor {number} ({}): whether the program is notified of messages cannot be read: {errno}; a restored \
+             process is not",
+            Text(descriptor.path)
+        ));
+        Line::new()
+    });
     let mut values = fields(text.as_bytes()).filter_map(|field| field.strip_prefix(b"NOTIFY_PID:"));
     values.next().and_then(decimal) == Some(calls::pid() as u64)
 }
