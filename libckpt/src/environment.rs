@@ -3,25 +3,33 @@
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use ckpt_sys::{Errno, MapVec, calls, files, memory_map};
+use ckpt_sys::{Errno, MapVec, calls, memory_map};
 
 use crate::start;
 
-/// All variables, as `NAME=VALUE`, each with its NUL. Read from `/proc`, since libc does not know them yet when our constructor
-/// runs.
-#[derive(Debug)]
-pub struct Environment(MapVec<u8>);
-
-impl Environment {
-    /// Reads it. Where there is no `/proc`, it is empty; each checkpoint will say what is missing.
-    pub fn read() -> Self {
-        let mut text = MapVec::new();
-        let read = files::read_whole(c"/proc/self/environ", &mut text);
-        Self(if read.is_ok() { text } else { MapVec::new() })
+/// The text of all variables, which the kernel shows as `/proc/PID/environ`: libc does not know them yet when our constructor runs.
+/// It is copied from where the kernel says that it is, since a program that is not dumpable, as one that others may only execute,
+/// may not open that file.
+///
+/// # Errors
+/// If there is no `/proc`, or no memory.
+pub fn read() -> Result<MapVec<u8>, Errno> {
+    let memory = memory_map::read()?;
+    let mut text = MapVec::zeroed(memory.env_end.saturating_sub(memory.env_start) as usize)?;
+    if !text.is_empty() {
+        let count = calls::copy_memory(memory.env_start, &mut text)?;
+        text.truncate(count);
     }
+    Ok(text)
+}
 
+/// All variables, as `NAME=VALUE`, each with its NUL.
+#[derive(Clone, Copy, Debug)]
+pub struct Environment<'t>(pub &'t [u8]);
+
+impl<'t> Environment<'t> {
     /// The value of a variable, as getenv(3) finds it.
-    pub fn variable(&self, name: &CStr) -> Option<&[u8]> {
+    pub fn variable(&self, name: &CStr) -> Option<&'t [u8]> {
         self.0
             .split(|&byte| byte == 0)
             .find_map(|entry| entry.strip_prefix(name.to_bytes())?.strip_prefix(b"="))
@@ -46,22 +54,22 @@ pub fn change(additions: &[u8]) -> Result<(), Errno> {
     if additions.is_empty() {
         return Ok(());
     }
-    add(additions)?;
+    let all = add(additions)?;
     if each(additions).any(|string| string.starts_with(b"CKPT_")) {
-        start::read_settings_again();
+        start::change_settings(Environment(all));
     }
     Ok(())
 }
 
 /// Puts `additions`, strings of the form `NAME=VALUE`, each with its NUL, into the program's environment, in the place of those
 /// of the same names: for getenv(3), and in `/proc/self/environ`, for programs that keep a copy and can read it anew. The
-/// strings that are there stay where they are, since getenv(3) may have told somebody.
+/// strings that are there stay where they are, since getenv(3) may have told somebody. All that there are now.
 ///
 /// Async-signal-safe. The program may have been interrupted while it changed its environment, so that nothing can be relied on.
 ///
 /// # Errors
 /// If there is no memory for it, or the kernel cannot be told.
-fn add(additions: &[u8]) -> Result<(), Errno> {
+fn add(additions: &[u8]) -> Result<&'static [u8], Errno> {
     let environ = ENVIRON.load(Ordering::Relaxed);
     let mut strings = MapVec::new();
     let mut entry = read_word(environ)?;
@@ -88,11 +96,13 @@ fn add(additions: &[u8]) -> Result<(), Errno> {
     pointers.push(0)?;
 
     let mut memory = memory_map::read()?;
-    let (all, pointers) = (kept.leak().as_ptr_range(), pointers.leak().as_ptr());
+    let (kept, pointers) = (kept.leak(), pointers.leak().as_ptr());
+    let all = kept.as_ptr_range();
     // SAFETY: libc's variable is one word, and whoever reads it finds the old array or the new one, both of which stay.
     unsafe { AtomicU64::from_ptr(environ as *mut u64) }.store(pointers as u64, Ordering::Release);
     (memory.env_start, memory.env_end) = (all.start as u64, all.end as u64);
-    memory_map::describe(&memory, &[])
+    memory_map::describe(&memory, &[])?;
+    Ok(kept)
 }
 
 /// The strings in `text`, each without its NUL.

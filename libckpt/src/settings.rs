@@ -152,7 +152,7 @@ impl Settings {
     ///
     /// # Errors
     /// [`Invalid`] names the first one that cannot be used.
-    pub fn read(environment: &Environment) -> Result<Self, Invalid<'_>> {
+    pub fn read(environment: Environment<'_>) -> Result<Self, Invalid<'_>> {
         let mut new = Self::defaults();
         new.file.push(b"myckpt");
         take(environment, c"CKPT_FILE", &mut new.file, check_file)?;
@@ -221,7 +221,7 @@ impl Settings {
 
 /// Puts the value of a variable into `setting`, if it is set; `read` says why a value cannot be used.
 fn take<'e, T>(
-    environment: &'e Environment,
+    environment: Environment<'e>,
     name: &'static CStr,
     setting: &mut T,
     read: impl FnOnce(&[u8]) -> Result<T, &'static str>,

@@ -42,8 +42,9 @@ const GUARD: usize = 4 << 10;
 ctor::declarative::ctor! {
     #[ctor(unsafe)]
     fn start() {
-        let environment = Environment::read();
-        let settings = match Settings::read(&environment) {
+        // Without `/proc` there are no variables; each checkpoint will say what is missing.
+        let variables = environment::read().unwrap_or_default();
+        let settings = match Settings::read(Environment(&variables)) {
             Ok(settings) => settings,
             Err(invalid) => return complain(&invalid, "libckpt is off"),
         };
@@ -75,13 +76,12 @@ ctor::declarative::ctor! {
     }
 }
 
-/// Reads the settings anew, in a process that was restored with other ones. The signal stays: the program may count on what it
-/// was.
-pub fn read_settings_again() {
+/// Takes the settings from `environment`, in a process that was restored with other ones. The signal stays: the program may count on
+/// what it was.
+pub fn change_settings(environment: Environment<'_>) {
     // SAFETY: the caller runs on libckpt's stack.
     let settings = unsafe { &mut START.get().settings };
-    let environment = Environment::read();
-    match Settings::read(&environment) {
+    match Settings::read(environment) {
         Ok(new) => {
             *settings = Settings {
                 signal: settings.signal,

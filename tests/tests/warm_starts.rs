@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use ckpt_tests::{Launch, Place, Program, tool, until, workload};
+use ckpt_tests::{Launch, Place, Program, not_run, tool, until, workload};
 
 const JOBS: usize = 100;
 
@@ -76,4 +76,23 @@ fn a_setting_that_cannot_be_used_changes_nothing() {
     assert!(line.contains("CKPT_MODE=none"), "{line}");
     place.release();
     assert_eq!(restored.wait().code(), Some(42));
+}
+
+#[test]
+fn a_program_that_is_not_dumpable_keeps_its_other_settings() {
+    let program = Program::compile("not_dumpable.c");
+    if let Some(hindrance) = program.hindrance() {
+        return not_run("not_dumpable.c", &hindrance);
+    }
+    let place = Place::of_nobody("settings-not-dumpable");
+    let mut process = program.launch().env("CKPT_AFTER", "exit").start(&place);
+    process.wait_until_ready();
+    process.signal(libc::SIGUSR2);
+    assert_eq!(process.wait().code(), Some(85), "{}", place.text("err"));
+    let mut restored =
+        Launch::restorer(["--any-owner", "--env", "CKPT_FILE=other", "myckpt"]).start(&place);
+    restored.wait_until_armed();
+    restored.signal(libc::SIGUSR2);
+    assert_eq!(restored.wait().code(), Some(85), "{}", place.text("err"));
+    until("the image", || place.file("other").exists().then_some(()));
 }
