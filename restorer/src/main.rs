@@ -72,12 +72,13 @@ fn restore(mut file: ImageFile, options: Options<'static>) -> Result<Infallible>
     let image = file.image;
     host::check(&image, file.path)?;
     let mut rights = Rights::decide(&image.credentials)?;
+    // Before namespaces are made for the id.
+    let machine = Machine::look(&image);
+    machine.warn_of_namespaces(&image);
     if options.pid {
         // What comes behind this happens in another process, which has no file open yet but the image.
         process_id::take(image.header.pid, &mut rights)?;
     }
-    let machine = Machine::look(&image);
-    machine.warn_of_namespaces(&image);
     let files = OpenFiles::open(&mut file, &machine, options)?;
     let sets_and_queues = SetsAndQueues::find_or_make(&image, &machine)?;
     let mut filler = Filler::with_room_for(&file)?;
