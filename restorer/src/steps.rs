@@ -210,11 +210,12 @@ impl<'f> Executor<'f> {
                 }
                 Step::Lock { span, on_fault } => {
                     let (start, length) = parts(span);
-                    let locked = if on_fault {
-                        calls::lock_memory_on_fault(start, length)
-                    } else {
-                        calls::lock_memory(start, length)
-                    };
+                    let locked = calls::lock_memory_on_fault(start, length);
+                    if !on_fault {
+                        // It is locked by now, and only that pages cannot be had, without permissions or behind the end of
+                        // a file, is an error (`do_mlock` in mm/mlock.c): so it was for the program.
+                        let _ = calls::lock_memory(start, length);
+                    }
                     if let Err(errno) = locked {
                         output::warn(format_args!(
                             "{}: cannot be locked: {errno}; the program goes on without",

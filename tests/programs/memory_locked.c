@@ -1,4 +1,4 @@
-/* Memory that is locked, at once or as far as it is used, and that what is mapped in future will be. */
+/* Memory that is locked, at once or as far as it is used, also where no page can be had, and that what is mapped in future will be. */
 #include "smaps.h"
 
 enum { SIZE = 16 * PAGE };
@@ -9,10 +9,13 @@ int main(void) {
     CHECK(mlock(locked, SIZE) == 0);
     if (mlock2(on_fault, SIZE, MLOCK_ONFAULT) == -1) on_fault = NULL;
     if (on_fault) fill(on_fault, PAGE, 2);
+    char *guard = map(3 * PAGE, PROT_NONE) + PAGE;
+    CHECK(mlock(guard, PAGE) == -1 && errno == ENOMEM && has_flag(guard, "lo"));
     CHECK(mlockall(MCL_FUTURE | MCL_ONFAULT) == 0);
     ready_and_wait();
     unsigned char there[SIZE / PAGE];
     CHECK(is_filled(locked, SIZE, 1) && has_flag(locked, "lo") && !has_flag(locked, "lf"));
+    CHECK(has_flag(guard, "lo") && !has_flag(guard, "lf") && !has_flag(guard + PAGE, "lo"));
     if (on_fault) {
         CHECK(has_flag(on_fault, "lo") && has_flag(on_fault, "lf") && is_filled(on_fault, PAGE, 2));
         CHECK(mincore(on_fault, SIZE, there) == 0 && there[0] & 1);

@@ -46,13 +46,23 @@ fn memory_that_may_not_be_locked_is_worth_a_warning() {
     let restorer = Launch::restorer(["myckpt"])
         .as_nobody()
         .limit(libc::RLIMIT_MEMLOCK, 0);
-    // At once, as far as it is used, and what will be mapped.
+    // At once, as far as it is used, where no page can be had, and what will be mapped.
     let words = [
+        "cannot be locked: ",
         "cannot be locked: ",
         "cannot be locked: ",
         "cannot be locked (mlockall)",
     ];
     goes_on_with_warnings(&place, restorer, &words);
+}
+
+#[test]
+fn memory_that_is_locked_again_is_worth_no_warning() {
+    let place = Place::new("locked");
+    let mut process = Program::compile("memory_locked.c").start(&place);
+    process.checkpoint();
+    process.kill();
+    goes_on_with_warnings(&place, Launch::restorer(["myckpt"]), &[]);
 }
 
 #[test]
