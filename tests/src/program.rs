@@ -7,7 +7,7 @@
 //! | `//# env: NAME=VALUE` | a variable of its environment |
 //! | `//# aslr: off` | addresses are not random |
 //! | `//# refused: TEXT` | the checkpoint is refused with this text, and the program goes on |
-//! | `//# memory: changes` | it maps and unmaps memory all the time, or its restart does, or its threads end by themselves, or it changes its limits, so what `/proc` shows before and after is not the same |
+//! | `//# memory: changes` | it maps and unmaps memory all the time, or its restart does, or its threads end by themselves, or it changes its limits, or what it has open gets another name, so what `/proc` shows before and after is not the same |
 //! | `//# max-image: 4M` | the image takes no more of the disk than this |
 //! | `//# restorer: --any-owner` | an option that the restart needs |
 

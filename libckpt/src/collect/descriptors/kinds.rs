@@ -20,8 +20,14 @@ pub const PSEUDO_TERMINALS: core::ops::RangeInclusive<u64> = 136..=143;
 /// `/dev/ptmx`.
 const MASTERS: u64 = 2;
 
-/// `/dev/null`, `/dev/zero`, `/dev/full`, `/dev/random`, `/dev/urandom`: devices without a state of their own.
-const STATELESS: [u64; 5] = [3, 5, 7, 8, 9];
+/// Devices without a state of their own: minor number and usual path.
+const STATELESS: [(u64, &[u8]); 5] = [
+    (3, b"/dev/null"),
+    (5, b"/dev/zero"),
+    (7, b"/dev/full"),
+    (8, b"/dev/random"),
+    (9, b"/dev/urandom"),
+];
 
 /// Objects of the kernel that no restart could make again, by what `/proc/PID/fd` shows.
 const OBJECTS: [(&[u8], &str); 6] = [
@@ -66,8 +72,29 @@ fn why_lost(stat: &calls::Stat, path: &Path) -> Option<&'static str> {
     }
 }
 
+/// The usual path of the device that `stat` describes, if that has no state of its own.
+fn stateless(stat: &calls::Stat) -> Option<&'static [u8]> {
+    let (major, minor) = (calls::major(stat.st_rdev), calls::minor(stat.st_rdev));
+    let mut devices = STATELESS.iter();
+    let found = devices.find(|&&(its, _)| (MEMORY_DEVICES, its) == (major, minor));
+    found
+        .filter(|_| files::is_kind(stat, n::S_IFCHR))
+        .map(|&(_, path)| path)
+}
+
+/// Whether `path` leads to the device that `stat` describes, in whatever file.
+fn leads_to_device(stat: &calls::Stat, path: &Path) -> bool {
+    calls::stat_at(calls::AT_FDCWD, path.as_c_str(), 0)
+        .is_ok_and(|found| files::is_kind(&found, n::S_IFCHR) && found.st_rdev == stat.st_rdev)
+}
+
 /// The name by which the file that `stat` describes can be reached, if that is another one than `path`, by which it was opened.
 pub fn other_name(stat: &calls::Stat, path: &Path) -> Option<Path> {
+    if let Some(usual) = stateless(stat) {
+        let mut other = Path::new();
+        other.push(usual);
+        return Some(other).filter(|_| !leads_to_device(stat, path));
+    }
     // Directories have no other names.
     let may_have_one = stat.st_nlink != 0 && !files::is_kind(stat, n::S_IFDIR);
     if !may_have_one || !unnamed_files::is_one(path.as_bytes()) || why_lost(stat, path).is_none() {
@@ -120,7 +147,7 @@ pub fn classify(number: i32, flags: u32, stat: &calls::Stat, path: &Path) -> Res
         n::S_IFREG => lost().map_or(Ok(Kind::File), refuse),
         n::S_IFDIR => lost().map_or(Ok(Kind::Directory), refuse),
         n::S_IFCHR => match (calls::major(stat.st_rdev), calls::minor(stat.st_rdev)) {
-            (MEMORY_DEVICES, minor) if STATELESS.contains(&minor) => Ok(Kind::Device),
+            _ if stateless(stat).is_some() && leads_to_device(stat, path) => Ok(Kind::Device),
             (TERMINAL_AND_CONSOLE, MASTERS) => Ok(Kind::Master),
             _ if standard => Ok(Kind::Standard),
             (TERMINALS, _) | (TERMINAL_AND_CONSOLE, 0 | 1) => Ok(Kind::Terminal),
