@@ -127,6 +127,12 @@ pub fn open_flags(saved: u32) -> u32 {
     saved & KEPT & !unnamed | n::O_NONBLOCK | n::O_NOCTTY
 }
 
+/// Whether a descriptor as memfd_create(2) returns it can be given these status flags.
+#[must_use]
+pub fn is_of_memory_file(saved: u32) -> bool {
+    saved & (KEPT | n::O_PATH) & !SETTABLE & !n::O_LARGEFILE == n::O_RDWR
+}
+
 /// Status flags to set afterwards, if there are any on such a descriptor.
 #[must_use]
 pub fn status_flags(saved: u32) -> Option<u32> {

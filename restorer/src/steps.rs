@@ -260,14 +260,13 @@ impl<'f> Executor<'f> {
             )
         };
         let fd = if file.backing.is_unnamed_file() {
-            // What cannot be written through the mapping was opened for reading, or sealed, which it will be.
-            let access = if file.backing == Backing::SharedUnnamedFile {
-                n::O_RDWR
-            } else {
-                n::O_RDONLY
-            };
+            // What cannot be written through the mapping was opened for reading, or sealed, which it will be. Who opens a file in
+            // memory for writing once more keeps it from being executed.
             match self.unnamed.find(&file.identity) {
-                Some(Found::File(fd)) => open_again(fd, access),
+                Some(Found::File(fd)) if file.backing == Backing::SharedUnnamedFile => {
+                    calls::fcntl(fd, n::F_DUPFD_CLOEXEC, 0).map(|fd| Fd::owning(fd as i32))
+                }
+                Some(Found::File(fd)) => open_again(fd, n::O_RDONLY),
                 _ => Err(Errno::ENOENT),
             }
             .map_err(not_opened)?

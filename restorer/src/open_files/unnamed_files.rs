@@ -13,7 +13,7 @@ use ckpt_sys::bytes::decimal;
 use ckpt_sys::line::{Path, Text};
 use ckpt_sys::{Errno, Fd, Line, MapVec, calls, files};
 use linux_raw_sys::general as n;
-use restart::descriptors::open_flags;
+use restart::descriptors::{is_of_memory_file, open_flags};
 
 use super::made;
 use super::opener::{Problem, failed, set_status};
@@ -41,6 +41,8 @@ struct Unnamed {
     index: u32,
     saved: Saved,
     found: Found,
+    /// Whether a descriptor of the program's shares the open file description of ours.
+    handed_over: bool,
 }
 
 /// How a file is reached.
@@ -75,14 +77,36 @@ impl UnnamedFiles {
         let Found::File(any) = self.make_once(&descriptor.file, descriptor.path, file)? else {
             return Err(Problem::NoState);
         };
-        let fd = open_again(any, open_flags(descriptor.flags))
-            .map_err(failed("cannot be opened once more"))?;
+        let fd = if self.is_first_of_memory(any, descriptor.flags) {
+            made::duplicate(any, self.above)
+        } else {
+            open_again(any, open_flags(descriptor.flags))
+        }
+        .map_err(failed("cannot be opened once more"))?;
         set_status(&fd, descriptor)?;
         if descriptor.flags & n::O_PATH == 0 {
             calls::lseek(fd.number(), descriptor.offset as i64, n::SEEK_SET)
                 .map_err(failed("cannot be moved to its offset"))?;
         }
         Ok(fd)
+    }
+
+    /// Whether a descriptor with these status flags may be the one that memfd_create(2) has returned, which `any` is for the file made
+    /// again. The kernel executes no file that somebody has opened for writing, and that one does not count (`alloc_file_pseudo` in
+    /// fs/file_table.c).
+    fn is_first_of_memory(&mut self, any: i32, flags: u32) -> bool {
+        let is_it = |one: &&mut Unnamed| matches!(one.found, Found::File(fd) if fd == any);
+        let may_be = |one: &Unnamed| {
+            let is_in_memory = matches!(one.saved, Saved::InMemory(_));
+            is_in_memory && !one.handed_over && is_of_memory_file(flags)
+        };
+        match self.made.iter_mut().find(is_it) {
+            Some(one) if may_be(one) => {
+                one.handed_over = true;
+                true
+            }
+            _ => false,
+        }
     }
 
     /// The file with this identity and path, which is made unless it was before.
@@ -122,6 +146,7 @@ impl UnnamedFiles {
                 index,
                 saved,
                 found,
+                handed_over: false,
             })
             .map_err(failed("cannot be kept"))?;
         Ok(found)
