@@ -323,6 +323,7 @@ fn a_directory_that_is_gone_is_named() {
         let place = killed(file);
         fs::remove_dir_all(place.file("inner")).expect("it exists");
         assert_refused(&place, "inner");
+        assert_refused(&place, "put them back, or use --file OLD=NEW");
     }
 }
 

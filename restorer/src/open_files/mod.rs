@@ -22,7 +22,7 @@ mod watchers;
 
 use core::fmt::Write;
 
-use ckpt_image::descriptors::{Kind, limit_needed, lowest_above};
+use ckpt_image::descriptors::{Descriptor, Kind, limit_needed, lowest_above};
 use ckpt_image::objects::deleted_files::DeletedFile;
 use ckpt_image::objects::epoll_entries::EpollEntry;
 use ckpt_image::objects::memory_files::MemoryFile;
@@ -110,7 +110,8 @@ impl OpenFiles {
         let mut opened = MapVec::with_capacity(count).map_err(&no_memory)?;
         let mut problems = Composer::new();
         let mut changed = false;
-        enter_directory(&image, options.moves, &mut problems);
+        enter_directory(&mut opener, &mut problems)?;
+        let has_directory = problems.is_empty();
         // Some have addresses that are relative to the directory.
         opener.sockets.make(&image, &mut problems);
         let has_sockets = problems.is_empty();
@@ -153,7 +154,8 @@ impl OpenFiles {
         let remedy = if changed {
             "put them back as they were, or use --allow-changed"
         } else {
-            let of_socket = opener.sockets.remedy;
+            // Sockets may have addresses that are relative to the directory.
+            let of_socket = opener.sockets.remedy.filter(|_| has_directory);
             of_socket.unwrap_or("put them back, or use --file OLD=NEW")
         };
         let cause = Cause::Composed(problems.finish());
@@ -256,32 +258,48 @@ fn check_moves(image: &Image<'static>, moves: Moves<'static>) -> Result<()> {
     }
 }
 
-fn enter_directory(image: &Image<'_>, moves: Moves<'_>, problems: &mut Composer) {
-    let process = &image.process;
-    let directory = if process.directory_deleted != 0 {
-        enter_deleted_directory(image)
+fn enter_directory(opener: &mut Opener<'_>, problems: &mut Composer) -> Result<()> {
+    let process = opener.image.process;
+    let entered = if process.directory_deleted != 0 {
+        enter_deleted_directory(opener)
     } else {
-        moves
-            .of(process.directory)
+        let moved = opener.moves.of(process.directory);
+        moved
             .unwrap_or_else(|| kernel_path(process.directory))
             .and_then(|path| calls::chdir(path.as_c_str()))
+            .map_err(opener::failed("cannot be entered"))
     };
-    if let Err(errno) = directory {
-        let directory = Text(image.process.directory);
-        let _ = write!(
-            problems,
-            "{directory} (working directory) cannot be entered: {errno}"
-        );
+    match entered {
+        Ok(()) => {}
+        Err(Problem::Image(error)) => return Err(error),
+        Err(problem) => {
+            let directory = Text(process.directory);
+            let _ = write!(problems, "{directory} (working directory) {problem}");
+        }
     }
+    Ok(())
 }
 
-/// Enters a new directory without a name. The process that enters it may be another user before long.
-fn enter_deleted_directory(image: &Image<'_>) -> core::result::Result<(), Errno> {
-    let directory = unnamed_files::make_directory(image.process.directory)?;
+/// Enters a directory without a name: the one that the program had open as well, as far as its path tells, or a new one. The process
+/// that enters it may be another user before long.
+fn enter_deleted_directory(opener: &mut Opener<'_>) -> core::result::Result<(), Problem> {
+    let image = opener.image;
+    let is_it = |one: &Descriptor<'_>| {
+        one.kind() == Kind::DeletedFile && one.path == image.process.directory
+    };
+    let cannot = opener::failed("cannot be entered");
+    if let Some(open) = image.descriptors().find(is_it)
+        && let Found::File(fd) = opener
+            .unnamed
+            .make_once(&open.file, open.path, opener.file)?
+    {
+        return calls::fchdir(fd).map(drop).map_err(cannot);
+    }
+    let directory = unnamed_files::make_directory(image.process.directory).map_err(&cannot)?;
     let ([_, user, ..], [_, group, ..]) = (image.credentials.uids, image.credentials.gids);
     // Only root can give it away, and only root becomes another user.
     let _ = calls::fchown(directory.number(), user, group);
-    calls::fchdir(directory.number()).map(drop)
+    calls::fchdir(directory.number()).map(drop).map_err(cannot)
 }
 
 /// Where the descriptor is that was opened for a description.
