@@ -5,6 +5,7 @@ use ckpt_image::memory_settings::FutureLocks;
 use ckpt_image::objects::pseudo_terminals::PseudoTerminal;
 use ckpt_image::process::{HAS_TERMINAL, LEADS_GROUP, LEADS_SESSION};
 use ckpt_image::reader::Image;
+use ckpt_sys::pseudo_terminal as pty;
 use ckpt_sys::{Errno, Line, calls, files, memory_map, proc, terminal};
 use linux_raw_sys::general as n;
 use linux_raw_sys::prctl as p;
@@ -139,13 +140,19 @@ fn take_terminal(image: &Image<'static>, stands_in: bool) -> bool {
             .descriptors()
             .find(move |one| one.kind() == kind && one.file.inode == u64::from(own.number))
     };
+    let control = |slave| {
+        // Of a process that leads its group already, a session cannot be made; it may be one.
+        let _ = calls::setsid();
+        terminal::control(slave)
+    };
     let taken = match (side(Kind::Master), side(Kind::Slave), stands_in) {
-        (Some(_), Some(slave), false) => {
-            // Of a process that leads its group already, a session cannot be made; it may be one.
-            let _ = calls::setsid();
-            terminal::control(slave.number as i32)
+        (Some(_), Some(slave), false) => control(slave.number as i32),
+        // It stays the controlling terminal when the slave side is closed, as long as the master side is not.
+        (Some(master), None, false) => {
+            let flags = n::O_RDWR | n::O_NOCTTY | n::O_NONBLOCK | n::O_CLOEXEC;
+            pty::open_slave(master.number as i32, flags).and_then(|slave| control(slave.number()))
         }
-        // The terminal would be lost with its last descriptor; or the group with whom the process must stay.
+        // The group with whom the process must stay would be lost; or there is no terminal.
         _ => Err(Errno::EPERM),
     };
     if let Err(errno) = taken {

@@ -45,10 +45,12 @@ fn checkpoint_of_session_leader(program: &Program, place: &Place) {
 
 /// Has a program with a controlling terminal of its own restored by `restorer`, and returns what the program and the restorer say.
 fn terminal_after(restorer: Launch, name: &str) -> (String, String) {
-    let (program, place) = (
-        Program::workload("controlling_terminal.c"),
-        Place::new(name),
-    );
+    terminal_of("controlling_terminal.c", restorer, name)
+}
+
+/// Likewise, for the program in this file of `workloads/`.
+fn terminal_of(file: &str, restorer: Launch, name: &str) -> (String, String) {
+    let (program, place) = (Program::workload(file), Place::new(name));
     checkpoint_of_session_leader(&program, &place);
     let mut after = restorer.start(&place);
     after.wait_for_a_sign_of_life();
@@ -82,6 +84,17 @@ fn a_terminal_of_its_own_controls_its_session_again() {
     let (said, warned) = terminal_after(script, "controls_from_script");
     assert_eq!(said, "controls\n");
     assert_eq!(warned, "");
+}
+
+#[test]
+fn a_terminal_of_its_own_that_nobody_has_open_controls_its_session_again() {
+    let session = Launch::plain("/usr/bin/setsid")
+        .args(["--wait"])
+        .arg(restorer())
+        .arg("myckpt");
+    let (said, warned) = terminal_of("controlling_terminal_closed.c", session, "controls_closed");
+    assert_eq!(said, "controls\n");
+    assert!(!warned.contains("controlling terminal"), "{warned}");
 }
 
 #[test]
