@@ -95,6 +95,9 @@ pub fn other_name(stat: &calls::Stat, path: &Path) -> Option<Path> {
         other.push(usual);
         return Some(other).filter(|_| !leads_to_device(stat, path));
     }
+    if files::is_kind(stat, n::S_IFREG) && !path.as_bytes().starts_with(b"/") {
+        return kernel_files::path_of_namespace(stat, path);
+    }
     // Directories have no other names.
     let may_have_one = stat.st_nlink != 0 && !files::is_kind(stat, n::S_IFDIR);
     if !may_have_one || !unnamed_files::is_one(path.as_bytes()) || why_lost(stat, path).is_none() {

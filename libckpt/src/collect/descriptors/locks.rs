@@ -63,6 +63,12 @@ fn parse(descriptor: u32, line: &[u8]) -> Result<Lock, Failure> {
         b"FLOCK" => LockKind::Flock,
         b"OFDLCK" => LockKind::OpenFileDescription,
         b"LEASE" if state == b"ACTIVE" => LockKind::Lease,
+        b"LEASE" => {
+            return Err(failure!(
+                "descriptor {descriptor}: somebody waits for the program to give up its lease on this file; give it up first, or \
+                 send the signal again later"
+            ));
+        }
         other => {
             let other = Text(other);
             return Err(failure!(
