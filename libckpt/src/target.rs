@@ -74,8 +74,13 @@ impl Target {
         let mut this = Name::new();
         this.push(name);
         let temporary = temporary_name(name, pid);
-        let file = create_locked(&directory, &temporary)
-            .doing(format_args!("{directory_path}/{temporary}"))?;
+        let file = match create_locked(&directory, &temporary) {
+            // Leftovers were removed.
+            Err(Errno::EEXIST) => Err(failure!(
+                "{directory_path}/{temporary}: the image before is still being written; send the signal again when it is complete"
+            )),
+            result => result.doing(format_args!("{directory_path}/{temporary}")),
+        }?;
         Ok(Self {
             directory,
             directory_path,

@@ -402,6 +402,24 @@ fn a_checkpoint_during_another_ones_writing_is_written_behind_it() {
 }
 
 #[test]
+fn a_checkpoint_for_which_the_last_one_is_in_the_way_says_so() {
+    let place = Place::new("in-the-way");
+    let mut process = start(&place, &[("CKPT_MODE", "stop")]);
+    process.wait_until_armed();
+    let name = format!(".myckpt.{}.tmp", process.pid());
+    let writing = File::create(place.file(&name)).expect("the place is writable");
+    writing.lock().expect("nobody else has locked it");
+    let line = process
+        .try_checkpoint("myckpt")
+        .expect_err("its file cannot be made");
+    assert!(line.contains("still being written; send"), "{line}");
+    drop(writing);
+    process.checkpoint();
+    assert_eq!(place.leftovers(), [""; 0]);
+    assert_unharmed(process, &place);
+}
+
+#[test]
 fn ckpt_mode_stop_lets_the_program_write_its_image_itself() {
     let place = Place::new("stop");
     let mut process = start(&place, &[("CKPT_MODE", "stop")]);
