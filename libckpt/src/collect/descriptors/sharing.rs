@@ -12,34 +12,92 @@ use crate::failure::{Doing, Failure};
 /// `KCMP_FILE` (include/uapi/linux/kcmp.h).
 const KCMP_FILE: u32 = 0;
 
-/// Finds out which descriptors share an open file description. kcmp(2) not only says whether two are one, but orders
-/// them, so thousands of descriptors of one file take a search each and not a comparison with each.
+/// Finds out which of `all`, which are in ascending order of their numbers, share an open file description. kcmp(2) not only says
+/// whether two are one, but orders them, so thousands of descriptors of one file are sorted and not compared each with each.
 pub fn find(all: &mut [Found]) -> Result<(), Failure> {
-    // Those that share with no earlier one, in the order of `compare`.
-    let mut originals = MapVec::<Descriptor<'static>>::new();
+    let no_memory = format_args!("memory for the list of descriptors");
+    // Not the process id: a main thread that has ended has no descriptors any more.
+    let tid = calls::tid();
     let ordered = all.first().is_some_and(|first| {
-        kcmp(first.descriptor.number, first.descriptor.number) == Some(Ordering::Equal)
+        let number = first.descriptor.number;
+        kcmp(tid, number, number) == Some(Ordering::Equal)
     });
-    for found in all.iter_mut() {
-        let this = &mut found.descriptor;
-        let place = if ordered {
-            originals.binary_search_by(|other| compare(other, this))
-        } else {
-            let place = originals.iter().position(|other| is_same(other, this));
-            place.ok_or(originals.len())
+    let (mut sorted, mut spare) = (MapVec::new(), MapVec::new());
+    for index in 0..all.len() {
+        sorted
+            .push(index)
+            .and_then(|()| spare.push(index))
+            .doing(no_memory)?;
+    }
+    let compare = |first: usize, second: usize| {
+        let (first, second) = (&all[first].descriptor, &all[second].descriptor);
+        let by_kcmp = || {
+            ordered
+                .then(|| kcmp(tid, first.number, second.number))
+                .flatten()
         };
-        match place {
-            Ok(place) => {
-                this.description = originals[place].number;
-                this.kind_number = originals[place].kind_number;
+        let by_looks = looks(first).cmp(&looks(second));
+        by_looks.then_with(|| by_kcmp().unwrap_or(Ordering::Equal))
+    };
+    merge_sort(&mut sorted, &mut spare, compare);
+    // Those that share with no earlier one, of all that look the same.
+    let mut originals = MapVec::<Descriptor<'static>>::new();
+    for &index in sorted.iter() {
+        let this = &mut all[index].descriptor;
+        if originals
+            .last()
+            .is_some_and(|last| looks(last) != looks(this))
+        {
+            originals.truncate(0);
+        }
+        let shared = if ordered {
+            let is_last = |last: &&Descriptor<'_>| {
+                kcmp(tid, last.number, this.number) == Some(Ordering::Equal)
+            };
+            originals.last().filter(is_last)
+        } else {
+            originals.iter().find(|other| is_same(other, this))
+        };
+        match shared {
+            Some(original) => {
+                this.description = original.number;
+                this.kind_number = original.kind_number;
             }
-            Err(place) => originals
-                .push(*this)
-                .map(|()| originals[place..].rotate_right(1))
-                .doing(format_args!("memory for the list of descriptors"))?,
+            None => originals.push(*this).doing(no_memory)?,
         }
     }
     Ok(())
+}
+
+/// Sorts `sorted` by `compare`, with `spare`, which is as long. What is equal keeps its order. Unlike that of `core`, it never panics:
+/// whoever shares the descriptors could close some meanwhile.
+fn merge_sort<'s>(
+    mut sorted: &'s mut [usize],
+    mut spare: &'s mut [usize],
+    compare: impl Fn(usize, usize) -> Ordering,
+) {
+    let count = sorted.len();
+    let mut width = 1;
+    let mut is_in_spare = false;
+    while width < count {
+        for start in (0..count).step_by(2 * width) {
+            let (middle, end) = ((start + width).min(count), (start + 2 * width).min(count));
+            let (mut left, mut right) = (start, middle);
+            for to in &mut spare[start..end] {
+                let takes_left =
+                    left < middle && (right == end || compare(sorted[left], sorted[right]).is_le());
+                let from = if takes_left { &mut left } else { &mut right };
+                *to = sorted[*from];
+                *from += 1;
+            }
+        }
+        core::mem::swap(&mut sorted, &mut spare);
+        is_in_spare = !is_in_spare;
+        width *= 2;
+    }
+    if is_in_spare {
+        spare.copy_from_slice(sorted);
+    }
 }
 
 /// What two descriptors of one open file description have in common.
@@ -53,16 +111,8 @@ fn looks(descriptor: &Descriptor<'_>) -> (u64, u64, u32, u64) {
     (file.device, file.inode, *flags, *offset)
 }
 
-/// An order in which only descriptors of one open file description are equal. For where kcmp(2) is permitted.
-fn compare(first: &Descriptor<'_>, second: &Descriptor<'_>) -> Ordering {
-    let by_kcmp = || kcmp(first.number, second.number).unwrap_or(first.number.cmp(&second.number));
-    looks(first).cmp(&looks(second)).then_with(by_kcmp)
-}
-
-/// How kcmp(2) orders the open file descriptions of two descriptors.
-fn kcmp(first: u32, second: u32) -> Option<Ordering> {
-    // Not the process id: a main thread that has ended has no descriptors any more.
-    let tid = calls::tid();
+/// How kcmp(2), of thread `tid`, orders the open file descriptions of two descriptors.
+fn kcmp(tid: i32, first: u32, second: u32) -> Option<Ordering> {
     match calls::kcmp(tid, tid, KCMP_FILE, first as usize, second as usize) {
         Ok(0) => Some(Ordering::Equal),
         Ok(1) => Some(Ordering::Less),
