@@ -138,7 +138,7 @@ fn a_pseudo_terminal_that_is_not_there_or_too_full() {
     let words = "has no state in the image";
     assert_refused(program, Kind::PseudoTerminals, none, CANNOT_BE_MADE, words);
     let full = |note: &mut Vec<u8>| {
-        let (length, end) = (2_u32 << 20, FIRST + 16 + 16 + 20 + 8);
+        let (length, end) = (2_u32 << 20, FIRST + 16 + 12 + 16 + 20 + 8);
         note.truncate(end);
         note.extend(length.to_le_bytes());
         note.resize(note.len() + length as usize, b'x');

@@ -54,9 +54,33 @@ fn make(descriptor: &Descriptor<'_>, image: &Image<'_>, made: &mut Made) -> Resu
     }
     let keep = failed("cannot be kept");
     if let Some(slave) = slave {
+        give_back(&slave, descriptor.number, &saved);
         made.keep(descriptor, SLAVE, slave).map_err(&keep)?;
     }
     made.keep(descriptor, MASTER, master).map_err(&keep)
+}
+
+/// Gives the slave side the owner and the permissions that it had, as far as they are known. Only root can give it to another user, and
+/// its group is mostly that of all terminals, which a new one has.
+fn give_back(slave: &Fd, number: u32, saved: &PseudoTerminal<'_>) {
+    let Ok(now) = calls::fstat(slave.number()) else {
+        return;
+    };
+    if saved.mode == 0 {
+        return;
+    }
+    let [user, group] = saved.owner;
+    if now.st_gid != group {
+        let _ = calls::fchown(slave.number(), now.st_uid, group);
+    }
+    if now.st_uid != user
+        && let Err(errno) = calls::fchown(slave.number(), user, u32::MAX)
+    {
+        output::warn(format_args!(
+            "descriptor {number}: a pseudo-terminal that belonged to the user {user}, and cannot here: {errno}"
+        ));
+    }
+    let _ = calls::fchmod(slave.number(), saved.mode);
 }
 
 /// Gives the pseudo-terminal its state; its slave side, unless that cannot be opened. That stays open for as long as those of the
