@@ -76,17 +76,21 @@ impl Machine {
     }
 
     /// Says so if the program was in namespaces in which it will not be, as far as that can be told: in another boot, or on another
-    /// machine, the same one has another number. (The others are what the program's ids, or `--pid`, are about.)
-    pub fn warn_of_namespaces(&self, image: &Image<'_>) {
+    /// machine, the same one has another number. (The others are what the program's ids, or `--pid`, are about. Where that was given
+    /// before, it has made a user, a PID and a mount namespace, and with `will_have_id` it does so again.)
+    pub fn warn_of_namespaces(&self, image: &Image<'_>, will_have_id: bool) {
         if self.place != Place::SameBoot {
             return;
         }
-        let saved = NAMESPACE_NAMES.iter().zip(&image.credentials.namespaces);
-        let differs = |&(name, inode): &(&&str, &u64)| {
-            ["mnt", "net", "uts"].contains(name) && proc::namespace(name) != *inode
-        };
+        let saved = || NAMESPACE_NAMES.iter().zip(&image.credentials.namespaces);
+        let differs = |&(name, inode): &(&&str, &u64)| proc::namespace(name) != *inode;
+        let made_for_id = ["mnt", "pid", "user"];
+        let is_made_for_id =
+            will_have_id && saved().all(|one| differs(&one) == made_for_id.contains(one.0));
         let mut others = Composer::new();
-        for (name, _) in saved.filter(differs) {
+        let counts =
+            |(name, _): &(&&str, &u64)| ["mnt", "net", "uts"].contains(name) && !is_made_for_id;
+        for (name, _) in saved().filter(counts).filter(differs) {
             others.separate();
             let _ = write!(others, "{name}");
         }

@@ -74,7 +74,7 @@ fn restore(mut file: ImageFile, options: Options<'static>) -> Result<Infallible>
     let mut rights = Rights::decide(&image.credentials)?;
     // Before namespaces are made for the id.
     let machine = Machine::look(&image);
-    machine.warn_of_namespaces(&image);
+    machine.warn_of_namespaces(&image, options.pid);
     if options.pid {
         // What comes behind this happens in another process, which has no file open yet but the image.
         process_id::take(image.header.pid, &mut rights)?;
