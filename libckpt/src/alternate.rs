@@ -244,6 +244,20 @@ impl Chunk {
     }
 }
 
+/// The stack of the main thread, which is in no chunk.
+static MAIN: AtomicU64 = AtomicU64::new(0);
+
+/// Notes where the main thread's stack begins.
+pub fn set_main(start: u64) {
+    MAIN.store(start, Ordering::Relaxed);
+}
+
+/// Whether a stack that begins at `start` is one of these, and the main thread's or that of a thread that the program has created through libc.
+pub fn is_one(start: u64) -> bool {
+    let is_in = |chunk: &Chunk| start.wrapping_sub(ptr::from_ref(chunk) as u64) < CHUNK as u64;
+    start == MAIN.load(Ordering::Relaxed) || chunks_from(&FIRST).any(is_in)
+}
+
 /// The chunk that `place` names and those behind it.
 fn chunks_from(place: &AtomicPtr<Chunk>) -> impl Iterator<Item = &'static Chunk> {
     // SAFETY: what is linked is a chunk, and chunks stay.

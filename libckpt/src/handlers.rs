@@ -145,8 +145,10 @@ unsafe extern "C" fn before_handler(
     info: &SignalInfo,
     frame: *mut UserContext,
 ) -> u64 {
-    if signal == claimed() {
-        if interpose::asks_for_checkpoint(info) {
+    let is_claimed = signal == claimed();
+    if is_claimed {
+        // SAFETY: the caller answers for the frame.
+        if interpose::asks_for_checkpoint(info, unsafe { &(*frame).registers }) {
             // As the kernel does for the checkpoint signal.
             let _ = calls::signal_mask(n::SIG_SETMASK, Some(SignalSet::MAX));
             return CHECKPOINT;
@@ -164,6 +166,7 @@ unsafe extern "C" fn before_handler(
     // SAFETY: the caller answers for the frame.
     unsafe {
         in_progress::before_handler(&mut (*frame).registers, restarts);
-        own_stack::move_frame(frame).map_or(RUNS, |moved| moved as u64)
+        let never = is_claimed && !interpose::is_claimed_on_stack();
+        own_stack::move_frame(frame, never).map_or(RUNS, |moved| moved as u64)
     }
 }

@@ -1,5 +1,5 @@
-//! Handlers that were installed with `SA_ONSTACK`, in a thread that has no alternate stack as far as the program knows: they run on the stack
-//! that the signal has found, as without libckpt, whose own alternate stack is for itself. The frame is moved there before the
+//! Handlers that were installed with `SA_ONSTACK`, in a thread that has no alternate stack as far as the program knows, and that of the claimed
+//! signal, which has the flag for libckpt's sake: they run on the stack that the signal has found, as without libckpt. The frame is moved there before the
 //! handler begins, and the kernel reads it there when the handler returns.
 //!
 //! Async-signal-safe: see `signal`.
@@ -8,7 +8,7 @@ use core::ptr;
 
 use ckpt_sys::kernel::{SignalInfo, UserContext, XSAVE_MAGIC, XSAVE_NOTE_AT, XsaveNote};
 
-use crate::{thread_local, threads};
+use crate::{alternate, thread_local};
 
 /// What the ABI has functions use below the stack pointer, in bytes (System V ABI, AMD64 supplement, 3.2.2).
 const RED_ZONE: u64 = 128;
@@ -28,23 +28,25 @@ const XSAVE_ALIGNMENT: u64 = 64;
 /// Size of that area where the kernel says nothing of it, in bytes.
 const LEGACY: u64 = 512;
 
-/// Moves the frame of the handler that is about to run if it is on libckpt's stack and should not be; where its ucontext is then.
+/// Moves the frame of the handler that is about to run from the alternate stack, if it is there and that is libckpt's, or if it `never` runs on
+/// one; where its ucontext is then. Without a system call, which the program may have forbidden itself.
 ///
 /// # Safety
 /// The kernel has made the frame for the caller, which uses it no more if it was moved.
-pub unsafe fn move_frame(context: *mut UserContext) -> Option<*mut UserContext> {
-    // SAFETY: (1) the caller answers for the frame; (2) the block is read in threads that have a thread pointer; (3) what is below the
-    // red zone of the interrupted stack is free; if nothing is mapped there, the thread could not have had its handler
+pub unsafe fn move_frame(context: *mut UserContext, never: bool) -> Option<*mut UserContext> {
+    // SAFETY: (1) the caller answers for the frame; (2) threads that have one of our stacks have a thread pointer; (3) what is below
+    // the red zone of the interrupted stack is free; if nothing is mapped there, the thread could not have had its handler
     // without libckpt either.
     unsafe {
         let stack = (*context).stack;
+        let is_on_it = |address: u64| address.wrapping_sub(stack.start) < stack.size;
         let below = (*context).registers.rsp.wrapping_sub(RED_ZONE);
-        let was_on_it = below.wrapping_sub(stack.start) < stack.size;
-        if was_on_it || threads::bases().0 == 0 {
+        if !is_on_it(context as u64) || is_on_it(below) {
             return None;
         }
-        let local = thread_local::current();
-        if (*local).alternate.start != stack.start || (*local).shown.size != 0 {
+        let is_ours =
+            || alternate::is_one(stack.start) && (*thread_local::current()).shown.size == 0;
+        if !never && !is_ours() {
             return None;
         }
         let mut top = below;

@@ -7,7 +7,7 @@ use object::{Endianness, Object, ObjectSection, ObjectSymbol};
 
 /// The functions of libc in whose place libckpt puts its own, as the README documents them. Whatever else it exports
 /// would get into the program's way.
-const INTERPOSED: [&str; 84] = [
+const INTERPOSED: [&str; 90] = [
     "__poll_chk",
     "__ppoll_chk",
     "__sigaction",
@@ -19,6 +19,7 @@ const INTERPOSED: [&str; 84] = [
     "epoll_pwait",
     "epoll_pwait2",
     "epoll_wait",
+    "fork",
     "inotify_add_watch",
     "ioctl",
     "madvise",
@@ -92,6 +93,11 @@ const INTERPOSED: [&str; 84] = [
     "timerfd_settime",
     "unshare",
     "usleep",
+    "wait",
+    "wait3",
+    "wait4",
+    "waitid",
+    "waitpid",
 ];
 
 /// What `libckpt/ckpt.h` declares.

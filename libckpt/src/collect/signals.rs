@@ -1,5 +1,6 @@
 //! Signal dispositions and pending signals.
 
+use ckpt_image::context::Registers;
 use ckpt_image::signals::{Action, Actions, Pending, SIGINFO_SIZE, SIGNALS};
 use ckpt_sys::kernel::{SignalSet, signal_bit};
 use ckpt_sys::{Errno, MapVec, calls, proc};
@@ -46,7 +47,8 @@ impl Signals {
             let has_handler = actions[signal as usize - 1].handler != SIG_DFL;
             // What is not blocked arrived during the checkpoint. If it ends or stops the program, it is meant for this
             // process, and would end every restored one as well.
-            let asks = signal == claimed() && interpose::asks_for_checkpoint(&pending.info);
+            let asks = signal == claimed()
+                && interpose::asks_for_checkpoint(&pending.info, &Registers::ZERO);
             if (blocked || has_handler) && !asks && !timers.keep(&pending.info) {
                 kept.push(*pending)
                     .doing(format_args!("memory for the pending signals"))?;

@@ -3,8 +3,9 @@
 //! handler: where the signal comes from somebody else than the program, it asks for a checkpoint as ever.
 
 use core::hint;
-use core::sync::atomic::{AtomicI32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 
+use ckpt_image::context::Registers;
 use ckpt_sys::kernel::{SignalAction, SignalInfo, SignalSet, UserContext, signal_bit};
 use ckpt_sys::{calls, proc};
 use libc::{c_int, sighandler_t};
@@ -12,7 +13,7 @@ use linux_raw_sys::general as n;
 
 use super::dispositions::{self, Action};
 use super::{SIGNAL, is_ours, masks, user_dispatch};
-use crate::threads::park;
+use crate::threads::{self, park};
 use crate::{handlers, signal};
 
 /// The process in which the program began, or was restored. It is not that of its children.
@@ -87,6 +88,10 @@ pub(super) fn make_way(signal: c_int, handler: sighandler_t) {
 /// where they believe so, as soon as they do anything with their masks, or the signal comes ([`masks::catch_up`]).
 fn exchange(old: i32, new: i32, mask: SignalSet) -> SignalSet {
     let was_blocked = masks::is_blocked();
+    let threads = proc::ProcessStat::of_this_thread().map_or(u64::MAX, |stat| stat.threads());
+    if threads > 1 {
+        WERE_OTHERS.store(true, Ordering::Relaxed);
+    }
     signal::exchange(new);
     SIGNAL.store(new, Ordering::Release);
     dispositions::exchange(old, new);
@@ -111,9 +116,12 @@ pub(super) fn install(action: Action) {
         let has_restorer = action.flags & n::SA_RESTORER as c_int != 0;
         SignalAction {
             handler: handlers::in_front_of(action.handler as u64),
-            // The sender must be known, and what is installed for one time would be gone for a checkpoint, too.
+            // The sender must be known; a checkpoint needs room; and what is installed for one time would be gone for that, too.
             flags: u64::from(
-                action.flags.cast_unsigned() & !n::SA_RESETHAND | n::SA_SIGINFO | n::SA_RESTORER,
+                action.flags.cast_unsigned() & !n::SA_RESETHAND
+                    | n::SA_SIGINFO
+                    | n::SA_ONSTACK
+                    | n::SA_RESTORER,
             ),
             restorer: if has_restorer {
                 action.restorer as u64
@@ -130,33 +138,61 @@ pub(super) fn install(action: Action) {
     let _ = unsafe { calls::signal_action(signal, Some(&action)) };
 }
 
-/// Whether the claimed signal has come from somebody who wants a checkpoint, and not from the program itself.
-pub fn asks_for_checkpoint(info: &SignalInfo) -> bool {
+/// Whether the claimed signal, which has found a thread with these `registers`, has come from somebody who wants a checkpoint, and not from the
+/// program itself.
+pub fn asks_for_checkpoint(info: &SignalInfo, registers: &Registers) -> bool {
     /// Offset of `si_pid` in a `siginfo_t` of a signal that a process has sent (include/uapi/asm-generic/siginfo.h).
     const SENDER_AT: usize = 16;
     let number = |at: usize| i32::from_le_bytes(core::array::from_fn(|index| info[at + index]));
     let is_sent = [SI_USER, park::SI_QUEUE, SI_TKILL].contains(&number(park::CODE_AT));
     !user_dispatch::is_on()
-        && (park::is_marked(info) || is_sent && !is_of_program(number(SENDER_AT)))
+        && (park::is_marked(info) || is_sent && !is_of_program(number(SENDER_AT), registers))
 }
 
 /// `si_code` of signals sent by kill(2) and tgkill(2) (include/uapi/asm-generic/siginfo.h).
 const SI_USER: i32 = 0;
 const SI_TKILL: i32 = -6;
 
-/// Whether the process `sender` is the program's: this one, a child, or the parent if that has forked this one.
-fn is_of_program(sender: i32) -> bool {
-    let own = calls::pid();
-    let is_forked = PROCESS.load(Ordering::Relaxed) != own;
-    /// Field of `/proc/PID/stat` with the parent's id.
-    const PARENT: usize = 4;
-    let is_child =
-        || proc::ProcessStat::of(sender).is_ok_and(|stat| stat.field(PARENT) == own as u64);
-    sender == own
-        || sender == FORMER.load(Ordering::Relaxed)
-        || is_forked && sender == calls::getppid().unwrap_or(0) as i32
-        || is_child()
+/// Whether the process `sender` is the program's: this one, the one that has forked it, its parent if it was forked, or a child, which may have
+/// been waited for by now. On the stack of a handler, which may be small.
+fn is_of_program(sender: i32, registers: &Registers) -> bool {
+    let began = PROCESS.load(Ordering::Relaxed);
+    let is_noted = || {
+        CHILDREN
+            .iter()
+            .any(|id| id.load(Ordering::Relaxed) == sender)
+    };
+    if sender == 0 {
+        // It is in another namespace.
+        return false;
+    }
+    // The thread is right behind the call by which it has waited for the child.
+    let is_result = registers.rcx == registers.rip && registers.rax == sender as u64;
+    sender == began || sender == FORMER.load(Ordering::Relaxed) || is_noted() || is_result || {
+        let own = calls::pid();
+        sender == own
+            || calls::is_child(sender)
+            || own != began && sender == calls::getppid().unwrap_or(0) as i32
+    }
 }
+
+/// The children that were made or waited for last.
+static CHILDREN: [AtomicI32; 64] = [const { AtomicI32::new(0) }; 64];
+
+/// Which place is taken next.
+static NEXT_PLACE: AtomicUsize = AtomicUsize::new(0);
+
+/// Notes that the program has made a child, or waited for it, if `child` is one; it is returned.
+pub(super) fn note_child(child: i32) -> i32 {
+    if child > 0 && signal::claimed() != 0 {
+        let place = NEXT_PLACE.fetch_add(1, Ordering::Relaxed) % CHILDREN.len();
+        CHILDREN[place].store(child, Ordering::Relaxed);
+    }
+    child
+}
+
+/// Whether there were other threads when the signal was claimed, which may block it as far as the program knows.
+static WERE_OTHERS: AtomicBool = AtomicBool::new(false);
 
 /// To be called before the handler of the claimed signal runs, which the program has sent itself. Whether it is to run: not in a thread
 /// that blocks the signal, as far as the program knows.
@@ -165,16 +201,16 @@ fn is_of_program(sender: i32) -> bool {
 /// The frame is the one that the kernel made for the caller.
 pub unsafe fn before_handler(info: &SignalInfo, frame: *mut UserContext) -> bool {
     let signal = signal::claimed();
-    if masks::catch_up() {
+    let may_block = WERE_OTHERS.load(Ordering::Relaxed) && threads::bases().0 != 0;
+    if may_block && masks::catch_up() {
         // SAFETY: the caller answers for the frame.
         unsafe { (*frame).mask |= signal_bit(signal) };
-        // Whether it was sent to this thread alone cannot be told from all signals.
+        // Whether it was sent to this thread alone cannot be told from all signals. Only the main thread may send as it came one that is for
+        // the process.
         let is_for_thread = info[park::CODE_AT..][..4] == SI_TKILL.to_le_bytes();
-        let sent = if is_for_thread {
-            calls::queue_signal(calls::tid(), signal, info)
-        } else {
-            calls::queue_signal(0, signal, info)
-        };
+        let receiver = if is_for_thread { calls::tid() } else { 0 };
+        let sent = calls::queue_signal(receiver, signal, info)
+            .or_else(|_| calls::kill(calls::pid(), signal).map(drop));
         return sent.is_err();
     }
     dispositions::let_handle_once();

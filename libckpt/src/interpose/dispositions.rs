@@ -264,12 +264,12 @@ interposed! {
             return have_installed(next(), signal, disposition);
         };
         let was_blocked = blocks(signal);
-        set_blocks(signal, disposition == SIG_HOLD);
         let handler = if disposition == SIG_HOLD {
             kept.handler.load(Ordering::Relaxed)
         } else {
             set_handler(kept, disposition, 0)
         };
+        set_blocks(signal, disposition == SIG_HOLD);
         if was_blocked { SIG_HOLD } else { handler }
     }
 
@@ -445,34 +445,57 @@ pub(super) fn exchange(old: c_int, new: c_int) {
     if is_claimed_now {
         CLAIMED.take(&OURS);
     } else {
-        OURS.replace(Action::DEFAULT);
+        give_back(old, OURS.replace(Action::DEFAULT));
     }
     let had_old = MASKS_WITH_OURS.load(Ordering::Relaxed);
     let mut have_new = 0;
     let is_kept = |signal| kept(signal).is_some();
     for signal in (1..=SIGNALS as i32).filter(|&signal| signal != old && !is_kept(signal)) {
-        // SAFETY: the handler stays the same.
-        unsafe {
-            let Ok(there) = calls::signal_action(signal, None) else {
-                continue;
-            };
-            let this = signal_bit(signal);
-            if there.mask & signal_bit(new) != 0 {
-                have_new |= this;
-            }
-            let mut mask = there.mask & !signal_bit(new);
+        let this = signal_bit(signal);
+        let exchanged = |action: SignalAction| {
+            let mut mask = action.mask & !signal_bit(new);
             if had_old & this != 0 {
                 mask |= signal_bit(old);
             }
-            if mask != there.mask {
-                let _ = calls::signal_action(signal, Some(&SignalAction { mask, ..there }));
+            SignalAction { mask, ..action }
+        };
+        // SAFETY: the disposition is only read.
+        let Ok(mut there) = (unsafe { calls::signal_action(signal, None) }) else {
+            continue;
+        };
+        // Other threads may change it meanwhile, and what they have set last prevails.
+        while exchanged(there) != there {
+            // SAFETY: the handler stays the same.
+            match unsafe { calls::signal_action(signal, Some(&exchanged(there))) } {
+                Ok(replaced) if replaced != there => there = replaced,
+                _ => break,
             }
+        }
+        if there.mask & signal_bit(new) != 0 {
+            have_new |= this;
         }
     }
     MASKS_WITH_OURS.store(have_new, Ordering::Relaxed);
     if !is_claimed_now {
         claimed::install(CLAIMED.get());
     }
+}
+
+/// Has the kernel know what the program believes of a signal that is libckpt's no more, and has no handler.
+fn give_back(signal: c_int, action: Action) {
+    let action = SignalAction {
+        handler: action.handler as u64,
+        flags: u64::from(action.flags.cast_unsigned()),
+        restorer: action.restorer as u64,
+        mask: action.mask,
+    };
+    // SAFETY: there is no handler.
+    let _ = unsafe { calls::signal_action(signal, Some(&action)) };
+}
+
+/// Whether the program has installed its handler for the claimed signal with `SA_ONSTACK`.
+pub fn is_claimed_on_stack() -> bool {
+    CLAIMED.flags.load(Ordering::Relaxed) & libc::SA_ONSTACK != 0
 }
 
 /// To be called when the program's handler for the claimed signal is about to run: it may have been installed for one time.

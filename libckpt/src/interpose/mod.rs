@@ -34,6 +34,7 @@ macro_rules! interposed {
     )*};
 }
 
+mod children;
 mod claimed;
 mod deadlines;
 mod dispositions;
@@ -63,6 +64,7 @@ pub use claimed::{
     asks_for_checkpoint, before_handler as before_claimed_handler, settle_in as settle_in_process,
 };
 pub use deadlines::CONDITIONS;
+pub use dispositions::is_claimed_on_stack;
 pub use groups::note_former as note_former_group;
 pub use ipc::{queues as noted_queues, sets as noted_sets};
 pub use mappings::has_kept_from_forks as has_kept_memory_from_forks;
@@ -125,6 +127,7 @@ struct WithoutOurs {
 impl WithoutOurs {
     /// Of the set at `given`, which may be null, and where nothing may be.
     fn of(given: *const sigset_t) -> Self {
+        masks::catch_up();
         let ours = our_bit();
         let copy = peek(given.cast::<SignalSet>());
         // SAFETY: zeros are an empty set.

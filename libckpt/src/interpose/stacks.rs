@@ -9,7 +9,7 @@ use libc::{c_int, stack_t};
 use linux_raw_sys::general as n;
 
 use super::peek;
-use crate::thread_local;
+use crate::{alternate, thread_local};
 
 /// `AT_MINSIGSTKSZ` (include/uapi/linux/auxvec.h).
 const AT_MINSIGSTKSZ: u64 = 51;
@@ -36,6 +36,7 @@ pub fn take_over(stack: SignalStack) {
     // alternate stack yet.
     unsafe {
         (*thread_local::current()).alternate = stack;
+        alternate::set_main(stack.start);
         let has_none =
             calls::alternate_stack(None).is_ok_and(|old| old.flags as u32 & n::SS_DISABLE != 0);
         if has_none {

@@ -116,7 +116,9 @@ impl OpenFiles {
         opener.sockets.make(&image, &mut problems);
         let has_sockets = problems.is_empty();
         for descriptor in image.descriptors() {
-            if descriptor.kind() == Kind::Socket && !has_sockets {
+            let is_known_problem = descriptor.kind() == Kind::Socket && !has_sockets
+                || descriptor.is_duplicate() && find(&opened, descriptor.description).is_none();
+            if is_known_problem {
                 continue;
             }
             let find = |description| find(&opened, description);

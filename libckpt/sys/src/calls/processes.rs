@@ -129,6 +129,12 @@ pub fn has_ended(pid: i32) -> bool {
     news.is_ok_and(|info| info != [0; 128])
 }
 
+/// Whether `pid` is a child of this process that was not waited for.
+#[must_use]
+pub fn is_child(pid: i32) -> bool {
+    news_of(pid, n::WEXITED | n::WNOWAIT | n::__WALL).is_ok()
+}
+
 /// waitid(2) without waiting; all zeros as long as there is nothing to tell.
 fn news_of(child: i32, options: u32) -> Result<SignalInfo, Errno> {
     let mut info: SignalInfo = [0; 128];
