@@ -326,11 +326,11 @@ fn too_little_memory_is_status_122() {
     assert!(err.contains("ENOMEM") && err.lines().count() == 1, "{err}");
 }
 
-/// A program of 510 descriptors of all kinds that need more, under a limit of less than twice that, and under a lower one.
+/// A program of 510 descriptors of all kinds that need more, under a limit of little more than twice that, and under a lower one.
 #[test]
 fn a_restart_needs_few_descriptors_more_than_the_program() {
     let program = Program::compile("descriptors_many.c");
-    for (limit, fits) in [(1010, true), (600, false)] {
+    for (limit, fits) in [(1130, true), (600, false)] {
         let place = Place::new("descriptors_many");
         let launch = Launch::under_libckpt(program.path()).limit(libc::RLIMIT_NOFILE, limit);
         let mut process = launch.start(&place);

@@ -1,7 +1,10 @@
 //! Addresses that somebody else has when a program is restored, and what later images will lack.
 
 use std::net::TcpListener;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::Path;
 
@@ -83,6 +86,46 @@ fn a_path_at_which_somebody_else_listens_is_left_alone() {
     drop(somebody);
     let (code, said) = restore(&place);
     assert_eq!(code, Some(42), "what is left behind is replaced: {said}");
+}
+
+/// A stream socket that has a name and does not listen.
+fn bound_stream(path: &Path) -> OwnedFd {
+    // SAFETY: (1) zeros are an address; (2) the descriptor is new, and nobody else's; (3) the address is as long as it says.
+    unsafe {
+        let mut address: libc::sockaddr_un = std::mem::zeroed();
+        address.sun_family = libc::AF_UNIX as u16;
+        for (to, &from) in address.sun_path.iter_mut().zip(path.as_os_str().as_bytes()) {
+            *to = from as libc::c_char;
+        }
+        let fd = libc::socket(libc::AF_UNIX, libc::SOCK_STREAM, 0);
+        assert!(fd >= 0, "a socket");
+        let fd = OwnedFd::from_raw_fd(fd);
+        let size = size_of_val(&address) as libc::socklen_t;
+        let bound = libc::bind(fd.as_raw_fd(), (&raw const address).cast(), size);
+        assert_eq!(bound, 0, "the name is free");
+        fd
+    }
+}
+
+/// Somebody whose socket is of another type, whether it listens yet or not: it is asked whether it is there, and hears nothing of that.
+#[test]
+fn a_path_at_which_somebody_has_another_socket_is_left_alone() {
+    let (place, _) = image("path_taken_otherwise");
+    let path = place.file("mailbox");
+    std::fs::remove_file(&path).expect("it was left behind");
+    let listener = UnixListener::bind(&path).expect("the name is free");
+    listener.set_nonblocking(true).expect("it can be");
+    assert_refused(&place, "mailbox");
+    let heard = listener.accept().expect_err("nobody connects");
+    assert_eq!(heard.kind(), std::io::ErrorKind::WouldBlock);
+    drop(listener);
+
+    std::fs::remove_file(&path).expect("it is there");
+    let _bound = bound_stream(&path);
+    let inode = || std::fs::metadata(&path).expect("it is there").ino();
+    let before = inode();
+    assert_refused(&place, "mailbox");
+    assert_eq!(inode(), before, "it was replaced");
 }
 
 #[test]

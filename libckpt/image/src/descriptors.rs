@@ -164,18 +164,18 @@ pub fn limit_needed<'a>(
     descriptors: impl Iterator<Item = Descriptor<'a>>,
     others: usize,
 ) -> u64 {
-    let kept = descriptors.filter(|one| {
-        matches!(
-            one.kind(),
-            // All are made before the first is put on its number.
-            Kind::Socket
-            // The other end is made along, and may be none of the program's.
-            | Kind::Pipe | Kind::OutsidePipe | Kind::Master
-            // What all that refer to it are opened with.
-            | Kind::Fifo | Kind::MessageQueue
-        )
-    });
-    u64::from(above) + (kept.count() + others) as u64 + OWN_DESCRIPTORS
+    let kept = |one: Descriptor<'a>| match one.kind() {
+        // Both ends are made, and may have to be opened once more.
+        Kind::Pipe | Kind::OutsidePipe => 2,
+        // All are made before the first is put on its number.
+        Kind::Socket
+        // The other side is made along, and may be none of the program's.
+        | Kind::Master
+        // What all that refer to it are opened with.
+        | Kind::Fifo | Kind::MessageQueue => 1,
+        _ => 0,
+    };
+    u64::from(above) + descriptors.map(kept).sum::<u64>() + others as u64 + OWN_DESCRIPTORS
 }
 
 /// How a lock was taken.

@@ -358,7 +358,13 @@ fn make_room(image: &Image<'_>) -> Result<u32> {
             socket.family == AF_UNIX && (socket.state().lost_peer() || socket.name_is_removed())
         })
         .count();
-    let needed = limit_needed(above, image.descriptors(), unnamed + far_ends);
+    let is_taken = |number: u32| calls::fcntl(number as i32, n::F_GETFD, 0).is_ok();
+    // What the restorer was given stays on their numbers until everything is open.
+    let taken = image
+        .descriptors()
+        .filter(|descriptor| is_taken(descriptor.number))
+        .count();
+    let needed = limit_needed(above, image.descriptors(), unnamed + far_ends + taken);
     let resource = n::RLIMIT_NOFILE as usize;
     let unknown = failed("cannot read the limit of descriptors", "check `ulimit -n`");
     let [soft, hard] = calls::limit(resource, None).map_err(unknown)?;

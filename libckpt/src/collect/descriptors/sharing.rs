@@ -36,7 +36,7 @@ pub fn find(all: &mut [Found]) -> Result<(), Failure> {
                 .then(|| kcmp(tid, first.number, second.number))
                 .flatten()
         };
-        let by_looks = looks(first).cmp(&looks(second));
+        let by_looks = looks(first, ordered).cmp(&looks(second, ordered));
         by_looks.then_with(|| by_kcmp().unwrap_or(Ordering::Equal))
     };
     merge_sort(&mut sorted, &mut spare, compare);
@@ -46,7 +46,7 @@ pub fn find(all: &mut [Found]) -> Result<(), Failure> {
         let this = &mut all[index].descriptor;
         if originals
             .last()
-            .is_some_and(|last| looks(last) != looks(this))
+            .is_some_and(|last| looks(last, ordered) != looks(this, ordered))
         {
             originals.truncate(0);
         }
@@ -100,15 +100,20 @@ fn merge_sort<'s>(
     }
 }
 
-/// What two descriptors of one open file description have in common.
-fn looks(descriptor: &Descriptor<'_>) -> (u64, u64, u32, u64) {
+/// What two descriptors of one open file description have in common; where kcmp(2) tells all else, only what nobody can change
+/// meanwhile. Another process may have the same description, and write.
+fn looks(descriptor: &Descriptor<'_>, is_file_enough: bool) -> (u64, u64, u32, u64) {
     let Descriptor {
         file,
         flags,
         offset,
         ..
     } = descriptor;
-    (file.device, file.inode, *flags, *offset)
+    if is_file_enough {
+        (file.device, file.inode, 0, 0)
+    } else {
+        (file.device, file.inode, *flags, *offset)
+    }
 }
 
 /// How kcmp(2), of thread `tid`, orders the open file descriptions of two descriptors.
@@ -124,7 +129,7 @@ fn kcmp(tid: i32, first: u32, second: u32) -> Option<Ordering> {
 /// Whether two descriptors are one open file description, where kcmp(2) is forbidden, as sandboxes like to do.
 fn is_same(first: &Descriptor<'_>, second: &Descriptor<'_>) -> bool {
     // Since Linux 6.10 fcntl(2) can tell.
-    looks(first) == looks(second)
+    looks(first, false) == looks(second, false)
         && match calls::fcntl(
             first.number as i32,
             n::F_DUPFD_QUERY,

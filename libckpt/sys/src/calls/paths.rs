@@ -4,7 +4,7 @@ use core::ffi::CStr;
 
 use linux_raw_sys::general as n;
 
-use super::{AT_FDCWD, Done};
+use super::Done;
 use crate::errno::Errno;
 use crate::syscall::call;
 
@@ -76,36 +76,21 @@ pub fn unlink_at(directory: i32, path: &CStr) -> Done {
     }
 }
 
-/// fchmodat(2)
+/// fchownat(2) of what a descriptor refers to, which may be open with `O_PATH` only.
 ///
 /// # Errors
 /// Those of the system call.
-pub fn change_mode(path: &CStr, mode: u32) -> Done {
-    // SAFETY: the kernel reads the path only.
-    unsafe {
-        call(
-            n::__NR_fchmodat,
-            [AT_FDCWD as usize, path.as_ptr() as usize, mode as usize],
-        )
-        .map(drop)
-    }
-}
-
-/// fchownat(2), of a symbolic link itself
-///
-/// # Errors
-/// Those of the system call.
-pub fn change_owner(path: &CStr, uid: u32, gid: u32) -> Done {
-    // SAFETY: the kernel reads the path only.
+pub fn change_owner(fd: i32, uid: u32, gid: u32) -> Done {
+    // SAFETY: the kernel reads the path only, which is empty.
     unsafe {
         call(
             n::__NR_fchownat,
             [
-                AT_FDCWD as usize,
-                path.as_ptr() as usize,
+                fd as usize,
+                c"".as_ptr() as usize,
                 uid as usize,
                 gid as usize,
-                n::AT_SYMLINK_NOFOLLOW as usize,
+                n::AT_EMPTY_PATH as usize,
             ],
         )
         .map(drop)

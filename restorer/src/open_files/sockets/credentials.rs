@@ -17,7 +17,8 @@ pub fn under_ids<T>(
     note: impl FnOnce() -> Result<T, Errno>,
 ) -> Result<T, Errno> {
     let own = [calls::geteuid(), calls::getegid()].map(|id| id.unwrap_or_default() as u32);
-    let Some(wanted) = peer_ids(socket).filter(|&wanted| wanted != own) else {
+    // Only root gets back all that it had: whoever stops being root loses its capabilities (capabilities(7)).
+    let Some(wanted) = peer_ids(socket).filter(|&wanted| wanted != own && own[0] == 0) else {
         return note();
     };
     let dumpable = dumpable(p::PR_GET_DUMPABLE, 0);

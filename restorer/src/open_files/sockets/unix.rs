@@ -17,21 +17,37 @@ pub fn bind(fd: &Fd, socket: &Socket<'_>) -> Result<(), Problem> {
     let name = Address::new(socket.name);
     let problem = about("cannot be bound to", &name);
     let path = path_of(&name);
-    bind_to(fd, socket, &path, &name).map_err(&problem)?;
     if is_abstract(&path) {
-        return Ok(());
+        return bind_to(fd, &path, &name).map_err(problem);
     }
-    let path = path.as_c_str();
-    calls::change_mode(path, socket.mode & 0o7777).map_err(problem)?;
-    let is_own = calls::stat_at(calls::AT_FDCWD, path, 0)
-        .is_ok_and(|stat| (stat.st_uid, stat.st_gid) == (socket.uid, socket.gid));
-    if !is_own && let Err(errno) = calls::change_owner(path, socket.uid, socket.gid) {
+    // The file gets the permissions of the socket (`unix_bind_bsd` in net/unix/af_unix.c). Whoever may write to the directory might
+    // have another file there when it is bound.
+    calls::fchmod(fd.number(), socket.mode & 0o7777).map_err(&problem)?;
+    let umask = calls::umask(0).unwrap_or(0);
+    let bound = bind_to(fd, &path, &name);
+    let _ = calls::umask(umask as u32);
+    bound.map_err(problem)?;
+    if let Err(errno) = give_owner(&path, socket) {
         output::warn(format_args!(
             "descriptor {}: {name} belongs to another user or group now: {errno}; the program goes on",
             socket.description
         ));
     }
     Ok(())
+}
+
+/// Gives the file of a socket, which we have just made, to its owner.
+fn give_owner(path: &Line<128>, socket: &Socket<'_>) -> Result<(), Errno> {
+    let file = calls::open(path.as_c_str(), g::O_PATH | g::O_NOFOLLOW)?;
+    let stat = calls::fstat(file.number())?;
+    if (stat.st_uid, stat.st_gid) == (socket.uid, socket.gid) {
+        return Ok(());
+    }
+    if !files::is_kind(&stat, g::S_IFSOCK) {
+        // It is there no more.
+        return Err(Errno::ENOENT);
+    }
+    calls::change_owner(file.number(), socket.uid, socket.gid)
 }
 
 fn path_of(name: &Address) -> Line<128> {
@@ -49,13 +65,13 @@ static PATIENCE: AtomicU32 = AtomicU32::new(200);
 
 /// Binds a socket. A file that a socket has left behind is replaced, as every server does at its start; one at which somebody else has
 /// a socket is not.
-fn bind_to(fd: &Fd, socket: &Socket<'_>, path: &Line<128>, name: &Address) -> Result<(), Errno> {
+fn bind_to(fd: &Fd, path: &Line<128>, name: &Address) -> Result<(), Errno> {
     loop {
         let bound = sockets::bind(fd.number(), name);
         if bound != Err(Errno::EADDRINUSE) {
             return bound;
         }
-        if !is_abstract(path) && is_left_behind(path, socket, name) {
+        if !is_abstract(path) && is_left_behind(path, name) {
             calls::unlink_at(calls::AT_FDCWD, path.as_c_str())?;
             continue;
         }
@@ -76,7 +92,7 @@ pub fn bind_and_remove(fd: &Fd, socket: &Socket<'_>) -> Result<Option<Fd>, Probl
     let name = Address::new(socket.name);
     let path = path_of(&name);
     let flags = g::O_PATH | g::O_NOFOLLOW | g::O_CLOEXEC;
-    let made = bind_to(fd, socket, &path, &name).and_then(|()| {
+    let made = bind_to(fd, &path, &name).and_then(|()| {
         let file = calls::open(path.as_c_str(), flags)?;
         calls::unlink_at(calls::AT_FDCWD, path.as_c_str())?;
         Ok(file)
@@ -106,17 +122,13 @@ pub fn address_by_file(entry: &Entry) -> Option<Address> {
     (entry.file >= 0).then(|| Address::new(&bytes[..3 + length]))
 }
 
-/// Whether nobody has a socket at `path`. A socket of another type finds out without being heard: it is refused for its type
-/// if there is one (`unix_find_bsd` in net/unix/af_unix.c).
-fn is_left_behind(path: &Line<128>, socket: &Socket<'_>, name: &Address) -> bool {
+/// Whether nobody has a socket at `path`. A datagram socket finds out without being heard: one of another type refuses it for its own
+/// (`unix_find_bsd` in net/unix/af_unix.c), and one of the same learns nothing of who might send to it.
+fn is_left_behind(path: &Line<128>, name: &Address) -> bool {
     let is_socket = calls::stat_at(calls::AT_FDCWD, path.as_c_str(), g::AT_SYMLINK_NOFOLLOW)
         .is_ok_and(|stat| files::is_kind(&stat, g::S_IFSOCK));
-    let other_kind = match socket.kind {
-        n::SOCK_DGRAM => n::SOCK_STREAM,
-        _ => n::SOCK_DGRAM,
-    };
     is_socket
-        && sockets::socket(n::AF_UNIX, other_kind, 0)
+        && sockets::socket(n::AF_UNIX, n::SOCK_DGRAM, 0)
             .and_then(|probe| sockets::connect(probe.number(), name))
             == Err(Errno::ECONNREFUSED)
 }
