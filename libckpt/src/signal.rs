@@ -150,18 +150,32 @@ pub fn exchange(new: i32) {
     let _ = CLAIMED.compare_exchange(0, old, Ordering::Relaxed, Ordering::Relaxed);
 }
 
-/// Has what asks for checkpoints do nothing, until it is installed again.
+/// Has what asks for checkpoints do nothing.
 pub fn ignore() {
-    let nothing = SignalAction {
+    replace(&our_action(), &nothing());
+}
+
+/// Takes that back.
+pub fn heed() {
+    replace(&nothing(), &our_action());
+}
+
+/// The disposition of a signal that is ignored.
+fn nothing() -> SignalAction {
+    SignalAction {
         handler: libc::SIG_IGN as u64,
         ..SignalAction::default()
-    };
+    }
+}
+
+/// Puts `new` in the place of `old` where a signal that asks for checkpoints has that: not where the program has a handler of its own.
+fn replace(old: &SignalAction, new: &SignalAction) {
     for signal in [checkpoint_signal(), claimed()] {
-        // SAFETY: nothing depends on our handler.
+        // SAFETY: our handler is ready, and nothing depends on it.
         unsafe {
             let there = calls::signal_action(signal, None);
-            if there.is_ok_and(|there| there.handler == our_action().handler) {
-                let _ = calls::signal_action(signal, Some(&nothing));
+            if there.is_ok_and(|there| there.handler == old.handler) {
+                let _ = calls::signal_action(signal, Some(new));
             }
         }
     }

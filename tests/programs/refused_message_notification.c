@@ -4,6 +4,10 @@
 #include <mqueue.h>
 #include <signal.h>
 
+#ifndef ACCESS
+#define ACCESS O_WRONLY
+#endif
+
 int main(void) {
     char name[64];
     struct mq_attr attributes = {.mq_maxmsg = 1, .mq_msgsize = 16};
@@ -12,7 +16,7 @@ int main(void) {
     sigemptyset(&urgent), sigaddset(&urgent, SIGURG);
     CHECK(sigprocmask(SIG_BLOCK, &urgent, NULL) == 0);
     snprintf(name, sizeof name, "/ckpt-test-%d", getpid());
-    mqd_t queue = mq_open(name, O_WRONLY | O_CREAT | O_EXCL, 0600, &attributes);
+    mqd_t queue = mq_open(name, ACCESS | O_CREAT | O_EXCL, 0600, &attributes);
     CHECK(queue >= 0 && mq_unlink(name) == 0 && mq_notify(queue, &event) == 0);
     ready_and_wait();
     CHECK(mq_send(queue, "message", 8, 0) == 0);

@@ -10,7 +10,7 @@ use ckpt_sys::calls;
 use linux_raw_sys::prctl as p;
 
 use super::our_bit;
-use crate::signal::{self, checkpoint_signal};
+use crate::signal;
 
 static IS_ON: AtomicBool = AtomicBool::new(false);
 
@@ -50,7 +50,7 @@ pub(super) fn around(
     let result = call();
     if result != 0 {
         IS_ON.store(false, Ordering::Relaxed);
-        signal::install(checkpoint_signal());
+        signal::heed();
         say(b"libckpt: this kernel does not do that, so the program takes checkpoints as before\n");
     }
     result
