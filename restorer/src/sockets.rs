@@ -81,7 +81,7 @@ pub fn when(option: &SocketOption<'_>, socket: &Socket<'_>, making: Making) -> W
         (n::SOL_SOCKET, n::SO_RCVLOWAT | n::SO_PEEK_OFF | n::SO_SNDBUF | n::SO_RCVBUF) => {
             When::Last
         }
-        (n::SOL_SOCKET, n::SO_PEERCRED) => When::ByMaking,
+        (n::SOL_SOCKET, n::SO_PEERCRED | n::SO_PEERGROUPS) => When::ByMaking,
         // The restart takes an address that was the program's a moment ago.
         (n::SOL_SOCKET, n::SO_REUSEADDR) if is_tcp => When::Last,
         // It may have been bound with what was switched off since. An image has then both, the second of which is what stays.
@@ -102,15 +102,24 @@ pub fn when(option: &SocketOption<'_>, socket: &Socket<'_>, making: Making) -> W
 /// User and group that the kernel names as the peer of a socket.
 #[must_use]
 pub fn peer_ids(socket: &Socket<'_>) -> Option<[u32; 2]> {
-    let noted = socket
-        .options()
-        .find(|option| (option.level, option.name) == (n::SOL_SOCKET, n::SO_PEERCRED))?;
     // `struct ucred`: process, user, group.
-    let (words, _) = noted.value.as_chunks::<4>();
+    let (words, _) = noted(socket, n::SO_PEERCRED)?.as_chunks::<4>();
     match words {
         [_, user, group] => Some([*user, *group].map(u32::from_ne_bytes)),
         _ => None,
     }
+}
+
+/// The supplementary groups of that peer, as the kernel has them.
+#[must_use]
+pub fn peer_groups<'s>(socket: &Socket<'s>) -> Option<&'s [u8]> {
+    noted(socket, n::SO_PEERGROUPS)
+}
+
+fn noted<'s>(socket: &Socket<'s>, name: u32) -> Option<&'s [u8]> {
+    let mut options = socket.options();
+    let found = options.find(|option| (option.level, option.name) == (n::SOL_SOCKET, name));
+    found.map(|option| option.value)
 }
 
 /// What helps if a socket cannot be made for this reason.
@@ -154,6 +163,7 @@ mod tests {
             mode: 0,
             uid: 0,
             gid: 0,
+            place: 0,
             name: b"",
             peer_name: b"",
             options: b"",

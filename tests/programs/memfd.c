@@ -1,4 +1,4 @@
-/* Files in memory: content, holes, length, seals, permissions, several descriptions with offsets and flags, locks. */
+/* Files in memory: content, holes, length, seals, permissions, owner, several descriptions with offsets and flags, locks. */
 #include "survive.h"
 
 enum { LARGE = 64 << 20, SEALS = F_SEAL_SHRINK | F_SEAL_WRITE };
@@ -27,6 +27,8 @@ int main(void) {
     CHECK(write(plain, content, sizeof content) == sizeof content && lseek(plain, 100, SEEK_SET) == 100);
     int copy = dup(plain), reading = again(plain, O_RDONLY), adding = again(plain, O_WRONLY | O_APPEND);
     CHECK(lseek(reading, 7, SEEK_SET) == 7 && fchmod(plain, 0640) == 0);
+    uid_t owner = geteuid() == 0 ? 12345 : geteuid();
+    CHECK(fchown(plain, owner, -1) == 0);
     CHECK(write(sealed, "kept", 4) == 4 && fcntl(sealed, F_ADD_SEALS, SEALS) == 0);
     CHECK(ftruncate(sparse, LARGE) == 0 && pwrite(sparse, "a", 1, LARGE / 2) == 1 && pwrite(sparse, "b", 1, 5) == 1);
     struct flock lock = {.l_type = F_WRLCK, .l_start = 5, .l_len = 1};
@@ -38,6 +40,7 @@ int main(void) {
     CHECK(length > 0 && (seen[length] = 0) == 0 && strcmp(seen, "/memfd:the name (deleted)") == 0);
     struct stat stat;
     CHECK(fstat(plain, &stat) == 0 && (stat.st_mode & 07777) == 0640 && stat.st_size == sizeof content);
+    CHECK(stat.st_uid == owner);
     CHECK(fstat(empty, &stat) == 0 && stat.st_size == 0);
     CHECK(fcntl(plain, F_GETFL) == plain_flags && fcntl(adding, F_GETFL) == adding_flags);
     CHECK(fcntl(plain, F_GETFD) == FD_CLOEXEC && fcntl(copy, F_GETFD) == 0);

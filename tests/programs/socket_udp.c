@@ -11,6 +11,14 @@ static int bound(int family) {
     return fd;
 }
 
+static void check_shut_down(int fd, int how, const struct sockaddr *to, socklen_t size) {
+    int may_send = how == SHUT_RD, receives = how == SHUT_WR;
+    CHECK(has(fd, POLLRDHUP) == !receives && has(fd, POLLHUP) == (how == SHUT_RDWR));
+    ssize_t sent = sendto(fd, "", 0, MSG_NOSIGNAL, to, size);
+    if (sent != (may_send ? 0 : -1) || (sent < 0 && errno != EPIPE))
+        FAIL("descriptor %d, shut down by %d: %zd, errno %d", fd, how, sent, errno);
+}
+
 int main(void) {
     int one = bound(AF_INET), other = bound(AF_INET), connected = bound(AF_INET), group = socket(AF_INET, SOCK_DGRAM, 0);
     int six = bound(AF_INET6);
@@ -36,6 +44,12 @@ int main(void) {
                       how == SHUT_WR ? sizeof to_six : sizeof to_one) == 0);
         CHECK(shutdown(ends[how], how) == 0);
     }
+    /* And without a peer. */
+    int lonely[3];
+    for (int how = SHUT_RD; how <= SHUT_RDWR; how++) {
+        lonely[how] = bound(how == SHUT_WR ? AF_INET : AF_INET6);
+        CHECK(shutdown(lonely[how], how) == -1 && errno == ENOTCONN);
+    }
     uint16_t ports[] = {port_of(one), port_of(other), port_of(connected)};
     ready_and_wait();
 
@@ -54,10 +68,9 @@ int main(void) {
     CHECK(option(one, SOL_SOCKET, SO_BROADCAST) == 1 && option(other, IPPROTO_IP, IP_PKTINFO) == 1);
     CHECK(option(six, IPPROTO_IPV6, IPV6_RECVPKTINFO) == 1 && option(group, IPPROTO_IP, IP_MULTICAST_TTL) == 4);
     for (int how = SHUT_RD; how <= SHUT_RDWR; how++) {
-        int may_send = how == SHUT_RD, receives = how == SHUT_WR;
-        CHECK(has(ends[how], POLLRDHUP) == !receives && has(ends[how], POLLHUP) == (how == SHUT_RDWR));
-        ssize_t sent = send(ends[how], "", 0, MSG_NOSIGNAL);
-        if (sent != (may_send ? 0 : -1) || (sent < 0 && errno != EPIPE)) FAIL("shut down by %d: %zd, errno %d", how, sent, errno);
+        check_shut_down(ends[how], how, NULL, 0);
+        struct sockaddr *to = how == SHUT_WR ? (struct sockaddr *)&to_one : (struct sockaddr *)&to_six;
+        check_shut_down(lonely[how], how, to, how == SHUT_WR ? sizeof to_one : sizeof to_six);
     }
     /* It is in the group: joining again is an error. */
     CHECK(setsockopt(group, IPPROTO_IP, IP_ADD_MEMBERSHIP, &member, sizeof member) == -1 && errno == EADDRINUSE);

@@ -157,7 +157,7 @@ fn a_watch_with_a_number_that_is_out_of_reach() {
 
 #[test]
 fn a_file_in_memory_that_is_longer_than_can_be() {
-    let size = FIRST + 24;
+    let size = FIRST + 32;
     let edit = |note: &mut Vec<u8>| note[size..size + 8].fill(0xff);
     assert_refused(
         "memfd.c",
@@ -290,7 +290,7 @@ fn locks_that_are_not_there() {
 
 #[test]
 fn seals_that_are_not_there() {
-    let seals = FIRST + 20;
+    let seals = FIRST + 28;
     let edit = |note: &mut Vec<u8>| note[seals..seals + 4].fill(0x7f);
     let words = "cannot give files in memory their permissions, times and seals";
     assert_refused("memfd.c", Kind::MemoryFiles, edit, CANNOT_BE_MADE, words);

@@ -175,6 +175,17 @@ fn peers_of_other_users_are_told_of() {
 }
 
 #[test]
+fn a_datagram_that_was_begun_is_told_of() {
+    let place = Place::new("begun_datagram");
+    let mut process = Program::compile("socket_udp_begun.c").start(&place);
+    process.checkpoint();
+    let said = process.errors();
+    let lines = said.lines().filter(|line| line.contains("MSG_MORE"));
+    assert_eq!(lines.count(), 1, "{said}");
+    process.kill();
+}
+
+#[test]
 fn an_empty_message_that_later_images_will_lack_is_told_of() {
     let place = Place::new("empty_messages");
     let mut process = Program::compile("socket_empty_messages.c").start(&place);

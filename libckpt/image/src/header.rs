@@ -3,7 +3,7 @@
 use crate::record;
 
 /// Version of the format as a whole. A reader refuses every other one.
-pub const FORMAT: u32 = 6;
+pub const FORMAT: u32 = 7;
 
 record! {
     /// Where the image comes from.

@@ -97,6 +97,10 @@ record! {
         pub directory: &'a [u8],
         /// 1 if that has no name any more; [`Self::directory`] is then what the kernel shows of it.
         pub directory_deleted: u32,
+        /// Permissions of the working directory, which one without a name gets back, and its
+        pub directory_mode: u32,
+        /// user and group.
+        pub directory_owner: [u32; 2],
         /// Soft and hard value of each resource limit, in the order of `RLIMIT_*`.
         pub limits: [[u64; 2]; LIMITS],
         /// The three interval timers: interval and time left, each in microseconds (`getitimer(2)`).

@@ -385,6 +385,8 @@ impl Parts {
             oom_score_adj: 0,
             leads: 0,
             directory_deleted: 0,
+            directory_mode: 0o755,
+            directory_owner: [0; 2],
             directory: self.directory,
             limits: [[u64::MAX; 2]; LIMITS],
             interval_timers: [[0; 2]; 3],
@@ -869,10 +871,13 @@ fn files_of_other_kinds_are_called_by_their_name() {
         "made on another kind of machine than x86-64"
     );
     let mut parts = Parts::tiny();
-    parts.format = 7;
+    parts.format = FORMAT + 1;
     assert_eq!(
         parts.read().unwrap_err().to_string(),
-        format!("written in format 7, and this restorer reads format {FORMAT}")
+        format!(
+            "written in format {}, and this restorer reads format {FORMAT}",
+            FORMAT + 1
+        )
     );
 }
 

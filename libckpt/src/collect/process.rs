@@ -2,6 +2,7 @@
 
 use ckpt_image::process::{HAS_TERMINAL, LEADS_GROUP, LEADS_SESSION, LIMITS, Process};
 use ckpt_sys::bytes::decimal;
+use ckpt_sys::calls::Stat;
 use ckpt_sys::line::Path;
 use ckpt_sys::{Errno, Line, calls, files, memory_map, proc};
 use linux_raw_sys::general as n;
@@ -17,7 +18,7 @@ use crate::interpose;
 pub struct Strings {
     auxv: Line<4096>,
     directory: Path,
-    directory_deleted: bool,
+    directory_stat: Stat,
 }
 
 impl Strings {
@@ -30,10 +31,9 @@ impl Strings {
             .doing(format_args!("the working directory"))?;
         let is = calls::stat_at(calls::AT_FDCWD, c"/proc/thread-self/cwd", 0)
             .doing(format_args!("the working directory"))?;
-        let directory_deleted = is.st_nlink == 0;
         let is_there = calls::stat_at(calls::AT_FDCWD, directory.as_c_str(), 0)
             .is_ok_and(|by_name| files::identity(&is).same_file(&files::identity(&by_name)));
-        if !directory_deleted && !is_there {
+        if is.st_nlink != 0 && !is_there {
             return Err(failure!(
                 "the working directory {directory}: it cannot be reached by this name any more; change to another first"
             ));
@@ -42,7 +42,7 @@ impl Strings {
             auxv: files::read_small(c"/proc/thread-self/auxv")
                 .doing(format_args!("the auxiliary vector"))?,
             directory,
-            directory_deleted,
+            directory_stat: is,
         })
     }
 }
@@ -127,6 +127,7 @@ pub fn collect<'s>(
 ) -> Result<Process<'s>, Failure> {
     let name = main_name();
     let timer = |which| calls::interval_timer(which).unwrap_or_default();
+    let directory = &strings.directory_stat;
     Ok(Process {
         memory: memory_map::read().doing(format_args!("/proc/thread-self/stat"))?,
         auxv: strings.auxv.as_bytes(),
@@ -140,7 +141,9 @@ pub fn collect<'s>(
         oom_score_adj: oom_score_adj(),
         leads: leads()?,
         directory: strings.directory.as_bytes(),
-        directory_deleted: strings.directory_deleted.into(),
+        directory_deleted: u32::from(directory.st_nlink == 0),
+        directory_mode: directory.st_mode & 0o7777,
+        directory_owner: [directory.st_uid, directory.st_gid],
         limits,
         interval_timers: [
             timer(n::ITIMER_REAL),

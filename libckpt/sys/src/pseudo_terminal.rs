@@ -74,6 +74,14 @@ pub fn open_slave(master: i32, flags: u32) -> Result<Fd, Errno> {
     Ok(Fd::owning(fd as i32))
 }
 
+/// The file of its slave side, which is not opened by that (`O_PATH`), so that nobody notices.
+///
+/// # Errors
+/// Those of the system call.
+pub fn slave_file(master: i32) -> Result<Fd, Errno> {
+    open_slave(master, n::O_PATH | n::O_CLOEXEC)
+}
+
 /// What was written to one side and not yet read from the other.
 #[derive(Debug, Default)]
 pub struct Content {

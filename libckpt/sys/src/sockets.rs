@@ -456,11 +456,12 @@ pub fn send(fd: i32, data: &[u8], extras: &Extras<'_>) -> Result<usize, Errno> {
     }
 }
 
-/// Whether a connected datagram socket of the internet was told to send no more, which nothing shows but the attempt. A datagram that cannot
-/// be read goes nowhere: the kernel looks whether the socket may send before it copies (`sock_alloc_send_pskb` in net/core/sock.c). No error may
-/// wait in the socket, which it would tell, and nothing that it has begun to send (`MSG_MORE`), which it would drop.
+/// Whether a datagram socket of the internet was told to send no more, which nothing shows but the attempt: `to` an address, unless it is
+/// connected. A datagram that cannot be read goes nowhere: the kernel looks whether the socket may send before it copies
+/// (`sock_alloc_send_pskb` in net/core/sock.c). No error may wait in the socket, which it would tell, and nothing that it has begun to send
+/// (`MSG_MORE`), which it would drop.
 #[must_use]
-pub fn sends_no_more(fd: i32) -> bool {
+pub fn sends_no_more(fd: i32, to: &Address) -> bool {
     const PAGE: usize = 4096;
     let flags = n::MAP_PRIVATE | n::MAP_ANONYMOUS;
     // SAFETY: a fresh mapping is in nobody's way.
@@ -468,8 +469,12 @@ pub fn sends_no_more(fd: i32) -> bool {
         return false;
     };
     let how = net::MSG_DONTWAIT | net::MSG_NOSIGNAL;
-    let arguments = [fd as usize, page, 1, how as usize, 0, 0];
-    // SAFETY: the kernel reads nothing, as nobody may read the page; there is no address.
+    let address = match to.as_bytes() {
+        [] => 0,
+        bytes => bytes.as_ptr() as usize,
+    };
+    let arguments = [fd as usize, page, 1, how as usize, address, to.length];
+    // SAFETY: the kernel reads nothing but the address, as nobody may read the page.
     let sent = unsafe { call(n::__NR_sendto, arguments) };
     // SAFETY: the mapping is ours, and nothing refers to it.
     let _ = unsafe { calls::unmap(page, PAGE) };

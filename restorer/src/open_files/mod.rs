@@ -282,8 +282,7 @@ fn enter_directory(opener: &mut Opener<'_>, problems: &mut Composer) -> Result<(
     Ok(())
 }
 
-/// Enters a directory without a name: the one that the program had open as well, as far as its path tells, or a new one. The process
-/// that enters it may be another user before long.
+/// Enters a directory without a name: the one that the program had open as well, as far as its path tells, or a new one.
 fn enter_deleted_directory(opener: &mut Opener<'_>) -> core::result::Result<(), Problem> {
     let image = opener.image;
     let is_it = |one: &Descriptor<'_>| {
@@ -298,10 +297,12 @@ fn enter_deleted_directory(opener: &mut Opener<'_>) -> core::result::Result<(), 
         return calls::fchdir(fd).map(drop).map_err(cannot);
     }
     let directory = unnamed_files::make_directory(image.process.directory).map_err(&cannot)?;
-    let ([_, user, ..], [_, group, ..]) = (image.credentials.uids, image.credentials.gids);
+    calls::fchdir(directory.number()).map_err(cannot)?;
+    let [user, group] = image.process.directory_owner;
     // Only root can give it away, and only root becomes another user.
     let _ = calls::fchown(directory.number(), user, group);
-    calls::fchdir(directory.number()).map(drop).map_err(cannot)
+    let _ = calls::fchmod(directory.number(), image.process.directory_mode);
+    Ok(())
 }
 
 /// Where the descriptor is that was opened for a description.

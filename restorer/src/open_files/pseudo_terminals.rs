@@ -5,7 +5,7 @@ use ckpt_image::objects::pseudo_terminals::PseudoTerminal;
 use ckpt_image::reader::Image;
 use ckpt_sys::pseudo_terminal as pty;
 use ckpt_sys::terminal::{self, Settings, Size};
-use ckpt_sys::{Errno, Fd, calls};
+use ckpt_sys::{Errno, Fd, Line, calls};
 use linux_raw_sys::general as n;
 use restart::descriptors::open_flags;
 
@@ -53,34 +53,32 @@ fn make(descriptor: &Descriptor<'_>, image: &Image<'_>, made: &mut Made) -> Resu
         ));
     }
     let keep = failed("cannot be kept");
+    give_back(&master, descriptor.number, &saved).map_err(failed("cannot be given its owner"))?;
     if let Some(slave) = slave {
-        give_back(&slave, descriptor.number, &saved);
         made.keep(descriptor, SLAVE, slave).map_err(&keep)?;
     }
     made.keep(descriptor, MASTER, master).map_err(&keep)
 }
 
-/// Gives the slave side the owner and the permissions that it had, as far as they are known. Only root can give it to another user, and
-/// its group is mostly that of all terminals, which a new one has.
-fn give_back(slave: &Fd, number: u32, saved: &PseudoTerminal<'_>) {
-    let Ok(now) = calls::fstat(slave.number()) else {
-        return;
-    };
-    if saved.mode == 0 {
-        return;
-    }
+/// Gives the slave side the owner and the permissions that it had. Only root can give it to another user, and its group is mostly that of
+/// all terminals, which a new one has.
+fn give_back(master: &Fd, number: u32, saved: &PseudoTerminal<'_>) -> Result<(), Errno> {
+    let slave = pty::slave_file(master.number())?;
+    let now = calls::fstat(slave.number())?;
     let [user, group] = saved.owner;
     if now.st_gid != group {
-        let _ = calls::fchown(slave.number(), now.st_uid, group);
+        let _ = calls::change_owner(slave.number(), now.st_uid, group);
     }
     if now.st_uid != user
-        && let Err(errno) = calls::fchown(slave.number(), user, u32::MAX)
+        && let Err(errno) = calls::change_owner(slave.number(), user, u32::MAX)
     {
         output::warn(format_args!(
             "descriptor {number}: a pseudo-terminal that belonged to the user {user}, and cannot here: {errno}"
         ));
     }
-    let _ = calls::fchmod(slave.number(), saved.mode);
+    let path = Line::<32>::format(format_args!("/proc/self/fd/{}", slave.number()));
+    let _ = calls::change_mode(path.as_c_str(), saved.mode);
+    Ok(())
 }
 
 /// Gives the pseudo-terminal its state; its slave side, unless that cannot be opened. That stays open for as long as those of the

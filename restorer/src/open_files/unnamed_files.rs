@@ -195,6 +195,7 @@ impl UnnamedFiles {
                     let _ = calls::set_times(fd.number(), [file.accessed, file.modified]);
                 }
                 Saved::InMemory(file) => {
+                    let _ = calls::fchown(fd.number(), file.uid, file.gid);
                     calls::fchmod(fd.number(), file.mode)?;
                     calls::set_times(fd.number(), [file.accessed, file.modified])?;
                     calls::fcntl(fd.number(), n::F_ADD_SEALS, file.seals as usize)?;

@@ -14,6 +14,10 @@ record! {
         pub inode: u64,
         /// Permissions.
         pub mode: u32,
+        /// Owner.
+        pub uid: u32,
+        /// Group.
+        pub gid: u32,
         /// `F_SEAL_*` (`F_GET_SEALS`).
         pub seals: u32,
         /// Length in bytes.

@@ -18,9 +18,9 @@ record! {
         pub packets: u32,
         /// 1 if it is the controlling terminal of the program, which leads its session.
         pub controls: u32,
-        /// User, group and permissions of its slave side; all 0 where nobody could look at that.
+        /// User and group, and
         pub owner: [u32; 2],
-        /// Likewise.
+        /// permissions of its slave side.
         pub mode: u32,
         /// `c_iflag`, `c_oflag`, `c_cflag` and `c_lflag` of `struct termios`.
         pub flags: [u32; 4],

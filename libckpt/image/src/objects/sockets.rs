@@ -12,7 +12,7 @@ pub const NONE: u32 = u32::MAX;
 pub const MAX_NAME: usize = 128;
 
 /// No option that an image keeps has a longer value.
-pub const MAX_OPTION: usize = 256;
+pub const MAX_OPTION: usize = 1024;
 
 /// A message carries no more descriptors (`SCM_MAX_FD` in include/net/scm.h).
 pub const MAX_RIGHTS: usize = 253;
@@ -92,6 +92,9 @@ record! {
         pub uid: u32,
         /// Its group.
         pub gid: u32,
+        /// Of a UDP socket: its place in the kernel's list. Of those at one port, the first that a datagram fits as well as any gets it, and
+        /// the last that is bound is the first. 0 if that does not matter.
+        pub place: u32,
         /// The address that it is bound to, as the kernel has it; empty if there is none.
         pub name: &'a [u8],
         /// The address of its peer; empty if there is none.

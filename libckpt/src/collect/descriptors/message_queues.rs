@@ -22,6 +22,26 @@ pub fn is_one(number: i32) -> bool {
     calls::file_system(number) == Ok(message_queues::MAGIC)
 }
 
+fn refusal(descriptor: &Descriptor<'_>, what: &str) -> Failure {
+    let (number, path) = (descriptor.number, Text(descriptor.path));
+    failure!("descriptor {number} ({path}): {what}; close it first")
+}
+
+/// Refuses a queue that notifies the program of messages. Before anything else is looked at: closing a descriptor of ours, such as one that
+/// comes with a message in a socket, would end that.
+///
+/// # Errors
+/// [`Failure`] names the first.
+pub fn refuse_notified(all: &Descriptors) -> Result<(), Failure> {
+    let mut queues = all.iter().filter(|one| one.kind() == Kind::MessageQueue);
+    queues.find(notifies_us).map_or(Ok(()), |queue| {
+        Err(refusal(
+            &queue,
+            "the kernel does not tell how the program is notified of messages (mq_notify)",
+        ))
+    })
+}
+
 /// Reads all that `all` refer to.
 ///
 /// # Errors
@@ -36,12 +56,6 @@ pub fn collect(all: &Descriptors, objects: &mut Objects) -> Result<(), Failure> 
         done.push(identity)
             .doing(format_args!("memory for the list of descriptors"))?;
         let (number, path) = (descriptor.number as i32, descriptor.path);
-        let refuse = |what| {
-            Err(failure!(
-                "descriptor {number} ({}): {what}; close it first",
-                Text(path)
-            ))
-        };
         let what = format_args!("descriptor {number}");
         let attributes = message_queues::attributes(number).doing(what)?;
         let stat = calls::fstat(number).doing(what)?;
@@ -50,14 +64,10 @@ pub fn collect(all: &Descriptors, objects: &mut Objects) -> Result<(), Failure> 
             None => path.rsplit(|&byte| byte == b'/').next().unwrap_or_default(),
         };
         if name.is_empty() && attributes.messages != 0 {
-            return refuse(
+            return Err(refusal(
+                &descriptor,
                 "a message queue that was removed, with messages in it, which nobody can look at",
-            );
-        }
-        if notifies_us(&descriptor) {
-            return refuse(
-                "the kernel does not tell how the program is notified of messages (mq_notify)",
-            );
+            ));
         }
         objects.add(&MessageQueue {
             device: identity.0,

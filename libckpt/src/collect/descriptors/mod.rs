@@ -79,6 +79,7 @@ impl Descriptors {
         result?;
         all.found
             .sort_unstable_by_key(|found| found.descriptor.number);
+        message_queues::refuse_notified(&all)?;
         all.sockets = Sockets::look(&mut all)?;
         all.found
             .sort_unstable_by_key(|found| found.descriptor.number);

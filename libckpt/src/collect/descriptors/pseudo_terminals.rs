@@ -106,18 +106,19 @@ fn collect_one(
     let (locked, packets) = (pty::is_locked(master)?, pty::has_packets(master)?);
     // Where another process has the slave side, what is in it is that one's.
     let is_ours = has_slave || calls::poll_now(master, 0)? & n::POLLHUP != 0;
-    let (content, [mode, user, group]) = if is_ours && !locked {
+    let content = if is_ours && !locked {
         look(master, flags, packets, &settings)?
     } else {
-        Default::default()
+        Content::default()
     };
+    let slave = pty::slave_file(master).and_then(|file| calls::fstat(file.number()))?;
     let saved = PseudoTerminal {
         number,
         locked: locked.into(),
         packets: packets.into(),
         controls: controls.into(),
-        owner: [user, group],
-        mode,
+        owner: [slave.st_uid, slave.st_gid],
+        mode: slave.st_mode & 0o777,
         flags: [
             settings.input,
             settings.output,
@@ -134,18 +135,12 @@ fn collect_one(
     Ok(objects.add_large(&saved, size))
 }
 
-/// Looks at the content, which is taken out and put back, and at permissions, user and group of the slave side.
-fn look(
-    master: i32,
-    flags: u32,
-    packets: bool,
-    settings: &Settings,
-) -> Result<(Content, [u32; 3]), Errno> {
+/// Looks at the content, which is taken out and put back.
+fn look(master: i32, flags: u32, packets: bool, settings: &Settings) -> Result<Content, Errno> {
     let slave = pty::open_slave(
         master,
         n::O_RDWR | n::O_NOCTTY | n::O_NONBLOCK | n::O_CLOEXEC,
     )?;
-    let stat = calls::fstat(slave.number())?;
     calls::fcntl(master, n::F_SETFL, (flags | n::O_NONBLOCK) as usize)?;
     if packets {
         let _ = pty::set_packets(master, false);
@@ -161,5 +156,5 @@ fn look(
     if content.is_err() {
         let _ = terminal::set_settings(slave.number(), settings);
     }
-    content.map(|content| (content, [stat.st_mode & 0o777, stat.st_uid, stat.st_gid]))
+    content
 }

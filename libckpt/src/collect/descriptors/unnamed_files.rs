@@ -309,6 +309,8 @@ fn describe(
         device,
         inode,
         mode: stat.st_mode & 0o7777,
+        uid: stat.st_uid,
+        gid: stat.st_gid,
         seals: seals as u32,
         size: stat.st_size as u64,
         accessed: files::accessed(stat),
@@ -379,11 +381,15 @@ fn add_attributes(
 /// and its times, so they are what a new one could have.
 fn describe_mapped(file: &Unnamed<'_>, size: u64, objects: &mut Objects) -> Result<(), Failure> {
     let FileIdentity { device, inode, .. } = file.file;
+    let uid = calls::geteuid().unwrap_or(0) as u32;
+    let gid = calls::getegid().unwrap_or(0) as u32;
     if file.sort() == Sort::InMemory {
         return objects.add(&MemoryFile {
             device,
             inode,
             mode: 0o777,
+            uid,
+            gid,
             seals: n::F_SEAL_SEAL,
             size,
             accessed: 0,
@@ -395,8 +401,8 @@ fn describe_mapped(file: &Unnamed<'_>, size: u64, objects: &mut Objects) -> Resu
         device,
         inode,
         mode: n::S_IFREG | 0o600,
-        uid: calls::geteuid().unwrap_or(0) as u32,
-        gid: calls::getegid().unwrap_or(0) as u32,
+        uid,
+        gid,
         size,
         accessed: 0,
         modified: 0,

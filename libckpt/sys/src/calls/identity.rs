@@ -4,6 +4,7 @@ use linux_raw_sys::general as n;
 
 use super::Done;
 use crate::errno::Errno;
+use crate::map_vec::MapVec;
 use crate::syscall::call;
 
 plain! {
@@ -49,6 +50,24 @@ pub fn limit(resource: usize, new: Option<[u64; 2]>) -> Result<[u64; 2], Errno> 
         )?
     };
     Ok(old)
+}
+
+/// getgroups(2)
+///
+/// # Errors
+/// Those of the system call, and `ENOMEM`.
+pub fn groups() -> Result<MapVec<u32>, Errno> {
+    // SAFETY: without room, the kernel writes nothing.
+    let count = unsafe { call(n::__NR_getgroups, [0, 0]) }?;
+    let mut bytes = MapVec::zeroed(4 * count)?;
+    // SAFETY: the kernel writes into the room only.
+    let count = unsafe { call(n::__NR_getgroups, [count, bytes.as_mut_ptr() as usize]) }?;
+    let mut groups = MapVec::with_capacity(count)?;
+    let (words, _) = bytes.as_chunks::<4>();
+    for &word in &words[..count] {
+        groups.push(u32::from_ne_bytes(word))?;
+    }
+    Ok(groups)
 }
 
 /// setgroups(2)

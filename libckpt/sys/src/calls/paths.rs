@@ -97,6 +97,15 @@ pub fn change_owner(fd: i32, uid: u32, gid: u32) -> Done {
     }
 }
 
+/// chmod(2)
+///
+/// # Errors
+/// Those of the system call.
+pub fn change_mode(path: &CStr, mode: u32) -> Done {
+    // SAFETY: the kernel reads a string.
+    unsafe { call(n::__NR_chmod, [path.as_ptr() as usize, mode as usize]).map(drop) }
+}
+
 /// mkdir(2)
 ///
 /// # Errors

@@ -8,8 +8,10 @@ mod options;
 mod tcp;
 mod unix;
 
+use core::cmp::Reverse;
 use core::fmt::Write;
 
+use ckpt_image::credentials::Credentials;
 use ckpt_image::objects::sockets::{
     InFlight, Message, RECEIVES_NO_MORE, SENDS_NO_MORE, Socket, State, WAS_RESET,
 };
@@ -41,6 +43,8 @@ struct Entry {
 /// All sockets of the program, in ascending order of their descriptions.
 pub struct Sockets {
     entries: MapVec<Entry>,
+    /// Their indices, in the order in which they are made.
+    order: MapVec<usize>,
     /// Lowest number that the program does not have.
     above: u32,
     /// What helps against the first problem, if there is one.
@@ -81,6 +85,7 @@ impl Sockets {
         let count = image.objects::<Socket<'_>>().count();
         let mut all = Self {
             entries: MapVec::with_capacity(count).map_err(no_memory)?,
+            order: MapVec::with_capacity(count).map_err(no_memory)?,
             above,
             remedy: None,
         };
@@ -92,8 +97,12 @@ impl Sockets {
                 far_end: NONE,
                 file: NONE,
             };
+            all.order.push(all.entries.len()).map_err(no_memory)?;
             all.entries.push(entry).map_err(no_memory)?;
         }
+        let entries = &all.entries;
+        all.order
+            .sort_unstable_by_key(|&index| (Reverse(entries[index].socket.place), index));
         for index in 0..all.entries.len() {
             let socket = all.entries[index].socket;
             let peer = all.find(socket.peer).map(|peer| all.entries[peer].socket);
@@ -140,7 +149,8 @@ impl Sockets {
     /// the same.
     pub fn make(&mut self, image: &Image<'_>, problems: &mut Composer) {
         for turn in [Turn::RemovedNames, Turn::Addresses, Turn::Others] {
-            for index in 0..self.entries.len() {
+            for place in 0..self.order.len() {
+                let index = self.order[place];
                 let entry = self.entries[index];
                 if self.turn(&entry) != turn || entry.fd != NONE {
                     continue;
@@ -170,6 +180,10 @@ impl Sockets {
     fn make_one(&mut self, index: usize, image: &Image<'_>) -> core::result::Result<(), Problem> {
         let Entry { socket, making, .. } = self.entries[index];
         let is_unix = socket.family == n::AF_UNIX;
+        let make_pair = |socket: &Socket<'_>| {
+            credentials::under_ids(socket, &image.credentials, || sockets::pair(socket.kind))
+                .map_err(failed("cannot be made again"))
+        };
         match making {
             Making::Alone => {
                 let made = sockets::socket(socket.family, socket.kind, socket.protocol)
@@ -182,8 +196,7 @@ impl Sockets {
                 let peer_at = self.find(socket.peer).ok_or(Problem::NoState)?;
                 let peer = self.entries[peer_at].socket;
                 let (here, there) = if is_unix {
-                    credentials::under_ids(&socket, || sockets::pair(socket.kind))
-                        .map_err(failed("cannot be made again"))?
+                    make_pair(&socket)?
                 } else {
                     tcp::connection(socket.family, peer.family)?
                 };
@@ -201,8 +214,7 @@ impl Sockets {
                 self.entries[index].fd = self.out_of_the_way(made)?;
             }
             Making::Broken if is_unix => {
-                let (here, there) = credentials::under_ids(&socket, || sockets::pair(socket.kind))
-                    .map_err(failed("cannot be made again"))?;
+                let (here, there) = make_pair(&socket)?;
                 options::set(here.number(), &socket, making, When::First)?;
                 let has_messages = image
                     .objects::<Message<'_>>()
@@ -288,7 +300,7 @@ impl Sockets {
             let entry = self.entries[index];
             if entry.fd != NONE
                 && entry.making == Making::Alone
-                && let Err(problem) = self.open_for_others(&entry)
+                && let Err(problem) = self.open_for_others(&entry, &image.credentials)
             {
                 self.report(problems, &entry.socket, &problem);
             }
@@ -318,11 +330,16 @@ impl Sockets {
     }
 
     /// Has it listen, or connects it to the address of its peer.
-    fn open_for_others(&self, entry: &Entry) -> core::result::Result<(), Problem> {
+    fn open_for_others(
+        &self,
+        entry: &Entry,
+        credentials: &Credentials<'_>,
+    ) -> core::result::Result<(), Problem> {
         let socket = &entry.socket;
         if socket.state() == State::Listening {
             let name = Address::new(socket.name);
-            return credentials::under_ids(socket, || sockets::listen(entry.fd, socket.backlog))
+            let listen = || sockets::listen(entry.fd, socket.backlog);
+            return credentials::under_ids(socket, credentials, listen)
                 .map_err(about("cannot listen at", &name));
         }
         if !socket.peer_name.is_empty() {

@@ -1,6 +1,10 @@
 //! TCP and UDP.
 
+use core::ffi::CStr;
+
 use ckpt_image::objects::sockets::{RECEIVES_NO_MORE, SENDS_NO_MORE, State};
+use ckpt_sys::bytes::{decimal, fields};
+use ckpt_sys::line_reader::LineReader;
 use ckpt_sys::sockets::Address;
 use ckpt_sys::{Errno, calls, sockets};
 use linux_raw_sys::general as n;
@@ -8,6 +12,7 @@ use linux_raw_sys::net;
 
 use super::Seen;
 use crate::failure::{Failure, failure};
+use crate::report;
 
 /// States of a TCP socket (include/net/tcp_states.h), as `struct tcp_info` has them.
 mod tcp {
@@ -92,12 +97,63 @@ pub fn look_at_udp(seen: &mut Seen) {
     if seen.ready & n::POLLRDHUP != 0 {
         seen.shut_down |= RECEIVES_NO_MORE;
     }
-    let may_try = !seen.peer_name.as_bytes().is_empty()
-        && !seen.has_error()
-        && sockets::unacknowledged(seen.fd()) == Ok(0);
-    if seen.ready & n::POLLHUP != 0 || may_try && sockets::sends_no_more(seen.fd()) {
+    let has_begun = has_begun_a_datagram(seen);
+    if has_begun {
+        report::line(format_args!(
+            "warning: descriptor {}: of a datagram that the program has begun (MSG_MORE, UDP_CORK), a restored process sends only what it adds",
+            seen.number
+        ));
+    }
+    // Without a peer, what the socket would send goes to itself: not to have an address would be another error, and without a port it
+    // would get one.
+    let to = match (seen.peer_name.as_bytes(), seen.name.port()) {
+        ([], 0) => None,
+        ([], _) => Some(&seen.name),
+        _ => Some(&Address::NONE),
+    };
+    let may_try = !has_begun && !seen.has_error();
+    let sends_no_more = || to.is_some_and(|to| sockets::sends_no_more(seen.fd(), to));
+    if seen.ready & n::POLLHUP != 0 || may_try && sends_no_more() {
         seen.shut_down |= SENDS_NO_MORE;
     }
+}
+
+/// Whether a UDP socket has something to send that does not go: what waits for a device is gone after a while.
+fn has_begun_a_datagram(seen: &Seen) -> bool {
+    /// In steps of a millisecond.
+    const PATIENCE: u32 = 20;
+    let waits = || sockets::unacknowledged(seen.fd()).is_ok_and(|bytes| bytes != 0);
+    (0..PATIENCE).all(|_| {
+        let waits = waits();
+        if waits {
+            calls::sleep(1_000_000);
+        }
+        waits
+    })
+}
+
+/// The kernel's lists of UDP sockets: each stands before those at the same port that were bound before it (`udp_lib_get_port` in
+/// net/ipv4/udp.c).
+pub const UDP_LISTS: [(u32, &CStr); 2] = [
+    (net::AF_INET, c"/proc/thread-self/net/udp"),
+    (net::AF_INET6, c"/proc/thread-self/net/udp6"),
+];
+
+/// Calls `f` with place and inode of each socket in such a list.
+pub fn for_each_in_list(list: &CStr, mut f: impl FnMut(u32, u64)) -> Result<(), Errno> {
+    /// Which field of a line that is.
+    const INODE: usize = 9;
+    let mut room = [0; 512];
+    let mut lines = LineReader::open(list, &mut room)?;
+    // The first line is a heading, and the place 0 none.
+    let mut place = 0;
+    while let Some(line) = lines.next_line()? {
+        if let Some(inode) = fields(line).nth(INODE).and_then(decimal) {
+            place += 1;
+            f(place, inode);
+        }
+    }
+    Ok(())
 }
 
 fn is_empty(seen: &Seen) -> bool {

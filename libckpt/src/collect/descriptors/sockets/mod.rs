@@ -46,6 +46,8 @@ struct Seen {
     shut_down: u32,
     /// Permissions, owner and group of the file of a Unix socket; [`NAME_REMOVED`] if it is gone.
     file: [u32; 3],
+    /// See [`Socket::place`].
+    place: u32,
     /// What poll(2) says of it.
     ready: u32,
 }
@@ -134,6 +136,7 @@ impl Sockets {
             }
         }
         sockets.find_peers();
+        sockets.find_places()?;
         sockets.read_internet()?;
         sockets.leave_standard_ones(all);
         Ok(sockets)
@@ -294,6 +297,7 @@ impl Sockets {
                 mode: seen.file[0],
                 uid: seen.file[1],
                 gid: seen.file[2],
+                place: seen.place,
                 name: seen.name.as_bytes(),
                 peer_name: seen.peer_name.as_bytes(),
                 options: &options,
@@ -326,6 +330,28 @@ impl Sockets {
             })?;
         }
         Ok(())
+    }
+
+    /// Finds out in which order the kernel looks at UDP sockets, if several have one port.
+    fn find_places(&mut self) -> Result<(), Failure> {
+        for (family, list) in internet::UDP_LISTS {
+            let mut of_family = self.seen.iter().filter(|one| one.family == family);
+            if of_family.any(|one| self.is_at_port_of_another(one)) {
+                let seen = &mut self.seen;
+                internet::for_each_in_list(list, |place, inode| {
+                    let listed = seen.iter_mut().filter(|one| one.inode == inode);
+                    listed.for_each(|one| one.place = place);
+                })
+                .doing(format_args!("the order of UDP sockets"))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_at_port_of_another(&self, this: &Seen) -> bool {
+        let at = |one: &Seen| (one.is_udp(), one.family, one.name.port());
+        let is_another = |other: &Seen| other.inode != this.inode && at(other) == at(this);
+        this.is_udp() && this.name.port() != 0 && self.seen.iter().any(is_another)
     }
 
     /// Whether another socket of the program can only have the same address by `SO_REUSEPORT`, whatever has been done to that since.
@@ -417,6 +443,7 @@ fn look_at(
         waiting: 0,
         shut_down: 0,
         file: [0; 3],
+        place: 0,
         ready: calls::poll_now(fd, n::POLLIN | n::POLLRDHUP).unwrap_or(0),
     };
     check_kind(&seen)?;

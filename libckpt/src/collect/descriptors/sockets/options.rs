@@ -2,7 +2,7 @@
 
 use ckpt_image::objects::sockets::{MAX_OPTION, SocketOption, State};
 use ckpt_image::wire::Encoder;
-use ckpt_sys::{MapVec, sockets};
+use ckpt_sys::{MapVec, calls, sockets};
 use linux_raw_sys::net as n;
 
 use super::{Seen, internet};
@@ -203,7 +203,30 @@ pub fn collect(seen: &Seen, into: &mut MapVec<u8>) -> Result<(), Failure> {
             keep(fd, n::SOL_SOCKET, name, into)?;
         }
     }
+    if seen.is_unix() {
+        keep_peer_groups(fd, into)?;
+    }
     Ok(())
+}
+
+/// Appends the groups of the peer of a Unix socket, unless they are those of the program, as which a restart makes it in any case. Not even
+/// these are comparable from one namespace to the next.
+fn keep_peer_groups(fd: i32, into: &mut MapVec<u8>) -> Result<(), Failure> {
+    let mut value = [0; MAX_OPTION];
+    let (level, name) = (n::SOL_SOCKET, n::SO_PEERGROUPS);
+    let Ok(length) = sockets::option(fd, level, name, &mut value) else {
+        return Ok(());
+    };
+    let own = calls::groups().doing(format_args!("memory for the groups"))?;
+    let (noted, _) = value[..length].as_chunks::<4>();
+    if noted
+        .iter()
+        .map(|&group| u32::from_ne_bytes(group))
+        .eq(own.iter().copied())
+    {
+        return Ok(());
+    }
+    append(level, name, &value[..length], into)
 }
 
 /// Appends one option, unless the socket does not know it.
