@@ -9,7 +9,7 @@ use ckpt_image::context::Context;
 use ckpt_image::core_notes::{self, Ids};
 use ckpt_image::header::{FORMAT, Header};
 use ckpt_image::owners::OwnerWord;
-use ckpt_sys::kernel::{UserContext, XSAVE_MAGIC, XSAVE_NOTE_AT, XsaveNote};
+use ckpt_sys::kernel::UserContext;
 use ckpt_sys::{Line, MapVec, calls, cpuid, files, proc};
 use linux_raw_sys::general as n;
 use linux_raw_sys::prctl::PR_GET_CHILD_SUBREAPER;
@@ -32,7 +32,7 @@ use crate::start::{START, Start};
 use crate::target::{Published, Target};
 use crate::threads::stop::Stopped;
 use crate::threads::{Thread, park};
-use crate::{clocks, handlers, locks, write};
+use crate::{clocks, handlers, locks, tiles, write};
 
 /// Version of this program, for the header.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -262,6 +262,7 @@ fn attempt(
     let strings = process::Strings::read()?;
     let mut groups = MapVec::new();
     process_settings::collect();
+    tiles::note();
     let credentials = credentials::collect(&status, start.seccomp_filters, &mut groups)?;
     let process = process::collect(&strings, &start.program, status.umask(), dumpable, limits)?;
 
@@ -533,15 +534,11 @@ fn saved_state(frame: &UserContext) -> (&[u8], u64) {
     if frame.xsave == 0 {
         return (&LEGACY, 0);
     }
-    // SAFETY: the kernel has put the area there, at least its legacy part, in which the note stands; the note says how
-    // long the whole area is.
+    // SAFETY: the kernel has put the area there, at least its legacy part; the note says how long the whole area is.
     unsafe {
-        let note = *((frame.xsave + XSAVE_NOTE_AT) as *const XsaveNote);
-        let (size, xfeatures) = if note.magic == XSAVE_MAGIC {
+        let (size, xfeatures) = frame.xsave_note().map_or((LEGACY.len(), 0), |note| {
             (note.xsave_size as usize, note.xfeatures)
-        } else {
-            (LEGACY.len(), 0)
-        };
+        });
         (
             core::slice::from_raw_parts(frame.xsave as *const u8, size),
             xfeatures,

@@ -29,6 +29,7 @@ mod start;
 mod target;
 mod thread_local;
 mod threads;
+mod tiles;
 mod vdso;
 mod write;
 

@@ -6,7 +6,7 @@
 
 use core::ptr;
 
-use ckpt_sys::kernel::{SignalInfo, UserContext, XSAVE_MAGIC, XSAVE_NOTE_AT, XsaveNote};
+use ckpt_sys::kernel::{SignalInfo, UserContext};
 
 use crate::{alternate, thread_local};
 
@@ -52,12 +52,8 @@ pub unsafe fn move_frame(context: *mut UserContext, never: bool) -> Option<*mut 
         let mut top = below;
         let xsave = (*context).xsave;
         if xsave != 0 {
-            let note = ((xsave + XSAVE_NOTE_AT) as *const XsaveNote).read();
-            let size = if note.magic == XSAVE_MAGIC {
-                u64::from(note.extended_size)
-            } else {
-                LEGACY
-            };
+            let note = (*context).xsave_note();
+            let size = note.map_or(LEGACY, |note| u64::from(note.extended_size));
             top = (below - size) & !(XSAVE_ALIGNMENT - 1);
             ptr::copy_nonoverlapping(xsave as *const u8, top as *mut u8, size as usize);
             (*context).xsave = top;

@@ -18,7 +18,7 @@ use crate::collect::thread::Attributes;
 use crate::collect::{credentials, namespaces, process_settings};
 use crate::signal::Owned;
 use crate::threads::{ForeignRseq, Thread, park, role, unblock};
-use crate::{clocks, environment, interpose, lazy, locks, report, signal, snapshot, vdso};
+use crate::{clocks, environment, interpose, lazy, locks, report, signal, snapshot, tiles, vdso};
 
 /// What a restored process has to know. It is filled in at a checkpoint and reaches the restored process as part of its
 /// memory.
@@ -271,6 +271,8 @@ impl Thread {
             // SAFETY: the base was the thread's own; our code does not use GS.
             let _ = unsafe { call(n::__NR_arch_prctl, [ARCH_SET_GS, self.gs_base as usize]) };
         }
+        // SAFETY: the frame is the thread's own.
+        unsafe { tiles::make_room(&*self.frame) };
         self.receive_again();
     }
 
@@ -358,6 +360,7 @@ pub extern "C" fn restored(handover: &Handover) -> ! {
             count as usize,
         ))
     };
+    let permitted = tiles::ask_again();
     // SAFETY: (1) the record is on the main thread's signal stack, or in a static; (2) the other threads wait at the gate.
     let main = unsafe {
         prepare_threads(resume);
@@ -381,6 +384,11 @@ pub extern "C" fn restored(handover: &Handover) -> ! {
     if let Err(errno) = changed {
         report::line(format_args!(
             "the environment cannot be changed: {errno}; the program goes on with what it had"
+        ));
+    }
+    if let Err(errno) = permitted {
+        report::line(format_args!(
+            "the tiles of AMX are not permitted here ({errno}): what was in them is lost"
         ));
     }
     if let Err(errno) = without_locks {

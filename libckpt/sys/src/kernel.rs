@@ -41,6 +41,22 @@ pub struct UserContext {
 
 const _: () = assert!(size_of::<UserContext>() == 304);
 
+impl UserContext {
+    /// What the kernel has noted about the XSAVE area; `None` if there is no more than the legacy part, or nothing.
+    ///
+    /// # Safety
+    /// The frame is one that the kernel has made, and is in memory with its XSAVE area.
+    #[must_use]
+    pub unsafe fn xsave_note(&self) -> Option<XsaveNote> {
+        if self.xsave == 0 {
+            return None;
+        }
+        // SAFETY: the caller answers for the area, which has at least its legacy part, in which the note stands.
+        let note = unsafe { *((self.xsave + XSAVE_NOTE_AT) as *const XsaveNote) };
+        (note.magic == XSAVE_MAGIC).then_some(note)
+    }
+}
+
 /// `stack_t` (include/uapi/asm-generic/signal-defs.h).
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,7 +78,7 @@ const _: () = assert!(size_of::<SignalStack>() == 24);
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct XsaveNote {
-    /// [`XSAVE_MAGIC`] if there is more than the legacy part.
+    /// `FP_XSTATE_MAGIC1` if there is more than the legacy part.
     pub magic: u32,
     /// Size including the magic number that ends the area, in bytes.
     pub extended_size: u32,
@@ -77,9 +93,9 @@ pub struct XsaveNote {
 const _: () = assert!(size_of::<XsaveNote>() == 48);
 
 /// `FP_XSTATE_MAGIC1`.
-pub const XSAVE_MAGIC: u32 = 0x4650_5853;
+const XSAVE_MAGIC: u32 = 0x4650_5853;
 /// Offset of [`XsaveNote`] in the XSAVE area, in bytes.
-pub const XSAVE_NOTE_AT: u64 = 464;
+const XSAVE_NOTE_AT: u64 = 464;
 
 /// `struct sigaction` of the kernel, x86-64 (arch/x86/include/uapi/asm/signal.h).
 pub use ckpt_image::signals::Action as SignalAction;
