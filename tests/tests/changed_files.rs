@@ -406,3 +406,14 @@ fn a_thin_image_has_what_files_without_a_name_hold() {
         assert_eq!(status.code(), SURVIVED, "{}", place.text("restorer.err"));
     }
 }
+
+#[test]
+fn a_directory_that_the_program_is_notified_of_is_told_of() {
+    let place = Place::new("directory_notified");
+    let mut process = Program::compile("directory_notified.c").start(&place);
+    process.checkpoint();
+    let said = process.errors();
+    let lines = said.lines().filter(|line| line.contains("F_NOTIFY"));
+    assert_eq!(lines.count(), 1, "{said}");
+    process.kill();
+}
