@@ -14,20 +14,21 @@ use linux_raw_sys::general as n;
 use super::dispositions::{self, Action};
 use super::{SIGNAL, is_ours, masks, user_dispatch};
 use crate::threads::{self, park};
-use crate::{handlers, signal};
+use crate::{handlers, resume, signal};
 
 /// The process in which the program began, or was restored. It is not that of its children.
 static PROCESS: AtomicI32 = AtomicI32::new(0);
 
-/// The id that it had before it was restored, by which pending signals name it.
-static FORMER: AtomicI32 = AtomicI32::new(0);
+/// The ids that it had before it was restored, the last ones: a thread may be right before the handler of a signal that names it by one of
+/// these, and may come no further before the next checkpoint.
+static FORMER: [AtomicI32; 8] = [const { AtomicI32::new(0) }; 8];
 
 /// Notes that the program is in this process from now on. Called at start, and when it was restored.
 pub fn settle_in() {
     let pid = calls::pid();
     let before = PROCESS.swap(pid, Ordering::Relaxed);
-    let former = if before == 0 { pid } else { before };
-    FORMER.store(former, Ordering::Relaxed);
+    let place = resume::generation() as usize % FORMER.len();
+    FORMER[place].store(before, Ordering::Relaxed);
 }
 
 /// Whether `signal` was libckpt's, and is the program's.
@@ -157,18 +158,14 @@ const SI_TKILL: i32 = -6;
 /// been waited for by now. On the stack of a handler, which may be small.
 fn is_of_program(sender: i32, registers: &Registers) -> bool {
     let began = PROCESS.load(Ordering::Relaxed);
-    let is_noted = || {
-        CHILDREN
-            .iter()
-            .any(|id| id.load(Ordering::Relaxed) == sender)
-    };
+    let is_one_of = |ids: &[AtomicI32]| ids.iter().any(|id| id.load(Ordering::Relaxed) == sender);
     if sender == 0 {
         // It is in another namespace.
         return false;
     }
     // The thread is right behind the call by which it has waited for the child.
     let is_result = registers.rcx == registers.rip && registers.rax == sender as u64;
-    sender == began || sender == FORMER.load(Ordering::Relaxed) || is_noted() || is_result || {
+    sender == began || is_one_of(&FORMER) || is_one_of(&CHILDREN) || is_result || {
         let own = calls::pid();
         sender == own
             || calls::is_child(sender)
