@@ -7,4 +7,6 @@ fn main() {
     println!("cargo:rustc-cdylib-link-arg=-Wl,-z,initfirst");
     // Where the list of libc's functions begins and ends.
     println!("cargo:rustc-cdylib-link-arg=-Wl,-z,start-stop-visibility=hidden");
+    // Where dlsym(3) is before glibc 2.34; since then that library is empty, and nothing refers to it.
+    println!("cargo:rustc-cdylib-link-arg=-ldl");
 }

@@ -231,7 +231,8 @@ unsafe extern "C" fn before_rwlock(lock: u64) {
 }
 
 /// A thread that waits for a robust or priority-inheriting mutex has read its id before, and stores it into the mutex when it gets it
-/// (`__pthread_mutex_lock_full`, nptl/pthread_mutex_lock.c). Until it uses a lock again, nobody asks for that; then it puts its
+/// (`__pthread_mutex_lock_full`, nptl/pthread_mutex_lock.c); since glibc 2.43, or as the compiler likes, so has one that waits for any
+/// other. Until it uses a lock again, nobody asks for that; then it puts its
 /// present id there. All zeros is a thread that does not.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -394,13 +395,56 @@ const INNER: u64 = 32 << 10;
 const FRAME: usize = 32;
 
 /// Whether a return address into one of the functions lies on top of the stack. What only looks like one costs a moment.
-fn is_called_from_near(registers: &Registers) -> bool {
+pub fn is_called_from_near(registers: &Registers) -> bool {
+    return_address(registers).is_some()
+}
+
+/// Where that lies.
+fn return_address(registers: &Registers) -> Option<u64> {
     let mut words = [[0; 8]; FRAME];
     // The stack may end before.
     let copied = calls::copy_memory(registers.rsp, words.as_flattened_mut()).unwrap_or(0);
-    words[..copied / 8]
+    let index = words[..copied / 8]
         .iter()
-        .any(|&word| is_near(u64::from_le_bytes(word), REACH))
+        .position(|&word| is_near(u64::from_le_bytes(word), REACH))?;
+    Some(registers.rsp + 8 * index as u64)
+}
+
+/// What `pthread_mutex_lock` takes of the stack in glibc 2.43, in bytes.
+const FRAME_OF_LOCK: u64 = 24;
+
+/// Gives the id `tid` to the function of libc in which a thread with these registers waits for a mutex, if it has the id `former` at hand: in a
+/// register that calls leave as it is, or in its frame. libc's own locks are given back without asking us.
+///
+/// # Safety
+/// The registers are those of the caller, which goes on with them.
+pub unsafe fn rename(registers: &mut Registers, former: u32, tid: u32) {
+    let Some(end) = return_address(registers) else {
+        return;
+    };
+    let Registers {
+        rbx,
+        rbp,
+        r12,
+        r13,
+        r14,
+        r15,
+        ..
+    } = registers;
+    for register in [rbx, rbp, r12, r13, r14, r15] {
+        if *register == u64::from(former) {
+            *register = u64::from(tid);
+        }
+    }
+    for address in (registers.rsp..end + 8 + FRAME_OF_LOCK).step_by(4) {
+        let mut word = [0; 4];
+        if calls::copy_memory(address, &mut word) == Ok(word.len())
+            && u32::from_ne_bytes(word) == former
+        {
+            // SAFETY: the word is in the frames of libc's functions.
+            let _ = unsafe { calls::store_memory(address, &tid.to_ne_bytes()) };
+        }
+    }
 }
 
 /// Whether a thread with these registers waits: then it has compared ids before. One that gives a lock back does not wait, and has an id

@@ -67,6 +67,27 @@ const NO_RSEQ: i64 = i64::MIN;
 /// The length of the area that was found last, which is likely that of the next thread, too.
 static RSEQ_LENGTH: AtomicU32 = AtomicU32::new(32);
 
+/// Where in a thread's descriptor libc has its id; 0 while that is not known.
+static TID_OFFSET: AtomicU32 = AtomicU32::new(0);
+
+/// Finds out where libc keeps the ids of threads: it tells debuggers (nptl_db/structs.def); else it is looked for in the descriptor of the
+/// calling thread. Called at start, when that has a descriptor.
+pub fn find_tid_offset() {
+    // SAFETY: (1) the name is a string; (2) three numbers stand there: bits, elements, offset in bytes; (3) the thread pointer points to itself.
+    let offset = unsafe {
+        let field = libc::dlsym(libc::RTLD_DEFAULT, c"_thread_db_pthread_tid".as_ptr());
+        let field = field.cast::<[u32; 3]>();
+        match field.as_ref() {
+            Some(&[32, 1, offset]) => offset,
+            _ => {
+                let descriptor = libc::pthread_self();
+                find_tid(descriptor).saturating_sub(descriptor) as u32
+            }
+        }
+    };
+    TID_OFFSET.store(offset, Ordering::Relaxed);
+}
+
 /// `RSEQ_SIG` of glibc on x86 (sysdeps/unix/sysv/linux/x86/bits/rseq.h).
 const RSEQ_SIGNATURE: usize = 0x5305_3053;
 /// `RSEQ_FLAG_UNREGISTER` (include/uapi/linux/rseq.h).
@@ -138,7 +159,7 @@ fn registered_rseq(fs_base: u64) -> Result<[u64; 2], ForeignRseq> {
 /// What libc has registered with the kernel for a thread, and what a restored thread registers again.
 #[derive(Clone, Copy, Debug)]
 pub struct Registered {
-    /// Address that the kernel clears when the thread ends: libc's idea of its thread id (set_tid_address(2)).
+    /// Address that the kernel clears when the thread ends (set_tid_address(2)). Until glibc 2.42, that is where libc has the thread's id.
     tid_address: u64,
     /// Head of the robust futex list and its size in bytes (set_robust_list(2)).
     robust_list: [u64; 2],
@@ -177,9 +198,29 @@ impl Registered {
         Ok(new)
     }
 
-    /// Where libc keeps the thread's id.
-    pub fn tid_address(&self) -> Option<u64> {
-        Some(self.tid_address).filter(|&address| address != 0)
+    /// Where libc keeps the id `tid` of the thread, whose thread pointer is `fs_base`: the word that the kernel clears at its end; or another one
+    /// in its descriptor, where that word only says how the thread is to be joined (`joinstate`, since glibc 2.43).
+    pub fn id_word(&self, tid: i32, fs_base: u64) -> Option<u64> {
+        let holds_it = |address: &u64| {
+            let mut word = [0; 4];
+            calls::copy_memory(*address, &mut word) == Ok(word.len())
+                && i32::from_ne_bytes(word) == tid
+        };
+        let cleared = Some(self.tid_address).filter(|&address| address != 0);
+        let in_descriptor = Some(TID_OFFSET.load(Ordering::Relaxed))
+            .filter(|&offset| offset != 0 && fs_base != 0)
+            .map(|offset| fs_base + u64::from(offset));
+        [cleared, in_descriptor]
+            .into_iter()
+            .flatten()
+            .find(holds_it)
+    }
+
+    /// Whether libc keeps the id elsewhere than in the word that the kernel clears, as it does since glibc 2.43: its functions then have read it
+    /// before they wait for a mutex.
+    fn id_is_apart(&self, fs_base: u64) -> bool {
+        let offset = u64::from(TID_OFFSET.load(Ordering::Relaxed));
+        offset != 0 && self.tid_address != fs_base + offset
     }
 
     /// Calls `each` with the address of the lock word of every robust mutex that the thread holds, as far as the kernel would look.
@@ -265,6 +306,11 @@ impl Thread {
         if self.has_thread_pointer() {
             // SAFETY: it has one.
             unsafe { locks::expect(self.waits_for(), self.former_tid as u32) };
+            if self.registered.id_is_apart(self.fs_base) && self.waits_for().is_some() {
+                let (former, tid) = (self.former_tid as u32, calls::tid() as u32);
+                // SAFETY: the frame is the thread's own.
+                unsafe { locks::rename(&mut (*self.frame).registers, former, tid) };
+            }
         }
         // A new thread has 0.
         if self.gs_base != 0 {
@@ -309,18 +355,26 @@ impl Thread {
 fn waits_for_owned_mutex(registers: &Registers) -> bool {
     /// `__kind` in `struct __pthread_mutex_s` (sysdeps/x86/nptl/bits/struct_mutex.h).
     const KIND_AT: u64 = 16;
+    /// What `__lll_lock_wait` expects to find in a lock for which others wait, too (sysdeps/nptl/lowlevellock.h).
+    const LOCKED_WITH_WAITERS: u64 = 2;
     // What is not such a mutex is mostly known without a system call: by the word that the call expects to find.
     let Registers { rdi, rsi, rdx, .. } = *registers;
-    let locks = matches!(
-        rsi as u32 & !(n::FUTEX_PRIVATE_FLAG | n::FUTEX_CLOCK_REALTIME),
-        n::FUTEX_LOCK_PI | n::FUTEX_LOCK_PI2
-    );
-    if !locks && rdx as u32 & n::FUTEX_WAITERS == 0 {
+    let operation = rsi as u32 & !(n::FUTEX_PRIVATE_FLAG | n::FUTEX_CLOCK_REALTIME);
+    let gets_id = matches!(operation, n::FUTEX_LOCK_PI | n::FUTEX_LOCK_PI2)
+        || rdx as u32 & n::FUTEX_WAITERS != 0;
+    // libc's own locks, at which nothing else stands, look the same from here.
+    let waits = rdx == LOCKED_WITH_WAITERS
+        && matches!(operation, n::FUTEX_WAIT | n::FUTEX_WAIT_BITSET)
+        && locks::is_called_from_near(registers);
+    if !gets_id && !waits {
         return false;
     }
     let mut kind = [0; 4];
-    calls::copy_memory(rdi + KIND_AT, &mut kind) == Ok(kind.len())
-        && owners::names_owner(u32::from_le_bytes(kind))
+    if calls::copy_memory(rdi + KIND_AT, &mut kind) != Ok(kind.len()) {
+        return false;
+    }
+    let kind = u32::from_le_bytes(kind);
+    owners::names_owner(kind) || waits && owners::asks_owner(kind)
 }
 
 /// Entered from asm/handler.S in the main thread of the restored process, on libckpt's emptied stack, with all signals

@@ -64,6 +64,7 @@ ctor::declarative::ctor! {
         report::remember_stderr();
         namespaces::settle_in();
         resume::find_rseq();
+        resume::find_tid_offset();
         environment::find();
         vdso::find();
         role::settle_in();

@@ -108,6 +108,12 @@ pub const fn knows_owner(kind: u32) -> bool {
     matches!(kind & TYPE, RECURSIVE | ERROR_CHECKING) || kind & (ROBUST | PRIORITY_INHERITING) != 0
 }
 
+/// Whether `kind` is that of a mutex which asks for its owner's id.
+#[must_use]
+pub const fn asks_owner(kind: u32) -> bool {
+    kind & !KNOWN_KIND == 0 && knows_owner(kind)
+}
+
 /// The ids of threads from the lowest to the highest. Few words are one of them.
 #[derive(Clone, Copy, Debug)]
 pub struct IdRange {

@@ -90,8 +90,9 @@ interposed! {
             return next()(old, size);
         }
         let usable = libc::malloc_usable_size(old);
-        // Such a block ends where its mapping does; others of glibc's do not.
-        let may_be_mapping = (old as u64 + usable as u64).is_multiple_of(PAGE);
+        // Such a block ends where its mapping does, or since glibc 2.43 a word before that; few others of glibc's do.
+        let end = old as u64 + usable as u64;
+        let may_be_mapping = end.next_multiple_of(PAGE) - end <= 8;
         if size <= usable || !may_be_mapping || lazy::is_in_image(pages(old, usable)) == Ok(false) {
             return next()(old, size);
         }

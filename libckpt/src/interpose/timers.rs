@@ -4,7 +4,7 @@
 //!
 //! The functions may be called in signal handlers, and what was noted is read in one: it stands in words of its own each.
 
-use core::ffi::c_void;
+use core::ffi::{CStr, c_void};
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
@@ -14,9 +14,13 @@ use libc::{c_int, clockid_t, itimerspec};
 
 use super::deadlines::translated_start;
 
+/// The version of libc's functions for timers: there are older ones, with ids of another size, and before glibc 2.36 those are what dlsym(3) finds behind
+/// a library.
+const TIMERS: &CStr = c"GLIBC_2.3.3";
+
 interposed! {
     /// timer_create(2)
-    fn timer_create(clock: clockid_t, event: *mut c_void, timer: *mut *mut c_void) -> c_int as next {
+    fn timer_create(clock: clockid_t, event: *mut c_void, timer: *mut *mut c_void) -> c_int as next of TIMERS {
         let named = if clock == libc::CLOCK_THREAD_CPUTIME_ID {
             CpuClock::of_thread(calls::tid()).number()
         } else {
@@ -26,7 +30,7 @@ interposed! {
     }
 
     /// timer_settime(2)
-    fn timer_settime(timer: *mut c_void, flags: c_int, new: *const itimerspec, old: *mut itimerspec) -> c_int as next {
+    fn timer_settime(timer: *mut c_void, flags: c_int, new: *const itimerspec, old: *mut itimerspec) -> c_int as next of TIMERS {
         let is_time = flags & libc::TIMER_ABSTIME != 0;
         let clock = || clock_of_timer(kernels_id(timer));
         let translated = translated_start(is_time, new, clock);
@@ -40,7 +44,7 @@ interposed! {
     }
 
     /// timer_delete(2)
-    fn timer_delete(timer: *mut c_void) -> c_int as next {
+    fn timer_delete(timer: *mut c_void) -> c_int as next of TIMERS {
         note(kernels_id(timer), false);
         next()(timer)
     }

@@ -148,7 +148,7 @@ impl Thread {
     pub fn id_words(&self) -> impl Iterator<Item = u64> {
         // SAFETY: slots stay.
         let slot = unsafe { self.slot.as_ref() }.map(Slot::id_word);
-        let libcs = self.registered.tid_address();
+        let libcs = self.registered.id_word(self.tid, self.fs_base);
         let pending = self.registered.pending_lock(self.tid);
         let ours = Some((&raw const self.tid) as u64);
         [ours, libcs, slot, pending].into_iter().flatten()

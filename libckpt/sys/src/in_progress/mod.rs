@@ -285,7 +285,8 @@ impl InProgress {
             position,
             in_code: number
                 .or_else(|| transfer::number(&frame.registers))
-                .or_else(|| number_in(&before)),
+                .or_else(|| number_in(&before))
+                .or_else(|| number_on_stack(&before, &frame.registers)),
             arrived: now,
             note: note.copied(),
             observed: None,
@@ -608,6 +609,54 @@ fn number_in(code: &[u8; BEFORE]) -> Option<u32> {
         [.., prefix, 0x31, 0xc0] if !REX.contains(&prefix) => Some(n::__NR_read),
         _ => None,
     }
+}
+
+/// The number of a call that one function makes for many others, as glibc does since 2.41 where a thread may be cancelled: these push it as the last
+/// argument, and it is loaded from there right before the instruction (`mov rax, [rsp + N]`, or `[rbp + N]` where libc is compiled with frame
+/// pointers); or, in a program with threads, by the caller of `__syscall_cancel_arch`
+/// (sysdeps/unix/sysv/linux/x86_64/syscall_cancel.S), whose last instructions are assembly and the same in all versions.
+fn number_on_stack(code: &[u8; BEFORE], registers: &Registers) -> Option<u32> {
+    /// How far in front of a call its second argument is loaded, at most, in bytes.
+    const LOADED_WITHIN: usize = 24;
+    /// Bytes of `call rel32`.
+    const CALL: usize = 5;
+    /// How long `__syscall_cancel_arch` is at most.
+    const LENGTH: u64 = 128;
+    let Registers { rsp, rbp, rip, .. } = *registers;
+    let word_at = |address: u64| {
+        let mut word = [0; 8];
+        (calls::copy_memory(address, &mut word) == Ok(word.len())).then(|| u64::from_ne_bytes(word))
+    };
+    let beside = |base: u64, offset: u8| base.wrapping_add_signed(i64::from(offset.cast_signed()));
+    let address = match *code.strip_suffix(&SYSCALL)? {
+        [.., 0x48, 0x8b, 0x44, 0x24, offset] => beside(rsp, offset),
+        [.., 0x48, 0x8b, 0x45, offset] => beside(rbp, offset),
+        // mov [rsp + 8], r11
+        [.., 0x4c, 0x89, 0x5c, 0x24, 0x08] => {
+            let behind = word_at(rsp)?;
+            let mut caller = [0; LOADED_WITHIN + CALL];
+            let start = behind.wrapping_sub(caller.len() as u64);
+            if calls::copy_memory(start, &mut caller) != Ok(caller.len()) {
+                return None;
+            }
+            let (loads, call) = caller.split_at(LOADED_WITHIN);
+            let &[0xe8, a, b, c, d] = call else {
+                return None;
+            };
+            let called = behind.wrapping_add_signed(i64::from(i32::from_le_bytes([a, b, c, d])));
+            if !(1..LENGTH).contains(&rip.wrapping_sub(called)) {
+                return None;
+            }
+            // mov rsi, [rsp + N] or [rbp + N]; nothing is pushed behind it but the return address.
+            loads.windows(CALL).rev().find_map(|load| match *load {
+                [0x48, 0x8b, 0x74, 0x24, offset] => Some(beside(rsp + 8, offset)),
+                [_, 0x48, 0x8b, 0x75, offset] => Some(beside(rbp, offset)),
+                _ => None,
+            })?
+        }
+        _ => return None,
+    };
+    word_at(address).and_then(number_from)
 }
 
 #[cfg(test)]

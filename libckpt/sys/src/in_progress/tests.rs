@@ -293,6 +293,69 @@ fn what_libc_puts_between_number_and_call_is_understood() {
 }
 
 #[test]
+fn a_number_that_was_pushed_is_understood() {
+    let mut frame = behind(&POLL, EINTR, [0; 6]);
+    let stack = frame.registers.rsp as *mut u64;
+    // SAFETY: the frame's stack goes on there.
+    unsafe { stack.add(2).write(34) };
+    frame.registers.rbp = frame.registers.rsp + 8;
+    let number = |end: &[u8], registers: &Registers| {
+        let mut code = [0x90; BEFORE];
+        code[BEFORE - end.len()..].copy_from_slice(end);
+        number_on_stack(&code, registers)
+    };
+    let registers = &frame.registers;
+    let by_rsp = [0x48, 0x8b, 0x44, 0x24, 0x10, 0x0f, 0x05];
+    assert_eq!(number(&by_rsp, registers), Some(34));
+    let by_rbp = [0x48, 0x8b, 0x45, 0x08, 0x0f, 0x05];
+    assert_eq!(number(&by_rbp, registers), Some(34));
+    let into_another = [0x4c, 0x8b, 0x44, 0x24, 0x10, 0x0f, 0x05];
+    assert_eq!(number(&into_another, registers), None);
+}
+
+/// glibc's `__syscall_cancel_arch`, from its last instructions on, with a caller behind it.
+#[test]
+fn a_number_that_a_caller_has_passed_on_is_understood() {
+    static CODE: [u8; 64] = {
+        let mut code = [0x90; 64];
+        // mov [rsp + 8], r11; syscall; ret
+        let end = [0x4c, 0x89, 0x5c, 0x24, 0x08, 0x0f, 0x05, 0xc3];
+        let mut at = 0;
+        while at < end.len() {
+            code[9 + at] = end[at];
+            at += 1;
+        }
+        // mov rsi, [rsp + 0x20]; mov r8, rdx; mov rdx, rdi; mov rdi, r11; call the beginning
+        let call = [
+            0x48, 0x8b, 0x74, 0x24, 0x20, 0x49, 0x89, 0xd0, 0x48, 0x89, 0xfa, 0x4c, 0x89, 0xdf,
+            0xe8, 0xcd, 0xff, 0xff, 0xff,
+        ];
+        let mut at = 0;
+        while at < call.len() {
+            code[32 + at] = call[at];
+            at += 1;
+        }
+        code
+    };
+    let mut frame = behind(&POLL, EINTR, [0; 6]);
+    let stack = frame.registers.rsp as *mut u64;
+    frame.registers.rip = CODE.as_ptr() as u64 + 16;
+    frame.registers.rcx = frame.registers.rip;
+    // SAFETY: the frame's stack goes on there.
+    unsafe {
+        stack.write(CODE.as_ptr() as u64 + 51);
+        stack.add(5).write(7);
+    }
+    let call = InProgress::at_arrival(&frame, None, None, 0);
+    assert_eq!(call.in_code, Some(n::__NR_poll));
+    // What returns elsewhere is another function.
+    // SAFETY: as above.
+    unsafe { stack.write(CODE.as_ptr() as u64 + 50) };
+    let call = InProgress::at_arrival(&frame, None, None, 0);
+    assert_eq!(call.in_code, None);
+}
+
+#[test]
 fn close_is_never_made_again() {
     let mut frame = behind(&CLOSE, EINTR, [3, 0, 0, 0, 0, 0]);
     let before = frame.registers;
