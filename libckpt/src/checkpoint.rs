@@ -22,7 +22,7 @@ use crate::collect::regions::{Reader, Regions};
 use crate::collect::signals::Signals;
 use crate::collect::thread::Processors;
 use crate::collect::{credentials, namespaces, process, process_settings, relatives};
-use crate::failure::{Doing, Failure};
+use crate::failure::{Doing, Failure, failure};
 use crate::report::{self, Milliseconds, Size};
 use crate::resume::{self, RESUME};
 use crate::settings::{After, EXIT_STATUS, Mode};
@@ -235,6 +235,11 @@ fn attempt(
     start: &Start,
     began: u64,
 ) -> Result<(Taken, Stopped), Failure> {
+    if start.under_valgrind {
+        return Err(failure!(
+            "the program runs under valgrind, which does not know all that a checkpoint takes; run it without"
+        ));
+    }
     process::check_root()?;
     let pid = calls::pid();
 

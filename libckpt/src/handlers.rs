@@ -19,7 +19,7 @@ use ckpt_sys::{calls, in_progress};
 use linux_raw_sys::general as n;
 
 use crate::signal::{CLAIMED, checkpoint_signal, claimed};
-use crate::{interpose, own_stack};
+use crate::{go, interpose, own_stack};
 
 /// How many handlers are stood in front of: more than a program has functions for it. A handler keeps its stand-in, since the program
 /// may have seen that by a system call of its own. One that finds none left is called directly, and its signal does not end a call
@@ -87,9 +87,11 @@ pub fn in_front_of(handler: u64) -> u64 {
         return handler;
     }
     let is_for_it = |known: &AtomicU64| {
-        known
-            .compare_exchange(0, handler, Ordering::Relaxed, Ordering::Relaxed)
-            .map_or_else(|known| known == handler, |_| true)
+        let added = known.compare_exchange(0, handler, Ordering::Relaxed, Ordering::Relaxed);
+        if added.is_ok() {
+            go::look_at_code(handler);
+        }
+        added.map_or_else(|known| known == handler, |_| true)
     };
     HANDLERS
         .iter()

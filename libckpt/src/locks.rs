@@ -25,6 +25,7 @@ use libc::{c_int, c_void, clockid_t, timespec};
 use linux_raw_sys::general as n;
 
 use crate::interpose::{CONDITIONS, Next};
+use crate::loaded::{self, Object};
 use crate::signal::Owned;
 use crate::thread_local::{self, ThreadLocal};
 
@@ -311,30 +312,18 @@ static LIBC: Owned<[Span; 8]> = Owned::new([Span::new(0, 0); 8]);
 
 /// Finds out where libc has its own locks. Called at start.
 pub fn find_libc() {
-    // SAFETY: (1) the constructor runs alone; (2) the callback keeps to what it is given.
-    unsafe {
-        libc::dl_iterate_phdr(Some(note_if_libc), core::ptr::null_mut());
-    }
+    loaded::for_each(note_if_libc);
 }
 
-/// Called by dl_iterate_phdr(3) for each object.
-unsafe extern "C" fn note_if_libc(
-    object: *mut libc::dl_phdr_info,
-    _: usize,
-    _: *mut c_void,
-) -> c_int {
-    // SAFETY: libc gives us what it says.
-    let (object, headers, loader, spans) = unsafe {
-        let object = &*object;
-        let headers = slice::from_raw_parts(object.dlpi_phdr, object.dlpi_phnum.into());
-        let loader = libc::getauxval(libc::AT_BASE);
-        (object, headers, loader, LIBC.get())
-    };
-    let segments = headers
+fn note_if_libc(object: &Object<'_>) {
+    // SAFETY: (1) the constructor runs alone; (2) getauxval(3) takes a number.
+    let (spans, loader) = unsafe { (LIBC.get(), libc::getauxval(libc::AT_BASE)) };
+    let segments = object
+        .headers
         .iter()
         .filter(|header| header.p_type == libc::PT_LOAD)
         .map(|header| {
-            let start = object.dlpi_addr + header.p_vaddr;
+            let start = object.bias + header.p_vaddr;
             (Span::new(start, start + header.p_memsz), header.p_flags)
         });
     let of_libc = [
@@ -346,14 +335,13 @@ unsafe extern "C" fn note_if_libc(
             .iter()
             .any(|&code| (span.start..span.end).contains(&code))
     };
-    if object.dlpi_addr == loader || segments.clone().any(has_any) {
+    if object.bias == loader || segments.clone().any(has_any) {
         let written = segments.filter(|(_, flags)| flags & libc::PF_W != 0);
         let free = spans.iter_mut().filter(|span| span.is_empty());
         for (place, (span, _)) in free.zip(written) {
             *place = span;
         }
     }
-    0
 }
 
 /// How far from its beginning a function of libc reaches, and the inner ones that it calls with the same lock, which the linker has put

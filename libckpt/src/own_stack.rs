@@ -8,7 +8,7 @@ use core::ptr;
 
 use ckpt_sys::kernel::{SignalInfo, UserContext};
 
-use crate::{alternate, thread_local};
+use crate::{alternate, go, thread_local};
 
 /// What the ABI has functions use below the stack pointer, in bytes (System V ABI, AMD64 supplement, 3.2.2).
 const RED_ZONE: u64 = 128;
@@ -44,8 +44,11 @@ pub unsafe fn move_frame(context: *mut UserContext, never: bool) -> Option<*mut 
         if !is_on_it(context as u64) || is_on_it(below) {
             return None;
         }
-        let is_ours =
-            || alternate::is_one(stack.start) && (*thread_local::current()).shown.size == 0;
+        let is_ours = || {
+            alternate::is_one(stack.start)
+                && (*thread_local::current()).shown.size == 0
+                && !go::is_there()
+        };
         if !never && !is_ours() {
             return None;
         }

@@ -12,13 +12,15 @@ use crate::environment::{self, Environment};
 use crate::settings::{Settings, complain};
 use crate::signal::Owned;
 use crate::threads::role;
-use crate::{alternate, interpose, locks, report, resume, signal, vdso};
+use crate::{alternate, go, interpose, loaded, locks, report, resume, signal, vdso};
 
 /// What the constructor found out.
 #[derive(Debug)]
 pub struct Start {
     /// The settings.
     pub settings: Settings,
+    /// Whether the program runs under valgrind, which does not know all instructions and system calls that a checkpoint takes.
+    pub under_valgrind: bool,
     /// Number of seccomp filters that were there from the start: only they can be there after a restart.
     pub seccomp_filters: u64,
     /// The program. A restored process, which may be another one's as far as the kernel knows, runs it as well.
@@ -28,6 +30,7 @@ pub struct Start {
 /// Filled in by the constructor.
 pub static START: Owned<Start> = Owned::new(Start {
     settings: Settings::defaults(),
+    under_valgrind: false,
     seccomp_filters: 0,
     program: Path::new(),
 });
@@ -57,6 +60,7 @@ ctor::declarative::ctor! {
         unsafe {
             *START.get() = Start {
                 settings,
+                under_valgrind: is_under_valgrind(),
                 seccomp_filters: seccomp_filters(),
                 program: files::read_link(c"/proc/self/exe").unwrap_or_default(),
             };
@@ -65,6 +69,7 @@ ctor::declarative::ctor! {
         namespaces::settle_in();
         resume::find_rseq();
         resume::find_tid_offset();
+        go::look_for();
         environment::find();
         vdso::find();
         role::settle_in();
@@ -75,6 +80,17 @@ ctor::declarative::ctor! {
         // Whatever the parent had blocked: from here on the signal comes through.
         let _ = calls::signal_mask(n::SIG_UNBLOCK, Some(signal_bit(settings.signal)));
     }
+}
+
+/// Valgrind has the loader load a library of its own into the program.
+fn is_under_valgrind() -> bool {
+    const NAME: &[u8] = b"/vgpreload_core";
+    let mut is_there = false;
+    loaded::for_each(|object| {
+        let name = object.name.to_bytes();
+        is_there |= name.windows(NAME.len()).any(|part| part == NAME);
+    });
+    is_there
 }
 
 /// Takes the settings from `environment`, in a process that was restored with other ones. The signal stays: the program may count on

@@ -50,6 +50,20 @@ fn a_read_only_directory() {
     assert_unharmed(process, &place);
 }
 
+#[test]
+fn under_valgrind() {
+    let Some(valgrind) = tool("under-valgrind", "valgrind") else {
+        return;
+    };
+    let place = Place::new("under-valgrind");
+    let program = Program::compile("plain.c");
+    let launch = Launch::under_libckpt(&valgrind).args(["--quiet", "--error-exitcode=99"]);
+    let mut process = launch.arg(program.path()).start(&place);
+    process.wait_until_ready();
+    assert_refused(&mut process, &place, "valgrind");
+    assert_unharmed(process, &place);
+}
+
 /// What its handler called would be dispatched to the program, whose end that would be.
 #[test]
 fn a_program_that_dispatches_its_own_system_calls() {

@@ -15,7 +15,7 @@ use libc::{c_int, clockid_t, itimerspec, pthread_t, timespec};
 use linux_raw_sys::general as n;
 
 use super::timers::clock_of_timer;
-use super::{our_bit, peek};
+use super::{Next, our_bit, peek};
 use crate::clocks::{self, Deadline};
 use crate::{locks, thread_local};
 
@@ -118,16 +118,23 @@ static CLOCK_AT: AtomicU32 = AtomicU32::new(0);
 const CONDITION: usize = 48;
 
 /// Finds out where libc keeps the clock of a condition variable: that of `CLOCK_MONOTONIC` differs from the other one in one
-/// bit. Called at start.
+/// bit. Called at start, when a program that has such functions of its own, as sanitizers do, is not ready for them.
 pub fn find_clock_of_conditions() {
+    type Attributes = libc::pthread_condattr_t;
+    static INIT_ATTRIBUTES: Next = Next::new(c"pthread_condattr_init", &[]);
+    static SET_CLOCK: Next = Next::new(c"pthread_condattr_setclock", &[]);
+    static INIT: Next = Next::new(c"pthread_cond_init", &[c"GLIBC_2.3.2"]);
     let made = [libc::CLOCK_REALTIME, libc::CLOCK_MONOTONIC].map(|clock| {
         let mut bytes = [0u8; CONDITION];
         // SAFETY: of all three: the types are libc's own, and fit.
         unsafe {
-            let mut attributes: libc::pthread_condattr_t = core::mem::zeroed();
-            libc::pthread_condattr_init(&raw mut attributes);
-            libc::pthread_condattr_setclock(&raw mut attributes, clock);
-            libc::pthread_cond_init(bytes.as_mut_ptr().cast(), &raw const attributes);
+            let init_attributes: extern "C" fn(*mut Attributes) -> c_int = INIT_ATTRIBUTES.get();
+            let set_clock: extern "C" fn(*mut Attributes, clockid_t) -> c_int = SET_CLOCK.get();
+            let init: extern "C" fn(*mut c_void, *const Attributes) -> c_int = INIT.get();
+            let mut attributes: Attributes = core::mem::zeroed();
+            init_attributes(&raw mut attributes);
+            set_clock(&raw mut attributes, clock);
+            init(bytes.as_mut_ptr().cast(), &raw const attributes);
         }
         bytes
     });

@@ -11,7 +11,7 @@ use libc::{c_int, sighandler_t};
 use linux_raw_sys::general as n;
 
 use super::masks::{blocks, set_blocks};
-use super::{bits, claimed, is_ours, our_bit, set_bits};
+use super::{Next, bits, claimed, is_ours, our_bit, set_bits};
 use crate::handlers::{self, SIG_HOLD};
 
 /// Bit `n - 1`: the program's handler for signal `n` blocks the checkpoint signal, as far as the program knows.
@@ -193,11 +193,15 @@ impl ProgramAction {
 
 /// Reads which disposition of the checkpoint `signal` the program was started with, and what libc adds to those that it is given.
 pub fn take_over(signal: i32) {
-    // SAFETY: what is there, which a program is started with, is put in place again; zeros are a disposition.
+    type Change = extern "C" fn(c_int, *const libc::sigaction, *mut libc::sigaction) -> c_int;
+    /// The program may have one of its own, which is not ready yet.
+    static LIBCS: Next = Next::new(c"sigaction", &[]);
+    // SAFETY: (1) the function has that type; (2) what is there, which a program is started with, is put in place again; zeros are a disposition.
     let there = unsafe {
+        let change: Change = LIBCS.get();
         let mut there: libc::sigaction = core::mem::zeroed();
-        libc::sigaction(signal, ptr::null(), &raw mut there);
-        libc::sigaction(signal, &raw const there, ptr::null_mut());
+        change(signal, ptr::null(), &raw mut there);
+        change(signal, &raw const there, ptr::null_mut());
         calls::signal_action(signal, None).unwrap_or_default()
     };
     RESTORER_OF_LIBC.store(there.restorer as usize, Ordering::Relaxed);

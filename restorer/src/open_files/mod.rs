@@ -102,7 +102,7 @@ impl OpenFiles {
             moves: options.moves,
             made: Made::above(above),
             sockets: Sockets::of(&image, above)?,
-            unnamed: UnnamedFiles::above(above, machine),
+            unnamed: UnnamedFiles::above(above, machine, &image),
         };
 
         let count = image.descriptors().count();

@@ -5,7 +5,8 @@ use core::slice;
 use ckpt_image::objects::deleted_files::FileExtent;
 use ckpt_image::objects::system_v::Segment;
 use ckpt_image::page_up;
-use ckpt_sys::{Errno, Line, MapVec, calls, system_v};
+use ckpt_image::reader::Image;
+use ckpt_sys::{Errno, Line, MapVec, calls, proc, system_v};
 use linux_raw_sys::general as n;
 
 use super::opener::{Problem, failed};
@@ -17,6 +18,8 @@ use crate::output;
 pub struct Segments {
     /// Whether ids mean the same as at the checkpoint.
     same_ids: bool,
+    /// And whether those of processes do. Otherwise, the id of a segment is all that tells it from others: it is given to no second one for long.
+    same_pids: bool,
     made: MapVec<Made>,
 }
 
@@ -31,9 +34,10 @@ struct Made {
 
 impl Segments {
     /// None yet.
-    pub fn of(machine: &Machine) -> Self {
+    pub fn of(machine: &Machine, image: &Image<'_>) -> Self {
         Self {
             same_ids: machine.same_ipc_ids,
+            same_pids: image.header.pid_namespace == proc::pid_namespace(),
             made: MapVec::new(),
         }
     }
@@ -46,11 +50,13 @@ impl Segments {
         file: &ImageFile,
     ) -> Result<i32, Problem> {
         let id = saved.id();
-        if let Some(attached) = self.is_there(saved) {
-            if attached == 0 {
+        match self.is_there(saved) {
+            Some(0) => {
                 put_content(id, saved, index, file)?;
+                return Ok(id);
             }
-            return Ok(id);
+            Some(_) if is_held(id) => return Ok(id),
+            _ => {}
         }
         let id = self.make(saved)?;
         put_content(id, saved, index, file)?;
@@ -71,7 +77,8 @@ impl Segments {
     /// How often the segment is attached, if it is the same as at the checkpoint.
     fn is_there(&self, saved: &Segment) -> Option<u64> {
         let now = system_v::segment(saved.id()).ok()?;
-        let same = now.key == saved.key && now.size == saved.size && now.creator == saved.creator;
+        let same_creator = !self.same_pids || now.creator == saved.creator;
+        let same = now.key == saved.key && now.size == saved.size && same_creator;
         (self.same_ids && same).then_some(now.attached)
     }
 
@@ -120,6 +127,13 @@ impl Drop for Segments {
             let _ = system_v::remove(made.id);
         }
     }
+}
+
+/// Keeps a segment that somebody has attached from going away with him, until the program has it again; whether it was there still. What we have
+/// attached goes away with all of the restorer.
+fn is_held(id: i32) -> bool {
+    let held = system_v::attach(id, system_v::READ_ONLY);
+    !matches!(held, Err(Errno::EINVAL | Errno::EIDRM))
 }
 
 /// Gives the segment `id` what `saved`, the file number `index`, had in it, and nothing else.

@@ -64,11 +64,11 @@ enum Saved {
 
 impl UnnamedFiles {
     /// None yet. They get numbers from `above` on.
-    pub fn above(above: u32, machine: &Machine) -> Self {
+    pub fn above(above: u32, machine: &Machine, image: &Image<'_>) -> Self {
         Self {
             above,
             made: MapVec::new(),
-            segments: Segments::of(machine),
+            segments: Segments::of(machine, image),
         }
     }
 
