@@ -132,6 +132,19 @@ fn the_ids_come_back_in_generation_after_generation() {
     }
 }
 
+/// Who has made it is another process, as far as a namespace can tell.
+#[test]
+fn system_v_memory_that_is_still_there_is_found() {
+    for way in ways("system_v_memory") {
+        let (place, _) = way.image("system_v_memory", "sysv_memory_key.c");
+        let mut process = restored(way, &place);
+        place.release();
+        let status = process.wait();
+        let said = place.text("restorer.err") + &place.text("err");
+        assert_eq!(status.code(), Some(42), "{way:?}: {said}");
+    }
+}
+
 #[test]
 fn the_program_is_its_own_executable() {
     for way in ways("the_program_is_its_own_executable") {
