@@ -3,6 +3,7 @@
 //! (pid_namespaces(7), user_namespaces(7)).
 
 use ckpt_sys::kernel::SignalAction;
+use ckpt_sys::proc::ProcessStat;
 use ckpt_sys::{Errno, Fd, Line, calls, files};
 use linux_raw_sys::general as n;
 use restart::report::{Cause, Error, Exit, Object, compose};
@@ -27,6 +28,14 @@ pub fn refusal(id: i32, errno: Errno) -> Option<Error<'static>> {
             let path = Line::<64>::format(format_args!("/proc/{id}/comm"));
             let owner = files::read_small::<32>(path.as_c_str()).unwrap_or_default();
             let owner = ckpt_sys::line::Text(owner.as_bytes().trim_ascii_end());
+            if ProcessStat::of(id).is_ok_and(|stat| stat.state() == b'Z') {
+                return error(
+                    composed(format_args!(
+                        "{id} is still that of a process that has ended ({owner}), for which nobody has waited yet"
+                    )),
+                    "try again in a moment, or restore it without --pid",
+                );
+            }
             let cause = if owner.0.is_empty() {
                 composed(format_args!(
                     "{id} is in use as that of a process group or session"

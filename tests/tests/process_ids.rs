@@ -442,6 +442,27 @@ fn an_id_that_is_taken_is_named_and_nothing_is_restarted() {
 }
 
 #[test]
+fn an_id_whose_process_nobody_has_waited_for_is_named() {
+    if !is_root() {
+        return not_run("not_waited_for", "the tests do not run as root");
+    }
+    let place = Place::new("not_waited_for");
+    let mut process = Program::compile("plain.c").start(&place);
+    process.checkpoint();
+    let pid = process.pid();
+    process.signal(libc::SIGKILL);
+    until("its end", || (state(pid) == Some('Z')).then_some(()));
+    let launch = Way::Privilege.restorer(&["myckpt"]);
+    let mut restored = launch.stderr(Output::File("second.err")).start(&place);
+    assert_eq!(restored.wait().code(), Some(123));
+    let line = place.text("second.err");
+    assert!(
+        line.contains("nobody has waited") && line.lines().count() == 1,
+        "{line}"
+    );
+}
+
+#[test]
 fn where_namespaces_are_forbidden_one_line_says_so() {
     let Some(strace) = tool("forbidden", "strace") else {
         return;
