@@ -9,6 +9,8 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use libc::{Elf64_Ehdr, Elf64_Phdr};
 
+use ckpt_image::PAGE;
+
 use crate::loaded;
 
 /// Whether the program has code of Go's.
@@ -50,7 +52,7 @@ pub fn look_at_code(handler: u64) {
         return;
     }
     // SAFETY: (1) that is its type, and it is safe in handlers (glibc manual, "Dynamic Linker Introspection"); (2) zeros are an `Object`;
-    // (3) an object has its ELF header and program headers where it starts.
+    // (3) an object has its ELF header where it starts, or something else as long as that; (4) the program headers are in its first page.
     unsafe {
         let find_object: extern "C" fn(u64, *mut Object) -> c_int =
             core::mem::transmute(find_object);
@@ -59,6 +61,11 @@ pub fn look_at_code(handler: u64) {
             return;
         }
         let header = &*(object.start as *const Elf64_Ehdr);
+        let length = u64::from(header.e_phnum) * size_of::<Elf64_Phdr>() as u64;
+        let is_elf = header.e_ident.starts_with(b"\x7fELF");
+        if !is_elf || header.e_phoff.saturating_add(length) > PAGE {
+            return;
+        }
         let headers = (object.start + header.e_phoff) as *const Elf64_Phdr;
         let headers = slice::from_raw_parts(headers, header.e_phnum.into());
         note(*object.link_map, headers);
@@ -73,11 +80,18 @@ unsafe fn note(bias: u64, headers: &[Elf64_Phdr]) {
     const NAME: &[u8] = b"Go\0\0";
     /// Lengths of name and description, type (elf(5)).
     const HEADER: usize = 12;
+    let is_loaded = |note: &Elf64_Phdr| {
+        let end = note.p_vaddr.saturating_add(note.p_memsz);
+        headers.iter().any(|header| {
+            let holds = header.p_vaddr <= note.p_vaddr && end <= header.p_vaddr + header.p_filesz;
+            header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_R != 0 && holds
+        })
+    };
     let notes = headers
         .iter()
-        .filter(|header| header.p_type == libc::PT_NOTE);
+        .filter(|header| header.p_type == libc::PT_NOTE && is_loaded(header));
     for header in notes {
-        // SAFETY: notes are part of what is loaded.
+        // SAFETY: this one is part of what is loaded.
         let mut rest = unsafe {
             let start = bias.wrapping_add(header.p_vaddr) as *const u8;
             slice::from_raw_parts(start, header.p_memsz as usize)
