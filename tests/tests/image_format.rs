@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ckpt_image::header::FORMAT;
 use ckpt_tests::terminal::Terminal;
-use ckpt_tests::{Place, Program, not_run, tool};
+use ckpt_tests::{Place, Program, not_run, tool, until};
 
 /// How many bytes a field takes.
 #[derive(Clone, Copy)]
@@ -233,6 +233,8 @@ fn walk_image_of_a_terminal(tables: &BTreeMap<u32, Table>) -> Vec<u32> {
     };
     let place = Place::new("image_format");
     let terminal = Terminal::under_libckpt(&place, [80, 24], [program.path()]);
+    // What has a handler before that is `env`.
+    until("the program", || place.file("ready").exists().then_some(()));
     let pid = terminal.pid();
     terminal.freeze(pid);
     walk(&place.bytes("myckpt"), tables, pid.cast_unsigned(), &place)
