@@ -16,7 +16,8 @@ struct Segment {
     key: i32,
 }
 
-/// Until this is dropped, no other test here makes a segment: the kernel is told the id of the next one before it is made.
+/// Until this is dropped, no other test here makes a segment, a set or a queue: the kernel is told the id of the next one before it is made, and gives
+/// away at once what was removed.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -142,6 +143,7 @@ fn killed_with_semaphores(place: &Place) -> Program {
 
 #[test]
 fn semaphores_and_queues_that_are_gone_are_made_again_by_root() {
+    let _alone = alone();
     if !is_root() {
         return not_run("sets_gone", "the tests do not run as root");
     }
@@ -161,6 +163,7 @@ fn semaphores_and_queues_that_are_gone_are_made_again_by_root() {
 
 #[test]
 fn semaphores_that_are_still_there_are_left_as_they_are() {
+    let _alone = alone();
     let place = Place::new("sets_in_use");
     let program = killed_with_semaphores(&place);
     let set = system_v::set(&place).expect("it outlives the program");
@@ -175,6 +178,7 @@ fn semaphores_that_are_still_there_are_left_as_they_are() {
 
 #[test]
 fn semaphores_that_are_gone_are_named_to_others() {
+    let _alone = alone();
     let place = Place::of_nobody("sets_refused");
     let program = Program::compile("sysv_semaphores.c");
     let mut process = program.launch().as_nobody().start(&place);
@@ -197,6 +201,7 @@ fn semaphores_that_are_gone_are_named_to_others() {
 
 #[test]
 fn semaphores_of_a_normal_user_are_made_again_by_root() {
+    let _alone = alone();
     if !is_root() {
         return not_run("sets_of_nobody", "the tests do not run as root");
     }
@@ -216,6 +221,7 @@ fn semaphores_of_a_normal_user_are_made_again_by_root() {
 
 #[test]
 fn semaphores_that_were_made_go_again_if_the_restart_fails() {
+    let _alone = alone();
     if !is_root() {
         return not_run("sets_failed", "the tests do not run as root");
     }
@@ -260,6 +266,7 @@ fn set_value(set: i32, semaphore: i32, value: i32) {
 
 #[test]
 fn what_is_undone_is_kept_in_semaphores_that_root_makes_again() {
+    let _alone = alone();
     if !is_root() {
         return not_run("undo_gone", "the tests do not run as root");
     }
@@ -271,6 +278,7 @@ fn what_is_undone_is_kept_in_semaphores_that_root_makes_again() {
 
 #[test]
 fn what_is_undone_when_the_restored_program_is_killed() {
+    let _alone = alone();
     let place = Place::new("undo_killed");
     let (program, set) = killed_with_undone_semaphores(&place);
     let mut process = program.restore(&place, Restart::Eager);
@@ -282,6 +290,7 @@ fn what_is_undone_when_the_restored_program_is_killed() {
 
 #[test]
 fn semaphores_that_another_process_has_taken_are_named() {
+    let _alone = alone();
     let place = Place::new("undo_refused");
     let (program, set) = killed_with_undone_semaphores(&place);
     let refused = |words: &str| {
@@ -308,6 +317,7 @@ fn semaphores_that_another_process_has_taken_are_named() {
 
 #[test]
 fn what_is_undone_and_the_kernel_has_no_memory_for() {
+    let _alone = alone();
     let Some(strace) = tool("undo_fails", "strace") else {
         return;
     };
