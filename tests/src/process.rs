@@ -252,6 +252,16 @@ impl Process {
         })
     }
 
+    /// Asserts that libckpt has said `times` lines with these words.
+    ///
+    /// # Panics
+    /// If it has not.
+    pub fn assert_told(&self, words: &str, times: usize) {
+        let said = self.errors();
+        let lines = said.lines().filter(|line| line.contains(words));
+        assert_eq!(lines.count(), times, "{said}");
+    }
+
     /// What is on its standard error. A restored program has that of the program before it, and the restorer its own.
     #[must_use]
     pub fn errors(&self) -> String {

@@ -412,8 +412,5 @@ fn a_directory_that_the_program_is_notified_of_is_told_of() {
     let place = Place::new("directory_notified");
     let mut process = Program::compile("directory_notified.c").start(&place);
     process.checkpoint();
-    let said = process.errors();
-    let lines = said.lines().filter(|line| line.contains("F_NOTIFY"));
-    assert_eq!(lines.count(), 1, "{said}");
-    process.kill();
+    process.assert_told("F_NOTIFY", 1);
 }

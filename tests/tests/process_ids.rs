@@ -91,6 +91,18 @@ fn restored(way: Way, place: &Place) -> Process {
     restored
 }
 
+/// A program of `programs/` survives, in all ways.
+fn assert_survives(test: &str, program: &str) {
+    for way in ways(test) {
+        let (place, _) = way.image(test, program);
+        let mut process = restored(way, &place);
+        place.release();
+        let status = process.wait();
+        let said = place.text("restorer.err") + &place.text("err");
+        assert_eq!(status.code(), Some(42), "{way:?}: {said}");
+    }
+}
+
 /// The id that a process has in its own namespace.
 fn own_id(pid: u32) -> Option<u32> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
@@ -135,26 +147,12 @@ fn the_ids_come_back_in_generation_after_generation() {
 /// Who has made it is another process, as far as a namespace can tell.
 #[test]
 fn system_v_memory_that_is_still_there_is_found() {
-    for way in ways("system_v_memory") {
-        let (place, _) = way.image("system_v_memory", "sysv_memory_key.c");
-        let mut process = restored(way, &place);
-        place.release();
-        let status = process.wait();
-        let said = place.text("restorer.err") + &place.text("err");
-        assert_eq!(status.code(), Some(42), "{way:?}: {said}");
-    }
+    assert_survives("system_v_memory", "sysv_memory_key.c");
 }
 
 #[test]
 fn the_program_is_its_own_executable() {
-    for way in ways("the_program_is_its_own_executable") {
-        let (place, _) = way.image("own_executable", "executable.c");
-        let mut process = restored(way, &place);
-        place.release();
-        let status = process.wait();
-        let said = place.text("restorer.err") + &place.text("err");
-        assert_eq!(status.code(), Some(42), "{way:?}: {said}");
-    }
+    assert_survives("own_executable", "executable.c");
 }
 
 #[test]

@@ -179,10 +179,7 @@ fn a_datagram_that_was_begun_is_told_of() {
     let place = Place::new("begun_datagram");
     let mut process = Program::compile("socket_udp_begun.c").start(&place);
     process.checkpoint();
-    let said = process.errors();
-    let lines = said.lines().filter(|line| line.contains("MSG_MORE"));
-    assert_eq!(lines.count(), 1, "{said}");
-    process.kill();
+    process.assert_told("MSG_MORE", 1);
 }
 
 #[test]
@@ -190,12 +187,8 @@ fn an_empty_message_that_later_images_will_lack_is_told_of() {
     let place = Place::new("empty_messages");
     let mut process = Program::compile("socket_empty_messages.c").start(&place);
     process.checkpoint();
-    let said = process.errors();
-    let warnings = said
-        .lines()
-        .filter(|line| line.contains("an empty message"));
     // Of five pairs, four have some.
-    assert_eq!(warnings.count(), 4, "{said}");
+    process.assert_told("an empty message", 4);
     process.kill();
     let other = Place::new("no_empty_messages");
     let mut process = Program::compile("plain.c").start(&other);
