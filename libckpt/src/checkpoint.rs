@@ -10,7 +10,7 @@ use ckpt_image::core_notes::{self, Ids};
 use ckpt_image::header::{FORMAT, Header};
 use ckpt_image::owners::OwnerWord;
 use ckpt_sys::kernel::UserContext;
-use ckpt_sys::{Line, MapVec, calls, cpuid, files, proc};
+use ckpt_sys::{Line, MapVec, calls, cpuid, files, proc, protection_keys};
 use linux_raw_sys::general as n;
 use linux_raw_sys::prctl::PR_GET_CHILD_SUBREAPER;
 
@@ -240,6 +240,12 @@ fn attempt(
             "the program runs under valgrind, which does not know all that a checkpoint takes; run it without"
         ));
     }
+    let cpu = cpuid::this_cpu();
+    if cpu.has_protection_keys() {
+        // A handler may only use memory without a key, and so may what it makes: the copy of the process that writes the image.
+        // SAFETY: they are enabled.
+        unsafe { protection_keys::open_all() };
+    }
     process::check_root()?;
     let pid = calls::pid();
 
@@ -315,7 +321,7 @@ fn attempt(
             kernel: kernel.as_bytes(),
             writer: VERSION.as_bytes(),
         },
-        cpu: cpuid::this_cpu(),
+        cpu,
         clocks: clocks::collect(),
         process,
         credentials,

@@ -16,7 +16,7 @@ use linux_raw_sys::prctl as p;
 use crate::apart;
 use crate::collect::content::{PageTables, Pages, Run};
 use crate::collect::descriptors::unnamed_files::{FileRun, Reader};
-use crate::collect::memory::Memory;
+use crate::collect::memory::{Access, Memory};
 use crate::collect::regions::{Mapped, Regions};
 use crate::failure::{Doing, Failure};
 use crate::report;
@@ -90,12 +90,12 @@ impl Kept {
         for mapped in list.filter(|mapped| fork_loses(&mapped.region)) {
             let first = kept.pages.runs.len();
             page_tables.pages_of(mapped, &mut kept.pages)?;
-            let is_shared = mapped.region.is_shared();
+            let access = Access::of(&mapped.region);
             for run in &kept.pages.runs[first..] {
                 let (start, length) = (kept.bytes.len(), run.span.len() as usize);
                 room.take(run.span.len())?;
                 kept.bytes.extend_zeroed(length).doing(no_memory)?;
-                let copied = memory.copy(*run, is_shared, &mut kept.bytes[start..])?;
+                let copied = memory.copy(*run, access, &mut kept.bytes[start..])?;
                 kept.places.push((start, copied)).doing(no_memory)?;
             }
         }

@@ -22,6 +22,7 @@ mod pad;
 mod posix_timers;
 mod process;
 mod process_id;
+mod protection_keys;
 mod rights;
 mod stand_in;
 mod start;
@@ -85,6 +86,7 @@ fn restore(mut file: ImageFile, options: Options<'static>) -> Result<Infallible>
     let mut owners = Owners::with_room_for(&image)?;
     let mut threads = Threads::with_room_for(&image)?;
 
+    let keys = protection_keys::Taken::for_memory_of(&image)?;
     let mut memory = Memory::prepare(&file, &machine, options)?;
     memory.park_vdso(&file)?;
     files.install(&file)?;
@@ -95,6 +97,9 @@ fn restore(mut file: ImageFile, options: Options<'static>) -> Result<Infallible>
         &mut filler,
         &mut owners,
     )?;
+    if let Some(keys) = keys {
+        keys.leave();
+    }
     let segments = files.finish(&image)?;
 
     process::restore(&image, options.pid)?;

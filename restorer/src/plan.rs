@@ -88,12 +88,14 @@ pub enum Step<'a> {
         /// Where.
         at: u64,
     },
-    /// Set the protection.
+    /// Set the protection, and the protection key if it is not 0.
     Protect {
         /// Where.
         span: Span,
         /// `PROT_*`.
         protection: u32,
+        /// The protection key.
+        key: u32,
     },
     /// Give the kernel advice.
     Advise {
@@ -404,10 +406,12 @@ impl Plan<'_> {
             Some(_) => PROT_READ | PROT_WRITE,
             None => protection_until_filled(part),
         };
-        if protection != region.protection {
+        let key = region.protection_key();
+        if protection != region.protection || key != 0 {
             execute(Step::Protect {
                 span,
                 protection: region.protection,
+                key,
             })?;
         }
         advise(region, span, execute)?;

@@ -117,8 +117,16 @@ impl fmt::Display for Step<'_> {
             Self::Filled => write!(f, "wait until all is filled"),
             Self::Write { at, .. } => write!(f, "redirect {at:x}"),
             Self::NoteOwner { at } => write!(f, "note owner {at:x}"),
-            Self::Protect { span, protection } => {
-                write!(f, "protect {} {}", Range(span), Protection(protection))
+            Self::Protect {
+                span,
+                protection,
+                key,
+            } => {
+                write!(f, "protect {} {}", Range(span), Protection(protection))?;
+                match key {
+                    0 => Ok(()),
+                    _ => write!(f, " key {key}"),
+                }
             }
             Self::Advise { span, advice, .. } => {
                 let name = ADVICE.iter().find(|(number, _)| *number == advice);
@@ -187,6 +195,17 @@ mod tests {
             step.to_string(),
             "map 1000-3000 r-x private 0x2000 /lib/a\\nb.so"
         );
+    }
+
+    #[test]
+    fn a_protection_key_is_shown_where_there_is_one() {
+        let protect = |key| Step::Protect {
+            span: Span::new(0x1000, 0x3000),
+            protection: PROT_READ,
+            key,
+        };
+        assert_eq!(protect(0).to_string(), "protect 1000-3000 r--");
+        assert_eq!(protect(5).to_string(), "protect 1000-3000 r-- key 5");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use core::slice;
 use ckpt_image::memory_settings::MemoryPolicy;
 use ckpt_image::regions::{Backing, FileIdentity};
 use ckpt_image::segments::Span;
-use ckpt_sys::{Errno, Fd, Line, calls, files, system_v};
+use ckpt_sys::{Errno, Fd, Line, calls, files, protection_keys, system_v};
 use linux_raw_sys::general as n;
 use linux_raw_sys::prctl as p;
 use restart::files::can_be_mapped;
@@ -164,10 +164,17 @@ impl<'f> Executor<'f> {
                     self.owners.note(at);
                     Ok(())
                 }
-                Step::Protect { span, protection } => {
+                Step::Protect {
+                    span,
+                    protection,
+                    key,
+                } => {
                     let (start, length) = parts(span);
-                    calls::protect(start, length, protection)
-                        .map_err(failed(span, "cannot be given its protection"))
+                    match key {
+                        0 => calls::protect(start, length, protection),
+                        _ => protection_keys::protect(start, length, protection, key),
+                    }
+                    .map_err(failed(span, "cannot be given its protection"))
                 }
                 Step::Advise {
                     span,

@@ -170,7 +170,17 @@ impl core::fmt::Display for Missing {
     }
 }
 
+/// OSPKE: bit 4 of CPUID leaf 7, ecx, whose word is the fourth of [`WORDS`].
+const KEYS_ARE_ENABLED: (usize, u32) = (3, 4);
+
 impl Cpu {
+    /// Whether the kernel has enabled protection keys.
+    #[must_use]
+    pub fn has_protection_keys(&self) -> bool {
+        let (word, bit) = KEYS_ARE_ENABLED;
+        self.features[word] >> bit & 1 == 1
+    }
+
     /// What a process from a machine with `self` would miss on a machine with `here`.
     pub fn missing_on<'a>(&'a self, here: &'a Self) -> impl Iterator<Item = Missing> + 'a {
         let features = FEATURES.iter().filter_map(move |&(word, bit, name)| {

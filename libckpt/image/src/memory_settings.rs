@@ -54,3 +54,42 @@ impl Object<'_> for FutureLocks {
         }
     }
 }
+
+/// How many protection keys there are at most; key 0 is every process's from the start (`arch_max_pkey` in
+/// arch/x86/include/asm/pkeys.h).
+pub const PROTECTION_KEYS: u32 = 16;
+
+record! {
+    /// The protection keys of a process (pkeys(7)) that has some, or has memory with one. Who may access what is said by a register of
+    /// each thread (PKRU), which its signal frame has.
+    pub struct ProtectionKeys {
+        /// Those that the process has allocated; bit 1 is key 1.
+        pub allocated: u32,
+        /// The one that the kernel has given to memory that may only be executed; 0 if there is no such memory.
+        pub execute_only: u32,
+    }
+}
+
+impl ProtectionKeys {
+    /// Whether the process has allocated `key`.
+    #[must_use]
+    pub fn has_allocated(&self, key: u32) -> bool {
+        self.allocated >> key & 1 != 0
+    }
+}
+
+impl Object<'_> for ProtectionKeys {
+    const NOTE: Kind = Kind::ProtectionKeys;
+
+    fn check(&self) -> Result<(), Malformed> {
+        let there_are = (1 << PROTECTION_KEYS) - 2;
+        if self.allocated & !there_are == 0
+            && self.execute_only < PROTECTION_KEYS
+            && !self.has_allocated(self.execute_only)
+        {
+            Ok(())
+        } else {
+            Err(Malformed::Field("the protection keys"))
+        }
+    }
+}

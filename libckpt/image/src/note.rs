@@ -87,6 +87,8 @@ pub enum Kind {
     QueuedMessages = 0x434B_0047,
     /// [`crate::objects::ipc::Adjustment`], repeated.
     Adjustments = 0x434B_0048,
+    /// [`crate::memory_settings::ProtectionKeys`].
+    ProtectionKeys = 0x434B_0049,
     /// [`crate::objects::posix_timers::PosixTimer`], repeated.
     PosixTimers = 0x434B_0050,
     /// [`crate::objects::terminal::Terminal`].
@@ -101,7 +103,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order in which they stand in an image.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 41] = [
         Self::Header,
         Self::Cpu,
         Self::Process,
@@ -137,6 +139,7 @@ impl Kind {
         Self::Queues,
         Self::QueuedMessages,
         Self::Adjustments,
+        Self::ProtectionKeys,
         Self::PosixTimers,
         Self::Terminal,
         Self::PseudoTerminals,

@@ -15,7 +15,7 @@ use crate::elf::{
 use crate::extents::Extent;
 use crate::guards::Guard;
 use crate::header::{Checksums, FORMAT, Header};
-use crate::memory_settings::{FutureLocks, MemoryPolicy};
+use crate::memory_settings::{FutureLocks, MemoryPolicy, ProtectionKeys};
 use crate::note::{Kind, Meaning, Note};
 use crate::objects::Object;
 use crate::objects::deleted_files::{DeletedFile, ExtendedAttribute, FileExtent};
@@ -396,6 +396,7 @@ impl<'a> Image<'a> {
         found.check_objects::<Queue>()?;
         found.check_objects::<QueuedMessage<'_>>()?;
         found.check_objects::<Adjustment>()?;
+        found.check_object::<ProtectionKeys>()?;
         found.check_objects::<PosixTimer>()?;
         found.check_object::<Terminal>()?;
         found.check_objects::<PseudoTerminal<'_>>()?;
@@ -534,6 +535,7 @@ impl<'a> Image<'a> {
     fn check_memory(&self, file_size: u64) -> Result<(), Malformed> {
         let mut segments = self.segments.loads();
         let mut last_end = 0;
+        let has_keys = self.objects::<ProtectionKeys>().next().is_some();
         if self.regions().filter(Region::is_vdso_code).nth(1).is_some() {
             return Err(Malformed::Field("a second vdso"));
         }
@@ -542,6 +544,9 @@ impl<'a> Image<'a> {
                 return Err(Malformed::Field("the order of the regions"));
             }
             last_end = region.end;
+            if region.protection_key() != 0 && !has_keys {
+                return Err(Malformed::Field("the protection key of a region"));
+            }
             let mut covered = region.start;
             while covered < region.end {
                 let segment = segments

@@ -157,6 +157,11 @@ pub mod vm_flags {
     /// See [`HUGETLB_SIZE`].
     pub const HUGETLB_SHIFT: u32 = 26;
 
+    /// The protection key (pkeys(7)), shifted by [`KEY_SHIFT`]; 0 is what memory has that was given none.
+    pub const KEY: u32 = 15 << KEY_SHIFT;
+    /// See [`KEY`].
+    pub const KEY_SHIFT: u32 = 20;
+
     /// Not one of the kernel's: the process has no huge pages (`PR_SET_THP_DISABLE`).
     pub const SMALL_PAGES: u32 = 1 << 24;
 
@@ -186,7 +191,7 @@ pub mod vm_flags {
     pub const ALL: u32 = (1 << NAMES.len()) - 1;
 
     /// All flags that there are.
-    pub const KNOWN: u32 = ALL | HUGETLB_SIZE | SMALL_PAGES | THIN;
+    pub const KNOWN: u32 = ALL | HUGETLB_SIZE | KEY | SMALL_PAGES | THIN;
 }
 
 record! {
@@ -244,6 +249,12 @@ impl Region<'_> {
                 | Backing::SharedReadOnlyUnnamedFile
                 | Backing::SharedUnnamedFile
         )
+    }
+
+    /// Its protection key.
+    #[must_use]
+    pub fn protection_key(&self) -> u32 {
+        (self.flags & vm_flags::KEY) >> vm_flags::KEY_SHIFT
     }
 
     /// Whether the image does not hold what is as in the region's file.

@@ -11,7 +11,7 @@ use ckpt_image::elf::{FileHeader, PF_R, PF_W, PF_X, PT_LOAD, PT_NOTE, ProgramHea
 use ckpt_image::extents::Extent;
 use ckpt_image::guards::Guard;
 use ckpt_image::header::{Checksums, FORMAT, Header};
-use ckpt_image::memory_settings::{FutureLocks, MemoryPolicy, NODE_WORDS};
+use ckpt_image::memory_settings::{FutureLocks, MemoryPolicy, NODE_WORDS, ProtectionKeys};
 use ckpt_image::note::{Kind, append_own};
 use ckpt_image::objects::Object;
 use ckpt_image::objects::deleted_files::{DeletedFile, FileExtent};
@@ -22,7 +22,7 @@ use ckpt_image::objects::timer_descriptors::TimerDescriptor;
 use ckpt_image::owners::{LockWord, OwnerWord};
 use ckpt_image::process::{LIMITS, MemoryMap, Process};
 use ckpt_image::reader::{BadImage, Image, segment_count, segment_flags};
-use ckpt_image::regions::{Backing, FileIdentity, Region};
+use ckpt_image::regions::{Backing, FileIdentity, Region, vm_flags};
 use ckpt_image::signals::{Action, Actions, Pending, SIGINFO_SIZE, SIGNALS};
 use ckpt_image::wire::Encoder;
 use ckpt_image::{PAGE, TASK_SIZE, page_up};
@@ -57,6 +57,7 @@ struct Parts {
     signal_owners: Vec<SignalOwner>,
     shared_segments: Vec<Segment>,
     future_locks: Vec<FutureLocks>,
+    protection_keys: Vec<ProtectionKeys>,
     behind_the_last: bool,
     segments: Vec<ProgramHeader>,
 }
@@ -226,6 +227,16 @@ fn signal_owner(description: u32) -> SignalOwner {
     }
 }
 
+/// The kernel's key in [`protection_keys`].
+const EXECUTE_ONLY: u32 = 3;
+
+fn protection_keys(allocated: u32) -> ProtectionKeys {
+    ProtectionKeys {
+        allocated,
+        execute_only: EXECUTE_ONLY,
+    }
+}
+
 /// Shared memory that ends in its second page.
 fn shared_segment() -> Segment {
     Segment {
@@ -310,6 +321,7 @@ impl Parts {
             signal_owners: vec![],
             shared_segments: vec![],
             future_locks: vec![],
+            protection_keys: vec![],
             behind_the_last: false,
             segments: vec![
                 segment(PT_NOTE, PF_R, 0, 3 * PAGE, 0),
@@ -453,6 +465,7 @@ impl Parts {
         append_objects(to, &self.lock_words);
         append_objects(to, &self.shared_segments);
         append_objects(to, &self.future_locks);
+        append_objects(to, &self.protection_keys);
     }
 
     fn read(&self) -> Result<(), BadImage> {
@@ -649,6 +662,15 @@ fn what_makes_no_sense_is_refused_though_its_checksum_is_right() {
         ("locks for what is mapped later, twice", |parts| {
             parts.future_locks = vec![FutureLocks { flags: 2 }; 2]
         }),
+        ("the key that no process allocates", |parts| {
+            parts.protection_keys = vec![protection_keys(1)]
+        }),
+        ("a key of the kernel's that the program has", |parts| {
+            parts.protection_keys = vec![protection_keys(1 << EXECUTE_ONLY)]
+        }),
+        ("a key of memory in a process without keys", |parts| {
+            parts.regions[1].flags |= 2 << vm_flags::KEY_SHIFT
+        }),
         ("two vdsos", |parts| {
             for region in &mut parts.regions {
                 region.backing_number = Backing::Vdso as u32;
@@ -824,6 +846,8 @@ fn what_makes_sense_is_read() {
     parts.timers = vec![timer(3)];
     parts.signal_owners = vec![signal_owner(0)];
     parts.future_locks = vec![FutureLocks { flags: 2 }];
+    parts.protection_keys = vec![protection_keys(1 << 1)];
+    parts.regions[1].flags |= 2 << vm_flags::KEY_SHIFT;
     parts.shared_segments = vec![shared_segment()];
     parts.add_region(shared_file(BEHIND, 2));
     let mut shown = shared_file(BEHIND + 4 * PAGE, 2);

@@ -1,8 +1,9 @@
 //! Copies memory without touching it.
 
 use ckpt_image::PAGE;
+use ckpt_image::regions::Region;
 use ckpt_image::segments::Span;
-use ckpt_sys::{Errno, Fd, calls, files, pagemap};
+use ckpt_sys::{Errno, Fd, calls, files, pagemap, protection_keys};
 use linux_raw_sys::general as n;
 
 use super::content::Run;
@@ -14,6 +15,75 @@ use crate::failure::{Doing, Failure, failure};
 pub struct Memory {
     file: Fd,
     pagemap: Fd,
+}
+
+/// What has to be known of memory that is read.
+#[derive(Clone, Copy, Debug)]
+pub enum Access {
+    /// It is shared, and can be mapped a second time.
+    Shared,
+    /// It is private.
+    Private {
+        /// `PROT_*`.
+        protection: u32,
+        /// Its protection key, if the kernel has not chosen it.
+        key: u32,
+    },
+}
+
+impl Access {
+    /// To the memory of `region`.
+    pub fn of(region: &Region<'_>) -> Self {
+        if region.is_shared() {
+            Self::Shared
+        } else {
+            Self::Private {
+                protection: region.protection,
+                key: region.protection_key(),
+            }
+        }
+    }
+}
+
+/// Private memory that can be read for the moment. A kernel may let nobody but a tracer read through `mem` what is not readable
+/// (`proc_mem.force_override`, since Linux 6.12).
+struct Opened {
+    span: Span,
+    protection: u32,
+    key: u32,
+}
+
+impl Opened {
+    /// Memory that has `protection` and `key`; nothing if it can be read as it is, or stays as it is. No other thread of the program
+    /// runs in this address space.
+    fn for_reading(span: Span, protection: u32, key: u32) -> Option<Self> {
+        let (start, length) = (span.start as usize, span.len() as usize);
+        let is_opened = protection & n::PROT_READ == 0
+            // SAFETY: more is permitted than was.
+            && unsafe { calls::protect(start, length, protection | n::PROT_READ).is_ok() };
+        is_opened.then_some(Self {
+            span,
+            protection,
+            key,
+        })
+    }
+
+    fn close(self) -> Result<(), Failure> {
+        let (start, length) = (self.span.start as usize, self.span.len() as usize);
+        // Memory keeps its key, unless it may only be executed: then the kernel chooses one.
+        // SAFETY: so it was.
+        unsafe {
+            if self.key != 0 && self.protection == n::PROT_EXEC {
+                protection_keys::protect(start, length, self.protection, self.key)
+            } else {
+                calls::protect(start, length, self.protection)
+            }
+        }
+        .doing(format_args!(
+            "the protection of memory at {:#x}",
+            self.span.start
+        ))
+    }
 }
 
 impl Memory {
@@ -38,23 +108,33 @@ impl Memory {
             || unsafe { calls::advise(start, length, n::MADV_POPULATE_READ).is_ok() }
     }
 
-    /// Copies a run, which is one of shared memory or not, into `to`, which is as long. The number of bytes that were there, in
-    /// whole pages.
+    /// Copies a run into `to`, which is as long. The number of bytes that were there, in whole pages.
     ///
     /// # Errors
     /// [`Failure`] if some of it cannot be read.
-    pub fn copy(&self, run: Run, is_shared: bool, to: &mut [u8]) -> Result<usize, Failure> {
+    pub fn copy(&self, run: Run, access: Access, to: &mut [u8]) -> Result<usize, Failure> {
         if calls::copy_memory(run.span.start, to) == Ok(to.len()) {
             return Ok(to.len());
         }
-        // This way is slower, and minds no protection.
+        // This way is slower, and mostly minds no protection.
         if files::read_at(&self.file, to, run.span.start) == Ok(to.len()) {
             return Ok(to.len());
         }
-        let mut count = self.pages_at(run.span.start, to);
-        if is_shared {
-            count = count.max(self.pages_of_twin(run.span, to).unwrap_or(0));
-        }
+        let count = match access {
+            Access::Shared => {
+                let count = self.pages_at(run.span.start, to);
+                count.max(self.pages_of_twin(run.span, to).unwrap_or(0))
+            }
+            Access::Private { protection, key } => {
+                let opened = Opened::for_reading(run.span, protection, key);
+                let count = match calls::copy_memory(run.span.start, to) {
+                    Ok(count) if count == to.len() => count,
+                    _ => self.pages_at(run.span.start, to),
+                };
+                opened.map_or(Ok(()), Opened::close)?;
+                count
+            }
+        };
         // Behind the end of a file there is nothing.
         if count == to.len() || run.same_as_file {
             return Ok(count);
@@ -84,6 +164,8 @@ impl Memory {
         let length = span.len() as usize;
         // SAFETY: with an old size of 0, nothing that exists is changed (mremap(2)).
         let twin = unsafe { calls::remap_anywhere(span.start as usize, 0, length)? };
+        // SAFETY: the mapping is ours alone.
+        let _ = unsafe { calls::protect(twin, length, n::PROT_READ) };
         let count = self.pages_at(twin as u64, to);
         // SAFETY: the mapping is ours alone.
         unsafe { calls::unmap(twin, length)? };

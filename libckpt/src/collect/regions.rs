@@ -9,7 +9,7 @@ mod policies;
 use core::ffi::CStr;
 
 use ckpt_image::PAGE;
-use ckpt_image::memory_settings::FutureLocks;
+use ckpt_image::memory_settings::{FutureLocks, PROTECTION_KEYS, ProtectionKeys};
 use ckpt_image::objects::system_v;
 use ckpt_image::regions::{Backing, FileIdentity, Region, vm_flags};
 use ckpt_image::segments::Span;
@@ -18,7 +18,7 @@ use ckpt_sys::line::Text;
 use ckpt_sys::line_reader::LineReader;
 use ckpt_sys::maps::{MapsLine, path_of};
 use ckpt_sys::proc::{self, ProcessStat, Status};
-use ckpt_sys::{Fd, Line, MapVec, calls, files};
+use ckpt_sys::{Fd, Line, MapVec, calls, files, protection_keys};
 use linux_raw_sys::general as n;
 
 use crate::collect::descriptors::objects::Objects;
@@ -209,7 +209,12 @@ impl Regions {
     /// # Errors
     /// [`Failure`] if one is of a kind that cannot be restored, or a copy of the process lacks it.
     pub fn add_details(&mut self, reader: Reader) -> Result<(), Failure> {
-        let future_locks = add_smaps(&mut self.list, self.text.text.span())?;
+        let overall = add_smaps(&mut self.list, self.text.text.span())?;
+        if overall.has_keys
+            && let Some(keys) = find_keys(&mut self.list)
+        {
+            self.objects.add(&keys)?;
+        }
         if let Reader::CopyOf(pid) = reader {
             self.check_copy_of(pid)?;
         }
@@ -230,7 +235,7 @@ impl Regions {
                 self.objects.add(&policy.of(region))?;
             }
         }
-        match future_locks {
+        match overall.future_locks {
             0 => Ok(()),
             flags => self.objects.add(&FutureLocks { flags }),
         }
@@ -476,12 +481,21 @@ fn unsupported_at(name: &[u8], start: u64, what: &str) -> Failure {
     failure!("{name} at {start:#x}: {what} is not supported; unmap it first")
 }
 
-/// Adds what smaps says to the regions. Returns what `probe`, which was mapped only now, shows of mlockall(2): the kernel tells
-/// nobody whether what is mapped in future is locked.
-fn add_smaps(list: &mut [Mapped<'_>], probe: Span) -> Result<u32, Failure> {
+/// What smaps says of the process as a whole.
+#[derive(Default)]
+struct Overall {
+    /// What mlockall(2) does to what is mapped in future.
+    future_locks: u32,
+    /// Whether there are protection keys here.
+    has_keys: bool,
+}
+
+/// Adds what smaps says to the regions. The kernel tells nobody whether what is mapped in future is locked: that is seen from `probe`,
+/// which was mapped only now.
+fn add_smaps(list: &mut [Mapped<'_>], probe: Span) -> Result<Overall, Failure> {
     const FILE: &CStr = c"/proc/thread-self/smaps";
     let doing = || format_args!("/proc/thread-self/smaps");
-    let mut future_locks = 0;
+    let mut overall = Overall::default();
     let mut buffer = MapVec::zeroed(SLACK).doing(format_args!("memory for the list of regions"))?;
     let mut reader = LineReader::open(FILE, &mut buffer).doing(doing())?;
     let mut span = Span::new(0, 0);
@@ -513,7 +527,7 @@ fn add_smaps(list: &mut [Mapped<'_>], probe: Span) -> Result<u32, Failure> {
             && span.intersection(&probe).is_some()
         {
             let has = |name: &[u8]| fields(flags).any(|flag| flag == name);
-            future_locks = match (has(b"lo"), has(b"lf")) {
+            overall.future_locks = match (has(b"lo"), has(b"lf")) {
                 (false, _) => 0,
                 (true, false) => n::MCL_FUTURE,
                 (true, true) => n::MCL_FUTURE | n::MCL_ONFAULT,
@@ -544,18 +558,37 @@ fn add_smaps(list: &mut [Mapped<'_>], probe: Span) -> Result<u32, Failure> {
                 .is_some_and(|kilobytes| kilobytes > 0);
             entry.iter_mut().for_each(|mapped| mapped.swapped = swapped);
         } else if let Some(key) = line.strip_prefix(b"ProtectionKey:")
-            && fields(key).next().and_then(decimal) != Some(0)
-            // The kernel itself gives a key to memory that may only be executed (`arch_override_mprotect_pkey` in
-            // arch/x86/include/asm/pkeys.h), and does so again at a restart.
-            && entry.iter().any(|mapped| mapped.region.protection != n::PROT_EXEC)
+            && let Some(key) = fields(key).next().and_then(decimal)
         {
-            return Err(failure!(
-                "memory at {:#x}: protection keys are not supported; give it back key 0 (pkey_mprotect) first",
-                span.start
-            ));
+            overall.has_keys = true;
+            let key = (key as u32) << vm_flags::KEY_SHIFT & vm_flags::KEY;
+            entry
+                .iter_mut()
+                .for_each(|mapped| mapped.region.flags |= key);
         }
     }
-    Ok(future_locks)
+    Ok(overall)
+}
+
+/// The protection keys of the process, if it uses any: those that it has allocated, and those that regions have. The one that the kernel
+/// itself gives to memory that may only be executed (`__arch_override_mprotect_pkey` in arch/x86/mm/pkeys.c) it gives again at a restart.
+fn find_keys(list: &mut [Mapped<'_>]) -> Option<ProtectionKeys> {
+    let has_key = |mapped: &Mapped<'_>| mapped.region.protection_key() != 0;
+    let is_allocated = |key: &u32| protection_keys::is_allocated(*key);
+    let mut keys = ProtectionKeys {
+        allocated: (1..PROTECTION_KEYS)
+            .filter(is_allocated)
+            .fold(0, |allocated, key| allocated | 1 << key),
+        execute_only: 0,
+    };
+    for Mapped { region, .. } in list.iter_mut().filter(|mapped| has_key(mapped)) {
+        if region.protection == n::PROT_EXEC && !keys.has_allocated(region.protection_key()) {
+            keys.execute_only = region.protection_key();
+            region.flags &= !vm_flags::KEY;
+        }
+    }
+    let are_used = keys.allocated != 0 || list.iter().any(has_key);
+    are_used.then_some(keys)
 }
 
 /// Refuses memory of process `pid` that userfaultfd watches. A copy of the process has lost that, and what nobody has brought yet.

@@ -23,7 +23,7 @@ use super::notes::Found;
 use super::output::{Output, Sink};
 use super::owner_search::{Borders, OwnerSearch};
 use crate::collect::content::Run;
-use crate::collect::memory::Memory;
+use crate::collect::memory::{Access, Memory};
 use crate::failure::{Doing, Failure, failure};
 use crate::signal;
 use crate::snapshot::Kept;
@@ -389,7 +389,7 @@ impl All<'_> {
             return Ok(unsafe { core::slice::from_raw_parts(start as *const u8, length) });
         }
         let copy = &mut buffer[..length];
-        let count = self.memory.copy(run, region.is_shared(), copy)?;
+        let count = self.memory.copy(run, Access::of(region), copy)?;
         Ok(&copy[..count])
     }
 }

@@ -27,6 +27,7 @@ pub mod pagemap;
 pub mod posix_timers;
 pub mod proc;
 pub mod processors;
+pub mod protection_keys;
 pub mod pseudo_terminal;
 pub mod socket_diagnosis;
 pub mod sockets;

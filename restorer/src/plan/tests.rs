@@ -202,9 +202,30 @@ fn filled_memory_is_protected_afterwards() {
             },
             Step::Protect {
                 span,
-                protection: PROT_READ | PROT_EXEC
+                protection: PROT_READ | PROT_EXEC,
+                key: 0,
             }
         ]
+    );
+}
+
+#[test]
+fn memory_gets_its_protection_key_when_it_is_filled() {
+    let mut memory = region(0x10_0000, 0x10_2000, Backing::Anonymous, 3);
+    memory.flags = 5 << vm_flags::KEY_SHIFT;
+    let all = steps(
+        &[memory],
+        &[extent(0x10_1000, 1, 0)],
+        &[Content::Image],
+        &situation(),
+    );
+    assert_eq!(
+        all.last(),
+        Some(&Step::Protect {
+            span: Span::new(0x10_0000, 0x10_2000),
+            protection: 3,
+            key: 5
+        })
     );
 }
 
@@ -266,7 +287,8 @@ fn shared_memory_in_pieces_is_one_object() {
     assert_eq!(all.last(), Some(&Step::Unmap(whole)));
     assert!(all.contains(&Step::Protect {
         span: Span::new(0x10_0000, 0x10_1000),
-        protection: 1
+        protection: 1,
+        key: 0
     }));
 }
 
@@ -406,7 +428,8 @@ fn much_content_is_mapped_from_the_image_and_little_is_read() {
             Step::NoteOwner { at: 0x30_0008 },
             Step::Protect {
                 span: Span::new(0x10_0000, 0x50_0000),
-                protection
+                protection,
+                key: 0
             }
         ]
     );

@@ -10,7 +10,7 @@ use linux_raw_sys::general as n;
 
 use super::unnamed_files::{FileRun, From, PREFIX};
 use crate::collect::content::{Run, RunList, in_core};
-use crate::collect::memory::Memory;
+use crate::collect::memory::{Access, Memory};
 use crate::collect::regions::{Mapped, Regions};
 use crate::failure::{Doing, Failure};
 
@@ -87,7 +87,8 @@ fn readable(memory: &Memory, region: &Region<'_>) -> Result<Span, Failure> {
             span,
             same_as_file: true,
         };
-        memory.copy(run, true, &mut page).map(|count| count != 0)
+        let count = memory.copy(run, Access::Shared, &mut page)?;
+        Ok(count != 0)
     };
     // What is known to be there, and where it is known to end: mostly with the region.
     let (mut end, mut limit) = (region.start, region.end);

@@ -18,7 +18,7 @@ use super::system_v::Attached;
 use super::{Descriptors, mapped_files, system_v};
 use crate::apart;
 use crate::collect::content::Run;
-use crate::collect::memory::Memory;
+use crate::collect::memory::{self, Memory};
 use crate::collect::regions::Regions;
 use crate::failure::{Doing, Failure, failure};
 use crate::report;
@@ -452,7 +452,8 @@ impl Reader {
             From::Mapping(address) => {
                 let span = Span::new(address, address + u64::from(run.length));
                 let same_as_file = true;
-                self.memory.copy(Run { span, same_as_file }, true, to)?
+                let run = Run { span, same_as_file };
+                self.memory.copy(run, memory::Access::Shared, to)?
             }
             From::Disk(access) | From::Memory(access) if access.has_locks => {
                 access.opened(|fd| read_at(fd, access, to, run.offset))?
