@@ -481,6 +481,23 @@ pub fn sends_no_more(fd: i32, to: &Address) -> bool {
     sent == Err(Errno::EPIPE)
 }
 
+/// Whether a bound UDP socket of this family has a datagram that it has only begun to send (`MSG_MORE`, `UDP_CORK`). Nothing is added
+/// to that, as `MSG_PROBE` has it, and without one there is nowhere to send to: port 0 (`udp_sendmsg` in net/ipv4/udp.c).
+#[must_use]
+pub fn has_begun_a_datagram(fd: i32, family: u32) -> bool {
+    let mut to = [0; 28];
+    to[..2].copy_from_slice(&(family as u16).to_ne_bytes());
+    if family == net::AF_INET6 {
+        // ::1, since an address of the other family would not do for what was begun in this one.
+        to[23] = 1;
+    }
+    let how = net::MSG_MORE | net::MSG_PROBE | net::MSG_DONTWAIT | net::MSG_NOSIGNAL;
+    let address = to.as_ptr() as usize;
+    let arguments = [fd as usize, 0, 0, how as usize, address, to.len()];
+    // SAFETY: the kernel reads nothing but the address.
+    unsafe { call(n::__NR_sendto, arguments).is_ok() }
+}
+
 /// A message that was looked at and is still there.
 pub struct Peeked {
     /// Its length, which may be larger than what there was room for.

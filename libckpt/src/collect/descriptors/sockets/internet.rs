@@ -97,7 +97,8 @@ pub fn look_at_udp(seen: &mut Seen) {
     if seen.ready & n::POLLRDHUP != 0 {
         seen.shut_down |= RECEIVES_NO_MORE;
     }
-    let has_begun = has_begun_a_datagram(seen);
+    // Who has begun one has a port.
+    let has_begun = seen.name.port() != 0 && sockets::has_begun_a_datagram(seen.fd(), seen.family);
     if has_begun {
         report::line(format_args!(
             "warning: descriptor {}: of a datagram that the program has begun (MSG_MORE, UDP_CORK), a restored process sends only what it adds",
@@ -116,20 +117,6 @@ pub fn look_at_udp(seen: &mut Seen) {
     if seen.ready & n::POLLHUP != 0 || may_try && sends_no_more() {
         seen.shut_down |= SENDS_NO_MORE;
     }
-}
-
-/// Whether a UDP socket has something to send that does not go: what waits for a device is gone after a while.
-fn has_begun_a_datagram(seen: &Seen) -> bool {
-    /// In steps of a millisecond.
-    const PATIENCE: u32 = 20;
-    let waits = || sockets::unacknowledged(seen.fd()).is_ok_and(|bytes| bytes != 0);
-    (0..PATIENCE).all(|_| {
-        let waits = waits();
-        if waits {
-            calls::sleep(1_000_000);
-        }
-        waits
-    })
 }
 
 /// The kernel's lists of UDP sockets: each stands before those at the same port that were bound before it (`udp_lib_get_port` in
