@@ -370,3 +370,31 @@ fn while_another_thread_keeps_the_loader_busy() {
         .start(&place);
     assert_eq!(process.wait().code(), Some(42), "{}", place.text("err"));
 }
+
+/// A library that stands in front of libc as well, behind libckpt, sees all calls that it would see without libckpt, also of
+/// functions of which libc has versions.
+#[test]
+fn beside_another_library_in_front_of_libc() {
+    let place = Place::new("in_front");
+    let (program, seen) = (
+        Program::workload("waits_once.c"),
+        Program::workload("waits_seen.c"),
+    );
+    let both = format!("{}:{}", libckpt().display(), seen.path().display());
+    let mut process = Launch::plain(program.path())
+        .env("LD_PRELOAD", both)
+        .start(&place);
+    assert_eq!(process.wait().code(), Some(0));
+    let said = place.text("err");
+    assert_eq!(said.lines().collect::<Vec<_>>(), ["locks", "waits"]);
+}
+
+/// Sanitizers do not like it when their functions are called before they are ready.
+#[test]
+fn in_a_program_with_a_sanitizer() {
+    let place = Place::new("sanitizer");
+    let program = Program::workload("leak_sanitizer.c");
+    let mut process = Launch::under_libckpt(program.path()).start(&place);
+    assert_eq!(process.wait().code(), Some(0));
+    assert_eq!(place.text("err"), "");
+}

@@ -194,8 +194,8 @@ impl ProgramAction {
 /// Reads which disposition of the checkpoint `signal` the program was started with, and what libc adds to those that it is given.
 pub fn take_over(signal: i32) {
     type Change = extern "C" fn(c_int, *const libc::sigaction, *mut libc::sigaction) -> c_int;
-    /// The program may have one of its own, which is not ready yet.
-    static LIBCS: Next = Next::new(c"sigaction", &[]);
+    /// By its other name, since the program, or a sanitizer's library, may have a `sigaction` of its own, which is not ready yet.
+    static LIBCS: Next = Next::new(c"__sigaction", &[]);
     // SAFETY: (1) the function has that type; (2) what is there, which a program is started with, is put in place again; zeros are a disposition.
     let there = unsafe {
         let change: Change = LIBCS.get();

@@ -166,6 +166,33 @@ fn peek<T: Copy>(pointer: *const T) -> Option<T> {
     is_there.then(|| unsafe { pointer.read_unaligned() })
 }
 
+/// The next function `name`: libc's in this version, unless another library, which knows no versions, stands before libc (a sanitizer's).
+///
+/// # Safety
+/// Both are strings.
+unsafe fn next_of(name: *const c_char, version: *const c_char) -> *mut c_void {
+    let object_of = |function: *mut c_void| {
+        // SAFETY: (1) zeros are a value of that type; (2) it is written to.
+        unsafe {
+            let mut found: libc::Dl_info = core::mem::zeroed();
+            libc::dladdr(function, &raw mut found);
+            found.dli_fbase
+        }
+    };
+    // SAFETY: the caller answers for the strings.
+    let (next, of_libc) = unsafe {
+        (
+            libc::dlsym(libc::RTLD_NEXT, name),
+            libc::dlvsym(libc::RTLD_NEXT, name, version),
+        )
+    };
+    if next.is_null() || object_of(next) == object_of(of_libc) {
+        of_libc
+    } else {
+        next
+    }
+}
+
 /// A function further down the search order. Some of them may be called in signal handlers, where none can be looked up, so all are
 /// looked up at start; or when they are needed, since a library's constructor may call one before ours has run.
 #[derive(Debug)]
@@ -221,7 +248,7 @@ impl Next {
         // SAFETY: name and version are strings.
         let mut address = unsafe {
             match self.version {
-                [version] => libc::dlvsym(libc::RTLD_NEXT, name, version.as_ptr()),
+                [version] => next_of(name, version.as_ptr()),
                 _ => libc::dlsym(libc::RTLD_NEXT, name),
             }
         };
