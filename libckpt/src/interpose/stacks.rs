@@ -14,12 +14,16 @@ use crate::{alternate, thread_local};
 /// `AT_MINSIGSTKSZ` (include/uapi/linux/auxvec.h).
 const AT_MINSIGSTKSZ: u64 = 51;
 
-/// What a thread needs on its signal stack while another one takes a checkpoint, and when it is restored, in bytes.
+/// What a thread needs on its signal stack while another one takes a checkpoint, and when it is restored, in bytes: up to 5 KiB, and
+/// more without optimisation. The program `signal_stack_sizes` finds out whether that is still so.
 const PARKING: usize = if cfg!(debug_assertions) {
     16 << 10
 } else {
-    4 << 10
+    8 << 10
 };
+
+/// What a signal frame takes with all registers that there were when kernels began to say (those of AVX-512), in bytes.
+const FORMER_FRAME: usize = 4 << 10;
 
 /// What a signal frame of this processor takes, and what our handler needs below it, in bytes.
 static FRAME_SIZE: AtomicUsize = AtomicUsize::new(0);
@@ -29,8 +33,11 @@ const AUTODISARM: c_int = n::SS_AUTODISARM as c_int;
 
 /// Finds out how large a signal frame is, and gives this thread `stack` if it has none.
 pub fn take_over(stack: SignalStack) {
-    // SAFETY: the kernel says how large a frame is where it can be larger than MINSIGSTKSZ, from Linux 5.14 on.
-    let frame_size = unsafe { libc::getauxval(AT_MINSIGSTKSZ) } as usize;
+    // SAFETY: the kernel says how large a frame is, from Linux 5.14 on.
+    let frame_size = match unsafe { libc::getauxval(AT_MINSIGSTKSZ) } {
+        0 => FORMER_FRAME,
+        size => size as usize,
+    };
     FRAME_SIZE.store(frame_size + PARKING, Ordering::Relaxed);
     // SAFETY: (1) the constructor runs on a thread of libc's; (2) the stack is mapped for good, and nothing runs on an
     // alternate stack yet.

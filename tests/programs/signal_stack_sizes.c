@@ -1,0 +1,42 @@
+/* Threads with alternate signal stacks of all sizes, each above a page that nobody may touch. */
+//# cflags: -pthread
+#include "thread.h"
+
+enum { SMALLEST = 2048, STEP = 512, STACKS = 48 };
+
+static _Atomic int ready;
+static __thread volatile sig_atomic_t on_stack;
+static __thread char *base;
+static __thread size_t size;
+
+static void on_signal(int signal) {
+    char here;
+    stack_t stack;
+    (void)signal, (void)here;
+    CHECK(sigaltstack(NULL, &stack) == 0 && stack.ss_sp == base && stack.ss_size == size && stack.ss_flags == SS_ONSTACK);
+    on_stack = 1;
+}
+
+static void *with_stack(void *number) {
+    size = SMALLEST + STEP * (size_t)number;
+    char *memory = mmap(NULL, PAGE + STACKS * STEP + SMALLEST, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(memory != MAP_FAILED && mprotect(memory, PAGE, PROT_NONE) == 0);
+    base = memory + PAGE;
+    CHECK(sigaltstack(&(stack_t){.ss_sp = base, .ss_size = size}, NULL) == 0);
+    ready++;
+    while (!is_released()) usleep(1000);
+    /* Who has set up a stack that no frame fits on gets no signals there. */
+    if (size >= (size_t)sysconf(_SC_MINSIGSTKSZ)) CHECK(raise(SIGUSR1) == 0 && on_stack);
+    return NULL;
+}
+
+int main(void) {
+    struct thread threads[STACKS];
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_ONSTACK};
+    CHECK(sigaction(SIGUSR1, &action, NULL) == 0);
+    for (size_t i = 0; i < STACKS; i++) start(&threads[i], with_stack, (void *)i);
+    while (ready < STACKS) sched_yield();
+    ready_and_wait();
+    for (int i = 0; i < STACKS; i++) finish(&threads[i]);
+    return SURVIVED;
+}
