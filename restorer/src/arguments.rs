@@ -19,6 +19,7 @@ Options:
                    is not any more; CORE must not exist
   --any-owner      take an image that belongs to another user or that others can write;
                    restoring an image is running its code
+  --any-processor  take a processor that lacks instructions of the old one, which the program must not use
   --allow-changed  take files that were changed in place since the checkpoint
   --file OLD=NEW   the file or directory OLD of the program is NEW now, and what was below it is below NEW;
                    may be given several times
@@ -69,6 +70,8 @@ pub enum Mode<'a> {
 pub struct Options<'a> {
     /// Lifts the check of the image's owner and mode.
     pub any_owner: bool,
+    /// Lifts the refusal of a processor that is not fit for every program.
+    pub any_processor: bool,
     /// Lifts the refusal of files that were changed in place.
     pub allow_changed: bool,
     /// Takes the way for another kernel's vdso in any case.
@@ -124,6 +127,10 @@ pub fn parse<'a>(arguments: impl Iterator<Item = &'a [u8]>) -> Result<Command<'a
             b"--version" => return Ok(Command::Version),
             b"--any-owner" => {
                 options.any_owner = true;
+                continue;
+            }
+            b"--any-processor" => {
+                options.any_processor = true;
                 continue;
             }
             b"--allow-changed" => {

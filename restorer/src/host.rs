@@ -3,6 +3,7 @@
 
 use core::fmt::Write;
 
+use ckpt_image::cpu::Missing;
 use ckpt_image::credentials::NAMESPACE_NAMES;
 use ckpt_image::reader::Image;
 use ckpt_sys::{calls, cpuid, proc};
@@ -13,24 +14,44 @@ use restart::report::{Cause, Composer, Error, Exit, Object};
 
 use crate::{Result, output};
 
-/// Checks processor and kernel.
-pub fn check(image: &Image<'static>, path: &'static [u8]) -> Result<()> {
+/// Checks processor and kernel. What the program may not need of the processor it may lack if it is to be restored on `any_processor`.
+pub fn check(image: &Image<'static>, path: &'static [u8], any_processor: bool) -> Result<()> {
     let refuse = |cause, remedy| Error::new(Exit::Host, Object::Path(path), cause, remedy);
+    let here = cpuid::this_cpu();
+    let may_lack = |missing: &Missing| any_processor && matches!(missing, Missing::Feature(_));
     let mut missing = Composer::new();
-    for feature in image.cpu.missing_on(&cpuid::this_cpu()) {
+    let (mut are_needed, mut is_refused) = (false, false);
+    for feature in image.cpu.missing_on(&here) {
         missing.separate();
         let _ = write!(missing, "{feature}");
+        is_refused |= !may_lack(&feature);
+        are_needed |= !matches!(feature, Missing::Feature(_));
     }
     if !missing.is_empty() {
-        let mut why = Composer::new();
-        let _ = write!(
-            why,
-            "needs what this processor does not have: {}",
-            ckpt_sys::line::Text(missing.finish())
-        );
+        let missing = ckpt_sys::line::Text(missing.finish());
+        if !is_refused {
+            output::warn(format_args!(
+                "this processor does not have {missing}; a program that uses it ends by SIGILL"
+            ));
+        } else {
+            let mut why = Composer::new();
+            let _ = write!(why, "needs what this processor does not have: {missing}");
+            return Err(refuse(
+                Cause::Composed(why.finish()),
+                if are_needed {
+                    "restore it on a machine with these features"
+                } else {
+                    "restore it on a machine with these features, or with --any-processor if it uses none of them"
+                },
+            ));
+        }
+    }
+    if !any_processor && image.cpu.has_no_room_for(&here) {
         return Err(refuse(
-            Cause::Composed(why.finish()),
-            "restore it on a machine with these features",
+            Cause::Because(
+                "was started on a processor without XSAVEC, and this one has registers for which its libc has no room",
+            ),
+            "restore it on such a processor, or start it with LD_BIND_NOW=1 and restore it with --any-processor",
         ));
     }
     let mut size = 0u32;

@@ -71,7 +71,7 @@ fn run(command_line: impl Iterator<Item = &'static [u8]>) -> Result<()> {
 /// Becomes the process in the image. Whatever can fail is done before the last line.
 fn restore(mut file: ImageFile, options: Options<'static>) -> Result<Infallible> {
     let image = file.image;
-    host::check(&image, file.path)?;
+    host::check(&image, file.path, options.any_processor)?;
     let mut rights = Rights::decide(&image.credentials)?;
     // Before namespaces are made for the id.
     let machine = Machine::look(&image);

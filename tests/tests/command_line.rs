@@ -35,6 +35,7 @@ fn help_and_version() {
         "--plan",
         "--verify",
         "--any-owner",
+        "--any-processor",
         "--allow-changed",
         "--file",
         "--truncate",

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use ckpt_image::header::FORMAT;
 use ckpt_image::note::Kind;
-use ckpt_tests::{Launch, Place, Program};
+use ckpt_tests::{Launch, Place, Program, not_run};
 
 use forge::{forge, number};
 
@@ -69,6 +69,36 @@ fn a_processor_with_more_features() {
     assert!(!missing.is_empty(), "no processor has all of these");
     let forged = forge(&image, Kind::Cpu, |cpu| cpu[4..4 + 36].fill(0xff));
     assert_refused(&place, &forged, 122, &missing);
+    // Who knows that the program does not need them has it go on.
+    let said = comes_back_on_any_processor(&place);
+    assert!(said.contains(missing[0]), "{said}");
+}
+
+/// Restores the image that was refused before; what the restorer says.
+fn comes_back_on_any_processor(place: &Place) -> String {
+    let mut process = Launch::restorer(["--any-processor", "forged"]).start(place);
+    let status = process.wait();
+    let said = place.text("restorer.err");
+    assert_eq!(status.code(), Some(42), "{said}");
+    said
+}
+
+/// libc's lazy binding, on a processor without XSAVEC, takes as much of the stack as there were registers at the start.
+#[test]
+fn a_processor_with_fewer_registers_and_without_xsavec() {
+    const TEST: &str = "a_processor_with_fewer_registers_and_without_xsavec";
+    let (place, image) = image("forged_registers", "plain.c");
+    let forged = forge(&image, Kind::Cpu, |cpu| {
+        let (xsave_features, xcr0) = (4 + 8 * 4, 4 + 36);
+        cpu[xsave_features] &= !2;
+        cpu[xcr0] &= 3;
+    });
+    let cpu = fs::read_to_string("/proc/cpuinfo").expect("it is readable");
+    if !cpu.contains(" avx ") {
+        return not_run(TEST, "this processor has no registers beyond those of SSE");
+    }
+    assert_refused(&place, &forged, 122, &["XSAVEC", "--any-processor"]);
+    comes_back_on_any_processor(&place);
 }
 
 #[test]

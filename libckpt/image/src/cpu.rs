@@ -181,6 +181,20 @@ impl Cpu {
         self.features[word] >> bit & 1 == 1
     }
 
+    /// Whether a process from a machine with `self` would overwrite its stacks with registers that only `here` has. Without XSAVEC, libc
+    /// binds functions at their first call with XSAVE, which writes all of these registers, and has room for those that there were at
+    /// the start (`_dl_runtime_resolve_xsave` and `STATE_SAVE_MASK` in sysdeps/x86 of glibc).
+    #[must_use]
+    pub fn has_no_room_for(&self, here: &Self) -> bool {
+        /// XSAVE and XSAVEC, each with its word in [`WORDS`].
+        const XSAVE: (usize, u32) = (0, 26);
+        const XSAVEC: (usize, u32) = (8, 1);
+        /// `STATE_SAVE_MASK`.
+        const BY_LIBC: u64 = 0xee;
+        let has = |(word, bit): (usize, u32)| self.features[word] >> bit & 1 == 1;
+        has(XSAVE) && !has(XSAVEC) && here.xcr0 & !self.xcr0 & BY_LIBC != 0
+    }
+
     /// What a process from a machine with `self` would miss on a machine with `here`.
     pub fn missing_on<'a>(&'a self, here: &'a Self) -> impl Iterator<Item = Missing> + 'a {
         let features = FEATURES.iter().filter_map(move |&(word, bit, name)| {
@@ -223,8 +237,24 @@ mod tests {
         assert_eq!(
             NONE.missing_on(&cpu).count(),
             0,
-            "a better processor is fine"
+            "a better processor has all"
         );
+    }
+
+    #[test]
+    fn more_registers_take_room_that_libc_has_where_there_is_xsavec() {
+        let mut old = NONE;
+        old.features[0] = 1 << 26;
+        old.xcr0 = 7;
+        let mut here = old;
+        assert!(!old.has_no_room_for(&here), "the same registers");
+        here.xcr0 = 0xe7;
+        assert!(old.has_no_room_for(&here));
+        here.xcr0 = 7 | 1 << 9;
+        assert!(!old.has_no_room_for(&here), "libc does not save PKRU");
+        here.xcr0 = 0xe7;
+        old.features[8] = 1 << 1;
+        assert!(!old.has_no_room_for(&here));
     }
 
     #[test]
