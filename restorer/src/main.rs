@@ -90,6 +90,7 @@ fn restore(mut file: ImageFile, options: Options<'static>) -> Result<Infallible>
     let mut memory = Memory::prepare(&file, &machine, options)?;
     memory.park_vdso(&file)?;
     files.install(&file)?;
+    process::forbid_huge_pages(&image);
     memory.fill(
         &file,
         &files.unnamed,

@@ -5,6 +5,7 @@ use ckpt_image::memory_settings::FutureLocks;
 use ckpt_image::objects::pseudo_terminals::PseudoTerminal;
 use ckpt_image::process::{HAS_TERMINAL, LEADS_GROUP, LEADS_SESSION};
 use ckpt_image::reader::Image;
+use ckpt_image::regions::{Region, vm_flags};
 use ckpt_sys::pseudo_terminal as pty;
 use ckpt_sys::{Errno, Line, calls, files, memory_map, proc, terminal};
 use linux_raw_sys::general as n;
@@ -22,6 +23,16 @@ fn failed(step: &'static str) -> impl Fn(Errno) -> Error<'static> {
             Cause::Failed(step, errno),
             "check the kernel's configuration and your limits (ulimit -a)",
         )
+    }
+}
+
+/// Has a process that has forbidden itself huge pages get none while it is filled, where the system's owner wants them everywhere. It
+/// forbids them to itself again (`process_settings` of libckpt).
+pub fn forbid_huge_pages(image: &Image<'_>) {
+    let has_small = |region: Region<'_>| region.flags & vm_flags::SMALL_PAGES != 0;
+    if image.regions().any(has_small) {
+        // SAFETY: the option takes numbers.
+        let _ = unsafe { calls::prctl(p::PR_SET_THP_DISABLE, [1, 0, 0, 0]) };
     }
 }
 

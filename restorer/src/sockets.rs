@@ -93,9 +93,33 @@ pub fn when(option: &SocketOption<'_>, socket: &Socket<'_>, making: Making) -> W
             When::Last
         }
         (n::SOL_UDP, UDP_CORK | UDP_ENCAP) | (n::SOL_TCP, n::TCP_CORK) => When::Last,
+        // Behind the size of the buffer, which changes it (since Linux 7.0, `tcp_set_rcvbuf` and the like).
+        (n::SOL_TCP, n::TCP_WINDOW_CLAMP) => When::Last,
         // A connection over the loopback must come about whatever was asked for.
         _ if is_tcp && making != Making::Alone => When::Last,
         _ => When::First,
+    }
+}
+
+/// What some options are that nobody has set.
+const DEFAULTS: [(u32, u32, i32); 6] = [
+    (n::SOL_SOCKET, n::SO_PEEK_OFF, -1),
+    (n::SOL_SOCKET, n::SO_PASSRIGHTS, 1),
+    (n::SOL_SOCKET, n::SO_TXREHASH, 1),
+    (n::SOL_TCP, n::TCP_RTO_MAX_MS, 120_000),
+    (n::SOL_TCP, n::TCP_RTO_MIN_US, 200_000),
+    (n::SOL_TCP, n::TCP_DELACK_MAX_US, 200_000),
+];
+
+/// Whether a socket of an older kernel, which does not know the option, is as if it had it with this value.
+#[must_use]
+pub fn is_default(option: &SocketOption<'_>) -> bool {
+    let known = DEFAULTS
+        .iter()
+        .find(|&&(level, name, _)| (level, name) == (option.level, option.name));
+    match known {
+        Some((.., value)) => option.value == value.to_ne_bytes(),
+        None => option.value.iter().all(|&byte| byte == 0),
     }
 }
 
@@ -168,6 +192,21 @@ mod tests {
             peer_name: b"",
             options: b"",
         }
+    }
+
+    #[test]
+    fn what_an_older_kernel_does_not_know_is_missed_only_if_it_was_set() {
+        let is_default = |level, name, value: i32| {
+            is_default(&SocketOption {
+                level,
+                name,
+                value: &value.to_ne_bytes(),
+            })
+        };
+        assert!(is_default(n::SOL_SOCKET, n::SO_PEEK_OFF, -1));
+        assert!(!is_default(n::SOL_SOCKET, n::SO_PEEK_OFF, 0));
+        assert!(is_default(n::SOL_SOCKET, n::SO_RCVPRIORITY, 0));
+        assert!(!is_default(n::SOL_SOCKET, n::SO_RCVPRIORITY, 1));
     }
 
     #[test]

@@ -205,6 +205,25 @@ fn ckpt_children_ignore_saves_the_program_without_them() {
 }
 
 #[test]
+fn of_many_children_the_first_are_named() {
+    let place = Place::new("many-children");
+    let mut process = Launch::under_libckpt(Program::workload("children.c").path()).start(&place);
+    process.wait_until_ready();
+    let line = process
+        .try_checkpoint("myckpt")
+        .expect_err("it has children");
+    let children = place.text("children");
+    let (_, list) = line.split_once("(pid ").expect("they are listed");
+    let (list, _) = list.split_once(" and more)").expect("not all of them");
+    let named: Vec<&str> = list.split(' ').collect();
+    assert!(named.len() > 20, "{line}");
+    for pid in named {
+        assert!(children.lines().any(|child| child == pid), "{pid}: {line}");
+    }
+    assert_unharmed(process, &place);
+}
+
+#[test]
 fn an_invalid_value_is_named_and_libckpt_is_off() {
     let invalid = [
         ("CKPT_SIGNAL", "0"),

@@ -140,8 +140,9 @@ impl Memory {
             return Ok(count);
         }
         Err(failure!(
-            "memory at {:#x}: it cannot be read, although there is something: it is damaged, or a guard page (MADV_GUARD_INSTALL) \
-             of a kernel that does not tell them from content; use Linux 6.16 or later, or remove them first",
+            "memory at {:#x}: it cannot be read, although there is something: it is damaged, or sealed without read permission where the \
+             kernel shows that to tracers only (proc_mem.force_override), or a guard page (MADV_GUARD_INSTALL) of a kernel that does not \
+             tell them from content; use Linux 6.16 or later, or remove them first",
             run.span.start + count as u64
         ))
     }

@@ -50,27 +50,36 @@ pub fn check_threads(initiator: &Thread, stopped: &Stopped) -> Result<(), Failur
 /// # Errors
 /// [`Failure`] with the pids.
 pub fn check_children(setting: Children) -> Result<(), Failure> {
+    /// How much of the lists is shown, in bytes.
+    const SHOWN: usize = 240;
     if setting == Children::Ignore || !has_children()? {
         return Ok(());
     }
     // The lists need CONFIG_PROC_CHILDREN; without it there is at least the fact.
     let mut pids = Line::<256>::new();
+    let mut are_more = false;
     let tasks = calls::open(c"/proc/self/task", n::O_RDONLY | n::O_DIRECTORY)
         .doing(format_args!("/proc/self/task"))?;
     let _ = files::for_each_entry(&tasks, |tid| {
         let tid = ckpt_sys::line::Text(tid.to_bytes());
         let path = Line::<64>::format(format_args!("/proc/self/task/{tid}/children"));
-        let listed = files::read_small::<256>(path.as_c_str()).unwrap_or_default();
+        let listed = files::read_small::<{ 2 * SHOWN }>(path.as_c_str()).unwrap_or_default();
         for pid in fields(listed.as_bytes()) {
+            // Only whole ones: a part of one is another's.
+            if pids.as_bytes().len() + pid.len() >= SHOWN {
+                are_more = true;
+                break;
+            }
             pids.push(pid);
             pids.push(b" ");
         }
-        true
+        !are_more
     });
     let pids = pids.as_bytes().trim_ascii();
     let shown = if pids.is_empty() { b"some" } else { pids };
+    let more = if are_more { " and more" } else { "" };
     Err(failure!(
-        "the program has children (pid {}): they would be missing after a restart; send the signal when they have ended, \
+        "the program has children (pid {}{more}): they would be missing after a restart; send the signal when they have ended, \
          or start the program with CKPT_CHILDREN=ignore",
         ckpt_sys::line::Text(shown)
     ))

@@ -3,7 +3,7 @@
 use ckpt_image::objects::sockets::{MAX_OPTION, Socket, SocketOption};
 use ckpt_sys::{Errno, sockets};
 use linux_raw_sys::net as n;
-use restart::sockets::{Making, When, when};
+use restart::sockets::{Making, When, is_default, when};
 
 use crate::open_files::opener::Problem;
 use crate::output;
@@ -44,6 +44,7 @@ fn set_one(fd: i32, option: &SocketOption<'_>) -> Result<(), Errno> {
         let length = sockets::option(fd, level, name, &mut current);
         return match length {
             Ok(length) if current.get(..length) == Some(value) => Ok(()),
+            Err(Errno::ENOPROTOOPT | Errno::EOPNOTSUPP) if is_default(option) => Ok(()),
             _ => sockets::set_option(fd, level, name, value),
         };
     };

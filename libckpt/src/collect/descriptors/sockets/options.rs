@@ -173,6 +173,16 @@ const NETLINK: &[u32] = &[3, 4, 5, 10, 11, 12];
 /// [`Failure`] if there is no memory for them.
 pub fn collect(seen: &Seen, into: &mut MapVec<u8>) -> Result<(), Failure> {
     let fd = seen.fd();
+    // A size that nobody has set must stay open to the kernel's own tuning. Since Linux 5.14 it tells which are set.
+    let set = sockets::number_option(fd, n::SOL_SOCKET, n::SO_BUF_LOCK).unwrap_or(0);
+    for (bit, name) in [
+        (n::SOCK_SNDBUF_LOCK, n::SO_SNDBUF),
+        (n::SOCK_RCVBUF_LOCK, n::SO_RCVBUF),
+    ] {
+        if set & bit != 0 {
+            keep(fd, n::SOL_SOCKET, name, into)?;
+        }
+    }
     let tables: [(bool, u32, &[u32]); 9] = [
         (true, n::SOL_SOCKET, GENERAL),
         (seen.is_unix(), n::SOL_SOCKET, UNIX),
@@ -191,16 +201,6 @@ pub fn collect(seen: &Seen, into: &mut MapVec<u8>) -> Result<(), Failure> {
     for (_, level, names) in tables.into_iter().filter(|(applies, ..)| *applies) {
         for &name in names {
             keep(fd, level, name, into)?;
-        }
-    }
-    // A size that nobody has set must stay open to the kernel's own tuning. Since Linux 5.14 it tells which are set.
-    let set = sockets::number_option(fd, n::SOL_SOCKET, n::SO_BUF_LOCK).unwrap_or(0);
-    for (bit, name) in [
-        (n::SOCK_SNDBUF_LOCK, n::SO_SNDBUF),
-        (n::SOCK_RCVBUF_LOCK, n::SO_RCVBUF),
-    ] {
-        if set & bit != 0 {
-            keep(fd, n::SOL_SOCKET, name, into)?;
         }
     }
     if seen.is_unix() {
