@@ -18,18 +18,16 @@ use crate::{Result, output};
 pub fn check(image: &Image<'static>, path: &'static [u8], any_processor: bool) -> Result<()> {
     let refuse = |cause, remedy| Error::new(Exit::Host, Object::Path(path), cause, remedy);
     let here = cpuid::this_cpu();
-    let may_lack = |missing: &Missing| any_processor && matches!(missing, Missing::Feature(_));
     let mut missing = Composer::new();
-    let (mut are_needed, mut is_refused) = (false, false);
+    let mut are_needed = false;
     for feature in image.cpu.missing_on(&here) {
         missing.separate();
         let _ = write!(missing, "{feature}");
-        is_refused |= !may_lack(&feature);
         are_needed |= !matches!(feature, Missing::Feature(_));
     }
     if !missing.is_empty() {
         let missing = ckpt_sys::line::Text(missing.finish());
-        if !is_refused {
+        if any_processor && !are_needed {
             output::warn(format_args!(
                 "this processor does not have {missing}; a program that uses it ends by SIGILL"
             ));

@@ -38,7 +38,7 @@ impl Taken {
         }
         if saved.execute_only != 0 {
             protection_keys::free(saved.execute_only)
-                .and_then(|()| use_for_code(saved.execute_only))
+                .and_then(|()| use_free_one_for_code())
                 .map_err(failed)?;
         }
         Ok(Self { saved })
@@ -56,18 +56,18 @@ impl Taken {
     }
 }
 
-/// Has the kernel keep `key`, which is the only free one, for memory that may only be executed (`__execute_only_pkey` in
+/// Has the kernel keep the only key that is free for memory that may only be executed (`__execute_only_pkey` in
 /// arch/x86/mm/pkeys.c).
-fn use_for_code(key: u32) -> core::result::Result<(), Errno> {
+fn use_free_one_for_code() -> core::result::Result<(), Errno> {
     let flags = n::MAP_PRIVATE | n::MAP_ANONYMOUS;
     // SAFETY: the page is new, and nobody uses it.
     unsafe {
         let page = calls::map(0, PAGE, n::PROT_EXEC, flags, -1, 0)?;
         calls::unmap(page, PAGE)?;
     }
-    if protection_keys::is_allocated(key) {
-        return Err(Errno::EINVAL);
+    // None is left, if the kernel has taken it.
+    match protection_keys::allocate() {
+        Ok(_) => Err(Errno::EINVAL),
+        Err(_) => Ok(()),
     }
-    // It is not free, either.
-    Ok(())
 }

@@ -93,7 +93,7 @@ pub fn when(option: &SocketOption<'_>, socket: &Socket<'_>, making: Making) -> W
             When::Last
         }
         (n::SOL_UDP, UDP_CORK | UDP_ENCAP) | (n::SOL_TCP, n::TCP_CORK) => When::Last,
-        // Behind the size of the buffer, which changes it (since Linux 7.0, `tcp_set_rcvbuf` and the like).
+        // Behind the size of the buffer, which changes it on newer kernels (seen with Linux 7.2).
         (n::SOL_TCP, n::TCP_WINDOW_CLAMP) => When::Last,
         // A connection over the loopback must come about whatever was asked for.
         _ if is_tcp && making != Making::Alone => When::Last,

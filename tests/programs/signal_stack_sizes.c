@@ -10,9 +10,8 @@ static __thread char *base;
 static __thread size_t size;
 
 static void on_signal(int signal) {
-    char here;
     stack_t stack;
-    (void)signal, (void)here;
+    (void)signal;
     CHECK(sigaltstack(NULL, &stack) == 0 && stack.ss_sp == base && stack.ss_size == size && stack.ss_flags == SS_ONSTACK);
     on_stack = 1;
 }
