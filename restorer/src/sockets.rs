@@ -101,6 +101,17 @@ pub fn when(option: &SocketOption<'_>, socket: &Socket<'_>, making: Making) -> W
     }
 }
 
+/// When a socket gets its packet filter back. What comes in before passes unseen, so it is early where nothing has to come in that has
+/// passed already: neither the connection nor what was received and not read.
+#[must_use]
+pub fn when_filtered(socket: &Socket<'_>, making: Making, has_messages: bool) -> When {
+    if making == Making::Alone && socket.kind != n::SOCK_STREAM && !has_messages {
+        When::First
+    } else {
+        When::Last
+    }
+}
+
 /// What some options are that nobody has set.
 const DEFAULTS: [(u32, u32, i32); 6] = [
     (n::SOL_SOCKET, n::SO_PEEK_OFF, -1),

@@ -147,6 +147,7 @@ const PROGRAMS: &[&str] = &[
     "sysv_undo.c",
     "message_queue_removed.c",
     "socket_rights.c",
+    "socket_filter.c",
     "posix_timer.c",
     "pseudo_terminal.c",
     "mutex.c",

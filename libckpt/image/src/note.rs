@@ -61,6 +61,8 @@ pub enum Kind {
     Messages = 0x434B_0021,
     /// [`crate::objects::sockets::InFlight`], repeated.
     InFlight = 0x434B_0022,
+    /// [`crate::objects::sockets::SocketFilter`], repeated.
+    SocketFilters = 0x434B_0023,
     /// [`crate::objects::deleted_files::DeletedFile`], repeated.
     DeletedFiles = 0x434B_0030,
     /// [`crate::objects::signal_owners::SignalOwner`], repeated.
@@ -103,7 +105,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order in which they stand in an image.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 42] = [
         Self::Header,
         Self::Cpu,
         Self::Process,
@@ -126,6 +128,7 @@ impl Kind {
         Self::Sockets,
         Self::Messages,
         Self::InFlight,
+        Self::SocketFilters,
         Self::DeletedFiles,
         Self::SignalOwners,
         Self::LockWords,

@@ -29,7 +29,7 @@ use crate::objects::posix_timers::PosixTimer;
 use crate::objects::pseudo_terminals::PseudoTerminal;
 use crate::objects::signal_descriptors::SignalDescriptor;
 use crate::objects::signal_owners::SignalOwner;
-use crate::objects::sockets::{InFlight, Message, Socket};
+use crate::objects::sockets::{InFlight, Message, Socket, SocketFilter};
 use crate::objects::system_v::{self, Segment};
 use crate::objects::terminal::Terminal;
 use crate::objects::timer_descriptors::TimerDescriptor;
@@ -383,6 +383,7 @@ impl<'a> Image<'a> {
         found.check_objects::<Socket<'_>>()?;
         found.check_objects::<Message<'_>>()?;
         found.check_objects::<InFlight>()?;
+        found.check_objects::<SocketFilter<'_>>()?;
         found.check_objects::<DeletedFile>()?;
         found.check_objects::<SignalOwner>()?;
         found.check_objects::<LockWord>()?;

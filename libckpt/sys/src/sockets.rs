@@ -315,6 +315,37 @@ pub fn set_option(fd: i32, level: u32, name: u32, value: &[u8]) -> Done {
     }
 }
 
+/// Gives a socket a packet filter (`SO_ATTACH_FILTER` in socket(7)) of these instructions, 8 bytes each.
+///
+/// # Errors
+/// As for setsockopt(2).
+pub fn attach_filter(fd: i32, instructions: &[[u8; 8]]) -> Done {
+    /// `struct sock_fprog` (include/uapi/linux/filter.h).
+    #[repr(C)]
+    struct Program {
+        length: u16,
+        instructions: *const [u8; 8],
+    }
+    let program = Program {
+        length: u16::try_from(instructions.len()).map_err(|_| Errno::EINVAL)?,
+        instructions: instructions.as_ptr(),
+    };
+    // SAFETY: the kernel reads the value, and as many instructions as it names.
+    unsafe {
+        call(
+            n::__NR_setsockopt,
+            [
+                fd as usize,
+                net::SOL_SOCKET as usize,
+                net::SO_ATTACH_FILTER as usize,
+                &raw const program as usize,
+                size_of::<Program>(),
+            ],
+        )
+        .map(drop)
+    }
+}
+
 /// setsockopt(2) of a number of 32 bits.
 ///
 /// # Errors

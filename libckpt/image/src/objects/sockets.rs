@@ -230,3 +230,34 @@ impl Object<'_> for InFlight {
         Ok(())
     }
 }
+
+/// Bytes of one instruction of a packet filter (`struct sock_filter` in include/uapi/linux/filter.h).
+pub const INSTRUCTION: usize = 8;
+
+/// A packet filter has no more instructions (`BPF_MAXINSNS` in include/uapi/linux/bpf_common.h).
+pub const MAX_INSTRUCTIONS: usize = 4096;
+
+record! {
+    /// The packet filter of a socket (`SO_ATTACH_FILTER` in socket(7)).
+    pub struct SocketFilter<'a> {
+        /// The lowest descriptor that refers to the socket.
+        pub description: u32,
+        /// 1 if it is there for good (`SO_LOCK_FILTER`), otherwise 0.
+        pub locked: u32,
+        /// Its instructions, as the program has given them, [`INSTRUCTION`] bytes each.
+        pub instructions: &'a [u8],
+    }
+}
+
+impl<'a> Object<'a> for SocketFilter<'a> {
+    const NOTE: Kind = Kind::SocketFilters;
+
+    fn check(&self) -> Result<(), Malformed> {
+        let (whole, rest) = self.instructions.as_chunks::<INSTRUCTION>();
+        if rest.is_empty() && (1..=MAX_INSTRUCTIONS).contains(&whole.len()) {
+            Ok(())
+        } else {
+            Err(Malformed::Field("the packet filter of a socket"))
+        }
+    }
+}

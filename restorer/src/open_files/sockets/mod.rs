@@ -3,6 +3,7 @@
 //! descriptors.
 
 mod credentials;
+mod filters;
 mod messages;
 mod options;
 mod tcp;
@@ -189,6 +190,7 @@ impl Sockets {
                 let made = sockets::socket(socket.family, socket.kind, socket.protocol)
                     .map_err(failed("cannot be made again"))?;
                 options::set(made.number(), &socket, making, When::First)?;
+                filters::attach(made.number(), &self.entries[index], image, When::First)?;
                 self.bind(index, &made)?;
                 self.entries[index].fd = self.out_of_the_way(made)?;
             }
@@ -216,9 +218,7 @@ impl Sockets {
             Making::Broken if is_unix => {
                 let (here, there) = make_pair(&socket)?;
                 options::set(here.number(), &socket, making, When::First)?;
-                let has_messages = image
-                    .objects::<Message<'_>>()
-                    .any(|message| message.to == socket.description);
+                let has_messages = has_messages(&socket, image);
                 self.entries[index].fd = self.out_of_the_way(here)?;
                 if has_messages || socket.shut_down & WAS_RESET != 0 {
                     self.entries[index].far_end = self.out_of_the_way(there)?;
@@ -322,7 +322,7 @@ impl Sockets {
                 drop(Fd::owning(entry.file));
                 self.entries[index].file = NONE;
             }
-            if let Err(problem) = finish_one(&entry) {
+            if let Err(problem) = finish_one(&entry, image) {
                 self.report(problems, &entry.socket, &problem);
             }
         }
@@ -401,12 +401,20 @@ fn netlink_name(name: &Address) -> Address {
     Address::new(&bytes)
 }
 
+/// Whether the socket had received something that was not read.
+fn has_messages(socket: &Socket<'_>, image: &Image<'_>) -> bool {
+    image
+        .objects::<Message<'_>>()
+        .any(|message| message.to == socket.description)
+}
+
 /// What has to wait until all sockets have received again what they had received, and have their addresses for good.
-fn finish_one(entry: &Entry) -> core::result::Result<(), Problem> {
+fn finish_one(entry: &Entry, image: &Image<'_>) -> core::result::Result<(), Problem> {
     let Entry {
         socket, making, fd, ..
     } = *entry;
     options::set(fd, &socket, making, When::Last)?;
+    filters::attach(fd, entry, image, When::Last)?;
     if making != Making::Broken && making != Making::Refused {
         for (bit, how) in [(RECEIVES_NO_MORE, n::SHUT_RD), (SENDS_NO_MORE, n::SHUT_WR)] {
             if socket.shut_down & bit != 0 {

@@ -1,5 +1,6 @@
 //! Sockets.
 
+mod filters;
 mod internet;
 mod memberships;
 mod options;
@@ -14,7 +15,7 @@ use ckpt_image::objects::sockets::{
 use ckpt_image::regions::FileIdentity;
 use ckpt_sys::socket_diagnosis::Diagnostics;
 use ckpt_sys::sockets::Address;
-use ckpt_sys::{Errno, Fd, MapVec, calls, sockets};
+use ckpt_sys::{Fd, MapVec, calls, sockets};
 use linux_raw_sys::general as n;
 use linux_raw_sys::{net, netlink};
 
@@ -302,6 +303,7 @@ impl Sockets {
                 peer_name: seen.peer_name.as_bytes(),
                 options: &options,
             })?;
+            filters::collect(seen, objects)?;
         }
         for (kept, data, numbers) in self.queues.iter() {
             let to = description(all, kept.to);
@@ -447,7 +449,7 @@ fn look_at(
         ready: calls::poll_now(fd, n::POLLIN | n::POLLRDHUP).unwrap_or(0),
     };
     check_kind(&seen)?;
-    check_filter(&seen)?;
+    filters::check(&seen)?;
     match seen.family {
         net::AF_UNIX => unix::look_at(&mut seen, diagnostics)?,
         net::AF_NETLINK => check_netlink(&seen)?,
@@ -522,18 +524,6 @@ fn check_kind(seen: &Seen) -> Result<(), Failure> {
         "descriptor {}: {what} is not supported; close it first",
         seen.number
     ))
-}
-
-/// Refuses a socket with a packet filter, without which it would receive what it must not.
-fn check_filter(seen: &Seen) -> Result<(), Failure> {
-    // Asked for with no room, the kernel returns the number of instructions; EACCES where they are not for us to see.
-    match sockets::option(seen.fd(), net::SOL_SOCKET, net::SO_GET_FILTER, &mut []) {
-        Ok(0) | Err(Errno::EOPNOTSUPP | Errno::ENOPROTOOPT) => Ok(()),
-        _ => Err(failure!(
-            "descriptor {}: a socket with a packet filter is not supported; close it first",
-            seen.number
-        )),
-    }
 }
 
 /// A netlink socket can be made again where it has nothing but its groups.
