@@ -394,12 +394,10 @@ pub extern "C" fn restored(handover: &Handover) -> ! {
     let resume = unsafe { RESUME.get() };
     GENERATION.fetch_add(1, Ordering::Relaxed);
     role::settle_in();
-    interpose::settle_in_process();
+    interpose::settle_in(resume.group);
     role::stay_owner();
     unblock::forget();
     snapshot::forget_writers();
-    interpose::note_former_group(resume.group);
-    interpose::watch_screen();
     // SAFETY: the restorer has put it there.
     let variables = unsafe {
         let (start, length) = (handover.environment, handover.environment_length);

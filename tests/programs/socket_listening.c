@@ -43,6 +43,7 @@ int main(void) {
     set_option(four, SOL_SOCKET, SO_REUSEADDR, 1);
     set_option(four, IPPROTO_TCP, TCP_DEFER_ACCEPT, 3);
     set_option(four, IPPROTO_TCP, TCP_FASTOPEN, 5);
+    CHECK(setsockopt(four, IPPROTO_TCP, TCP_FASTOPEN_KEY, "0123456789abcdef", 16) == 0);
     set_option(four, IPPROTO_TCP, TCP_MAXSEG, 900);
     set_option(four, IPPROTO_TCP, TCP_WINDOW_CLAMP, 20000);
     set_option(four, SOL_SOCKET, SO_RCVBUF, 20000);
@@ -79,6 +80,10 @@ int main(void) {
     CHECK(port_of(four) == port && port_of(six) == port6 && port_of(bound) == bound_port && port_of(fresh) == 0);
     if (backlog_of(four) != 17 || backlog_of(six) != 3) FAIL("backlogs %d and %d", backlog_of(four), backlog_of(six));
     CHECK(option(four, SOL_SOCKET, SO_REUSEADDR) == 1 && option(six, SOL_SOCKET, SO_REUSEADDR) == 0);
+    char key[32];
+    socklen_t key_size = sizeof key;
+    CHECK(getsockopt(four, IPPROTO_TCP, TCP_FASTOPEN_KEY, key, &key_size) == 0);
+    CHECK(key_size == 16 && memcmp(key, "0123456789abcdef", 16) == 0);
     CHECK(option(four, IPPROTO_TCP, TCP_DEFER_ACCEPT) == 3 && option(four, IPPROTO_TCP, TCP_FASTOPEN) == 5);
     CHECK(option(four, SOL_SOCKET, SO_RCVBUF) == 40000);
     CHECK(option(four, IPPROTO_TCP, TCP_MAXSEG) == 900 && option(four, IPPROTO_TCP, TCP_WINDOW_CLAMP) == 20000);

@@ -183,6 +183,23 @@ fn a_datagram_that_was_begun_is_told_of() {
 }
 
 #[test]
+fn what_is_set_and_cannot_be_read_is_told_of() {
+    let place = Place::new("lost_settings");
+    let mut process = Program::compile("socket_lost_settings.c").start(&place);
+    process.checkpoint();
+    process.assert_told("SO_ATTACH_REUSEPORT_CBPF", 1);
+    let keys = process.errors().contains("a key was set");
+    process.assert_told("TCP_MD5SIG", keys.into());
+    process.checkpoint();
+    process.assert_told("SO_ATTACH_REUSEPORT_CBPF", 2);
+    // What the restored sockets lack is not said once more.
+    process.kill();
+    let mut restored = Launch::restorer(["myckpt"]).start(&place);
+    restored.checkpoint();
+    restored.assert_told("SO_ATTACH_REUSEPORT_CBPF", 2);
+}
+
+#[test]
 fn an_empty_message_that_later_images_will_lack_is_told_of() {
     let place = Place::new("empty_messages");
     let mut process = Program::compile("socket_empty_messages.c").start(&place);

@@ -38,6 +38,7 @@ mod children;
 mod claimed;
 mod deadlines;
 mod dispositions;
+mod event_counters;
 mod groups;
 mod ipc;
 mod mappings;
@@ -46,6 +47,7 @@ mod namespaces;
 mod raising;
 mod screens;
 mod segments;
+mod sockets;
 mod stacks;
 mod system_calls;
 mod threads;
@@ -60,17 +62,16 @@ use core::ptr;
 use core::slice;
 use core::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 
-pub use claimed::{
-    asks_for_checkpoint, before_handler as before_claimed_handler, settle_in as settle_in_process,
-};
+pub use claimed::{asks_for_checkpoint, before_handler as before_claimed_handler};
 pub use deadlines::CONDITIONS;
 pub use dispositions::is_claimed_on_stack;
-pub use groups::note_former as note_former_group;
+pub use event_counters::is_semaphore;
 pub use ipc::{queues as noted_queues, sets as noted_sets};
 pub use mappings::has_kept_from_forks as has_kept_memory_from_forks;
 pub use namespaces::have_changed as has_changed_namespaces;
-pub use screens::{note as note_screen, settle_in as watch_screen};
+pub use screens::note as note_screen;
 pub use segments::has_local as has_local_segments;
+pub use sockets::lost_of as lost_of_socket;
 pub use system_calls::number_of_call;
 pub use timers::is_set_to_a_time;
 pub use user_dispatch::is_on as dispatches_calls;
@@ -93,6 +94,15 @@ pub fn take_over(signal: i32, stack: SignalStack) {
     dispositions::take_over(signal);
     stacks::take_over(stack);
     SIGNAL.store(signal, Ordering::Release);
+}
+
+/// What was noted of the process is put right in a restored one, whose group had the number `group`, while no thread of the program runs.
+pub fn settle_in(group: i32) {
+    claimed::settle_in();
+    groups::note_former(group);
+    sockets::settle_in();
+    event_counters::settle_in();
+    screens::settle_in();
 }
 
 /// Whether `signal` is the checkpoint signal.

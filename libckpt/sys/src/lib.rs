@@ -10,6 +10,7 @@ pub mod calls;
 pub mod cpuid;
 pub mod crc;
 pub mod errno;
+pub mod event_counters;
 pub mod fd;
 pub mod files;
 pub mod handover;

@@ -22,6 +22,7 @@ use linux_raw_sys::{net, netlink};
 use super::objects::Objects;
 use super::{Descriptors, locks};
 use crate::failure::{Doing, Failure, failure};
+use crate::interpose::lost_of_socket;
 use crate::report;
 use queue::{Queues, Walk};
 
@@ -304,6 +305,7 @@ impl Sockets {
                 options: &options,
             })?;
             filters::collect(seen, objects)?;
+            warn_of_loss(seen);
         }
         for (kept, data, numbers) in self.queues.iter() {
             let to = description(all, kept.to);
@@ -524,6 +526,16 @@ fn check_kind(seen: &Seen) -> Result<(), Failure> {
         "descriptor {}: {what} is not supported; close it first",
         seen.number
     ))
+}
+
+/// Says what a restart will not set again, as far as the program has set it through libc.
+fn warn_of_loss(seen: &Seen) {
+    for what in lost_of_socket(seen.inode) {
+        report::line(format_args!(
+            "warning: descriptor {}: what is set on a socket and cannot be read is not in the image: {what}",
+            seen.number
+        ));
+    }
 }
 
 /// A netlink socket can be made again where it has nothing but its groups.

@@ -155,6 +155,9 @@ const TCP: &[u32] = &[
 /// Of a connection, and of one that was tried, these read as what it has come to.
 const TCP_UNTRIED: &[u32] = &[n::TCP_MAXSEG, n::TCP_WINDOW_CLAMP];
 
+/// Of a socket that accepts data before the connection is made. If it has no key of its own, this is the machine's.
+const TCP_EARLY: &[u32] = &[n::TCP_FASTOPEN_KEY];
+
 /// What `TCP_MAXSEG` reads as if nobody has set it (`TCP_MSS_DEFAULT` in include/net/tcp.h).
 const DEFAULT_SEGMENT: u32 = 536;
 
@@ -183,7 +186,9 @@ pub fn collect(seen: &Seen, into: &mut MapVec<u8>) -> Result<(), Failure> {
             keep(fd, n::SOL_SOCKET, name, into)?;
         }
     }
-    let tables: [(bool, u32, &[u32]); 9] = [
+    let is_open_early = seen.is_tcp()
+        && sockets::number_option(fd, n::SOL_TCP, n::TCP_FASTOPEN).is_ok_and(|length| length != 0);
+    let tables: [(bool, u32, &[u32]); 10] = [
         (true, n::SOL_SOCKET, GENERAL),
         (seen.is_unix(), n::SOL_SOCKET, UNIX),
         (seen.is_internet(), n::SOL_IP, IPV4),
@@ -194,6 +199,7 @@ pub fn collect(seen: &Seen, into: &mut MapVec<u8>) -> Result<(), Failure> {
             n::SOL_TCP,
             TCP_UNTRIED,
         ),
+        (is_open_early, n::SOL_TCP, TCP_EARLY),
         (seen.is_udp(), n::SOL_UDP, UDP),
         (seen.family == n::AF_NETLINK, n::SOL_NETLINK, NETLINK),
         (true, n::SOL_SOCKET, LAST),
