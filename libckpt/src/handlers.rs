@@ -34,7 +34,10 @@ const SIZE: u64 = 16;
 
 /// Signals that libc has for itself, to cancel threads and to change the ids of all of them (nptl(7)): it installs their handlers by its own
 /// system calls.
-const LIBCS: [i32; 2] = [32, 33];
+const LIBCS: [i32; 2] = [CANCEL, 33];
+
+/// The one that cancels a thread (`SIGCANCEL` in sysdeps/unix/sysv/linux/internal-signals.h).
+const CANCEL: i32 = 32;
 
 /// The handlers, in the order of their stand-ins; 0 behind the last.
 static HANDLERS: [AtomicU64; COUNT] = [const { AtomicU64::new(0) }; COUNT];
@@ -100,35 +103,53 @@ pub fn in_front_of(handler: u64) -> u64 {
 }
 
 /// Puts code in front of all handlers of the program. The first signal whose handler had none: it was installed without libc.
-///
-/// Threads that run may change dispositions meanwhile, and what they have set last prevails.
 pub fn stand_in() -> Option<i32> {
     let mut first = None;
     for signal in (1..=SIGNALS as i32).filter(|&signal| signal != checkpoint_signal()) {
-        // SAFETY: the disposition is only read.
-        let Ok(mut there) = (unsafe { calls::signal_action(signal, None) }) else {
-            continue;
-        };
-        let with_stand_in = |action: SignalAction| SignalAction {
-            handler: in_front_of(action.handler),
-            ..action
-        };
-        let mut new = with_stand_in(there);
-        while new != there {
-            // SAFETY: it ends in the handler that the program has installed.
-            let Ok(replaced) = (unsafe { calls::signal_action(signal, Some(&new)) }) else {
-                break;
-            };
-            if replaced == there {
-                let is_libcs = LIBCS.contains(&signal);
-                first = first.or((!is_libcs).then_some(signal));
-                break;
-            }
-            // The program has just set that, and ours is in its place.
-            (there, new) = (new, with_stand_in(replaced));
+        if stand_in_for(signal) && !LIBCS.contains(&signal) {
+            first = first.or(Some(signal));
         }
     }
     first
+}
+
+/// Puts code in front of the handler of `signal`. Whether it had none.
+///
+/// Threads that run may change dispositions meanwhile, and what they have set last prevails.
+fn stand_in_for(signal: i32) -> bool {
+    // SAFETY: the disposition is only read.
+    let Ok(mut there) = (unsafe { calls::signal_action(signal, None) }) else {
+        return false;
+    };
+    let with_stand_in = |action: SignalAction| SignalAction {
+        handler: in_front_of(action.handler),
+        ..action
+    };
+    let mut new = with_stand_in(there);
+    while new != there {
+        // SAFETY: it ends in the handler that the program has installed.
+        let Ok(replaced) = (unsafe { calls::signal_action(signal, Some(&new)) }) else {
+            return false;
+        };
+        if replaced == there {
+            return true;
+        }
+        // The program has just set that, and ours is in its place.
+        (there, new) = (new, with_stand_in(replaced));
+    }
+    false
+}
+
+/// Has a thread that was just cancelled, and whose id may be `tid`, notice that in the rest of a transfer, too. Since glibc 2.41, the handler
+/// looks where the signal has found the thread, and does nothing there: the transfer has to end, as it would have without the
+/// checkpoint. The handler is installed by the first `pthread_cancel`, and its signal may have come before anything stood in front.
+pub fn cancel_rest(tid: impl FnOnce() -> Option<i32>) {
+    if in_progress::has_cut_transfers()
+        && stand_in_for(CANCEL)
+        && let Some(tid) = tid()
+    {
+        let _ = calls::tgkill(calls::pid(), tid, CANCEL);
+    }
 }
 
 /// What becomes of a signal for which the program has a handler: it runs.

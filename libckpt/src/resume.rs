@@ -93,6 +93,14 @@ const RSEQ_SIGNATURE: usize = 0x5305_3053;
 /// `RSEQ_FLAG_UNREGISTER` (include/uapi/linux/rseq.h).
 const RSEQ_UNREGISTER: usize = 1;
 
+/// The id of `thread`, which may have ended.
+pub fn tid_of(thread: libc::pthread_t) -> Option<i32> {
+    let mut word = [0; 4];
+    let at = thread + u64::from(TID_OFFSET.load(Ordering::Relaxed));
+    let is_there = at != thread && calls::copy_memory(at, &mut word) == Ok(word.len());
+    Some(i32::from_ne_bytes(word)).filter(|&tid| is_there && tid > 0)
+}
+
 /// Asks libc whether and where it has registered an rseq area. Called at start, since dlsym(3) is not for handlers.
 pub fn find_rseq() {
     // SAFETY: (1) the names are strings; (2) glibc documents the types of both symbols.

@@ -3,7 +3,7 @@
 
 use libc::{c_int, pthread_t, sigval};
 
-use crate::resume;
+use crate::{handlers, resume};
 
 interposed! {
     /// raise(3)
@@ -28,7 +28,11 @@ interposed! {
 
     /// pthread_cancel(3)
     fn pthread_cancel(thread: pthread_t) -> c_int as next {
-        unless_restored_meanwhile(|| next()(thread), is_nobody)
+        let result = unless_restored_meanwhile(|| next()(thread), is_nobody);
+        if result == 0 {
+            handlers::cancel_rest(|| resume::tid_of(thread));
+        }
+        result
     }
 }
 

@@ -7,7 +7,7 @@
 
 use ckpt_image::context::Registers;
 
-use super::{INTERRUPTED, SYSCALL};
+use super::{INTERRUPTED, SYSCALL, transfer};
 
 /// Any handler that runs now ends the call.
 const BY_ANY: u64 = u64::from_be_bytes(*b"ckptends");
@@ -53,7 +53,8 @@ pub fn before_handler(registers: &mut Registers, restarts: impl FnOnce() -> bool
         && match registers.r11 {
             BY_ANY => true,
             UNLESS_RESTARTED => !restarts(),
-            _ => false,
+            // The kernel makes what is left of a transfer again, and not a call that has transferred something (signal(7)).
+            _ => transfer::is_at_rest(registers),
         };
     if ends {
         registers.rip = behind;

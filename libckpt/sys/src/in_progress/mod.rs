@@ -22,6 +22,7 @@ pub use self::ended::before_handler;
 pub use self::observed::Observed;
 use self::table::Limit;
 pub use self::table::deadline;
+pub use self::transfer::has_cut as has_cut_transfers;
 use crate::calls;
 use crate::kernel::UserContext;
 

@@ -4,6 +4,7 @@
 
 use core::arch::global_asm;
 use core::mem::offset_of;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use ckpt_image::context::Registers;
 use linux_raw_sys::general as n;
@@ -96,6 +97,20 @@ pub fn number(registers: &Registers) -> Option<u32> {
     Rest::of(registers).map(|rest| rest.number as u32)
 }
 
+/// Whether the thread is about to transfer the rest of what a checkpoint has cut short, for the first time or again.
+pub fn is_at_rest(registers: &Registers) -> bool {
+    registers.rip == stub()
+}
+
+/// Whether there was such a rest in this program.
+static HAS_CUT: AtomicBool = AtomicBool::new(false);
+
+/// Whether a thread may be on its way through the rest of a transfer.
+#[must_use]
+pub fn has_cut() -> bool {
+    HAS_CUT.load(Ordering::Relaxed)
+}
+
 /// Whether the call blocks until all is transferred.
 fn transfers_all(number: u32, registers: &Registers) -> bool {
     let flags = registers.r10 as u32;
@@ -148,6 +163,7 @@ pub unsafe fn go_on(number: u32, registers: &mut Registers) -> bool {
     // SAFETY: the memory is below what the program uses of its stack, or the stub's.
     let is_stored = unsafe { rest.store(stack) };
     if is_stored {
+        HAS_CUT.store(true, Ordering::Relaxed);
         registers.rsp = stack;
         registers.rip = stub();
         registers.rax = u64::from(number);
