@@ -1,4 +1,4 @@
-/* Threads with alternate signal stacks of all sizes, each above a page that nobody may touch. */
+/* Threads with alternate signal stacks of all sizes, each above a page that nobody may touch. Their handlers run there. */
 //# cflags: -pthread
 #include "thread.h"
 
@@ -9,11 +9,26 @@ static __thread volatile sig_atomic_t on_stack;
 static __thread char *base;
 static __thread size_t size;
 
+static int is_on_it(const void *local) {
+    return (const char *)local > base && (const char *)local < base + size;
+}
+
+/* It comes while the other handler runs there. */
+static void on_second_signal(int signal) {
+    volatile char local = (char)signal;
+    CHECK(is_on_it((const void *)&local));
+    on_stack++;
+}
+
 static void on_signal(int signal) {
     stack_t stack;
     (void)signal;
+    CHECK(is_on_it(&stack));
     CHECK(sigaltstack(NULL, &stack) == 0 && stack.ss_sp == base && stack.ss_size == size && stack.ss_flags == SS_ONSTACK);
-    on_stack = 1;
+    stack.ss_flags = SS_DISABLE;
+    CHECK(sigaltstack(&stack, NULL) == -1 && errno == EPERM);
+    on_stack++;
+    if (size >= 2 * (size_t)sysconf(_SC_MINSIGSTKSZ) + PAGE) CHECK(raise(SIGHUP) == 0 && on_stack == 2);
 }
 
 static void *with_stack(void *number) {
@@ -26,6 +41,8 @@ static void *with_stack(void *number) {
     while (!is_released()) usleep(1000);
     /* Who has set up a stack that no frame fits on gets no signals there. */
     if (size >= (size_t)sysconf(_SC_MINSIGSTKSZ)) CHECK(raise(SIGUSR1) == 0 && on_stack);
+    stack_t stack;
+    CHECK(sigaltstack(NULL, &stack) == 0 && stack.ss_sp == base && stack.ss_size == size && stack.ss_flags == 0);
     return NULL;
 }
 
@@ -33,6 +50,8 @@ int main(void) {
     struct thread threads[STACKS];
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_ONSTACK};
     CHECK(sigaction(SIGUSR1, &action, NULL) == 0);
+    action.sa_handler = on_second_signal;
+    CHECK(sigaction(SIGHUP, &action, NULL) == 0);
     for (size_t i = 0; i < STACKS; i++) start(&threads[i], with_stack, (void *)i);
     while (ready < STACKS) sched_yield();
     ready_and_wait();

@@ -9,7 +9,7 @@ use libc::{c_int, stack_t};
 use linux_raw_sys::general as n;
 
 use super::peek;
-use crate::{alternate, thread_local};
+use crate::{alternate, own_stack, thread_local};
 
 /// `AT_MINSIGSTKSZ` (include/uapi/linux/auxvec.h).
 const AT_MINSIGSTKSZ: u64 = 51;
@@ -70,13 +70,23 @@ interposed! {
         let replacement = to_libc(ours);
         let new = if is_ours_instead { &raw const replacement } else { new };
         let shown = (*local).shown;
+        // A handler that runs there: the kernel does not know (`own_stack`).
+        let is_on_shown = shown.flags == 0 && own_stack::is_on(&shown, &raw const local as u64);
+        if is_on_shown && !new.is_null() {
+            *libc::__errno_location() = libc::EPERM;
+            return -1;
+        }
         let result = next()(new, old);
         if result != 0 {
             return result;
         }
         if let Some(old) = old.as_mut().filter(|old| old.ss_sp as u64 == ours.start) {
-            // Whether the thread is on it, the kernel says.
-            let mode = if shown.size == 0 { libc::SS_DISABLE } else { old.ss_flags };
+            // Whether the thread is on ours, the kernel says.
+            let mode = match shown.size {
+                0 => libc::SS_DISABLE,
+                _ if is_on_shown => libc::SS_ONSTACK,
+                _ => old.ss_flags,
+            };
             *old = to_libc(SignalStack { flags: mode | shown.flags, ..shown });
         }
         if let Some(asked) = asked {
