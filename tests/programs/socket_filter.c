@@ -39,9 +39,11 @@ static void receives_nothing(int fd) {
 }
 
 int main(void) {
-    static struct sock_filter many[BPF_MAXINSNS];
-    for (int i = 0; i < BPF_MAXINSNS; i++) many[i] = (struct sock_filter)BPF_STMT(i + 1 < BPF_MAXINSNS ? BPF_LD | BPF_W | BPF_LEN : BPF_RET | BPF_A, 0);
-    const struct sock_fprog longest = {.len = BPF_MAXINSNS, .filter = many};
+    /* As many as all kernels have memory for (net.core.optmem_max). */
+    enum { MANY = 1000 };
+    static struct sock_filter many[MANY];
+    for (int i = 0; i < MANY; i++) many[i] = (struct sock_filter)BPF_STMT(i + 1 < MANY ? BPF_LD | BPF_W | BPF_LEN : BPF_RET | BPF_A, 0);
+    const struct sock_fprog longest = {.len = MANY, .filter = many};
     const struct sock_fprog behind_header = letter_y(8, 0xffff), two_bytes = letter_y(0, 2), of_events = letter_y(1000, 0);
 
     int udp = socket(AF_INET, SOCK_DGRAM, 0), sender = socket(AF_INET, SOCK_DGRAM, 0);

@@ -4,11 +4,12 @@
 //! What was noted is read in a signal handler that may have interrupted the noting, so each is one bit.
 
 use core::ffi::{c_int, c_uint};
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use ckpt_sys::event_counters::{self, Shown};
 use linux_raw_sys::general as n;
 
+use super::numbers::Numbers;
 use super::our_bit;
 
 interposed! {
@@ -26,46 +27,10 @@ interposed! {
 static KERNEL_TELLS: AtomicBool = AtomicBool::new(false);
 
 /// Ids of semaphores. An id is used again, so that of a counter of the other kind is taken out.
-static SEMAPHORES: Bits = Bits::empty();
+static SEMAPHORES: Numbers = Numbers::none();
 
 /// Descriptors that led to semaphores at the last checkpoint: after a restart they have other ids.
-static NUMBERS: Bits = Bits::empty();
-
-/// A set of small numbers. Larger ones are not in it: the kernel gives out the lowest that are free.
-struct Bits([AtomicU64; 1024]);
-
-impl Bits {
-    const fn empty() -> Self {
-        Self([const { AtomicU64::new(0) }; 1024])
-    }
-
-    fn set(&self, number: u64, value: bool) {
-        let bit = 1 << (number % 64);
-        match self.0.get((number / 64) as usize) {
-            Some(word) if value => word.fetch_or(bit, Ordering::Relaxed),
-            Some(word) => word.fetch_and(!bit, Ordering::Relaxed),
-            None => 0,
-        };
-    }
-
-    fn has(&self, number: u64) -> bool {
-        let word = self.0.get((number / 64) as usize);
-        word.is_some_and(|word| word.load(Ordering::Relaxed) >> (number % 64) & 1 != 0)
-    }
-
-    /// Takes all numbers out, and hands them to `each`.
-    fn drain(&self, mut each: impl FnMut(u64)) {
-        for (first, word) in (0..).step_by(64).zip(&self.0) {
-            let bits = word.load(Ordering::Relaxed);
-            if bits != 0 {
-                word.store(0, Ordering::Relaxed);
-                (0..64)
-                    .filter(|bit| bits >> bit & 1 != 0)
-                    .for_each(|bit| each(first + bit));
-            }
-        }
-    }
-}
+static NUMBERS: Numbers = Numbers::none();
 
 fn note(number: u32, is_semaphore: bool) {
     match event_counters::look(number) {

@@ -7,6 +7,7 @@ use linux_raw_sys::net as n;
 
 use super::{Seen, internet};
 use crate::failure::{Doing, Failure};
+use crate::interpose;
 
 /// Options of all families (socket(7)). The sizes of the buffers come apart, since not all of them were set.
 const GENERAL: &[u32] = &[
@@ -177,7 +178,8 @@ const NETLINK: &[u32] = &[3, 4, 5, 10, 11, 12];
 pub fn collect(seen: &Seen, into: &mut MapVec<u8>) -> Result<(), Failure> {
     let fd = seen.fd();
     // A size that nobody has set must stay open to the kernel's own tuning. Since Linux 5.14 it tells which are set.
-    let set = sockets::number_option(fd, n::SOL_SOCKET, n::SO_BUF_LOCK).unwrap_or(0);
+    let told = sockets::number_option(fd, n::SOL_SOCKET, n::SO_BUF_LOCK).ok();
+    let set = interpose::buffers_set(seen.number, seen.inode, told);
     for (bit, name) in [
         (n::SOCK_SNDBUF_LOCK, n::SO_SNDBUF),
         (n::SOCK_RCVBUF_LOCK, n::SO_RCVBUF),
