@@ -10,6 +10,13 @@
     jne     2f
 1:  test    rax, rax
     jz      3f
+    .if     {LOCK} == 1                     // a wait for a condition, with a mutex that libc takes again
+    mov     r11, qword ptr [rip + ckpt_thread_block@GOTTPOFF]
+    mov     r10, qword ptr [rsp]
+    mov     qword ptr fs:[r11 + {CONDITION_MUTEX}], rsi
+    mov     qword ptr fs:[r11 + {CONDITION_STACK}], rsp
+    mov     qword ptr fs:[r11 + {CONDITION_BEHIND}], r10
+    .endif
     jmp     rax
 2:  push    rax
     .cfi_adjust_cfa_offset 8

@@ -297,6 +297,46 @@ fn settle_late() {
     }
 }
 
+/// A wait for a condition, at the end of which libc takes the mutex again by itself (`__pthread_mutex_cond_lock`). Noted in asm/lock.S.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct ConditionWait {
+    /// Address of the mutex.
+    mutex: u64,
+    /// The stack pointer with which libc's function has begun: there stands where it returns to,
+    stack: u64,
+    /// which is this.
+    behind: u64,
+}
+
+/// How large stacks are, as a rule, in bytes.
+const STACK: u64 = 8 << 20;
+
+impl ConditionWait {
+    /// The mutex, if a thread with the stack pointer `rsp` has not come back from the wait, as far as its stack tells. It may be in a handler, on
+    /// another stack.
+    pub fn mutex(&self, rsp: u64) -> Option<u64> {
+        let is_over = (1..STACK).contains(&rsp.wrapping_sub(self.stack));
+        let mut word = [0; 8];
+        let is_there = self.mutex != 0
+            && !is_over
+            && calls::copy_memory(self.stack, &mut word) == Ok(word.len())
+            && u64::from_ne_bytes(word) == self.behind;
+        is_there.then_some(self.mutex)
+    }
+}
+
+/// A thread may be in a wait for a condition with this mutex. If the wait is over after all, the mutex may be gone.
+pub fn use_mutex_of_condition(mutex: u64) {
+    let mut kind = [0; 4];
+    if calls::copy_memory(mutex + KIND_AT as u64, &mut kind) == Ok(kind.len())
+        && knows_owner(u32::from_ne_bytes(kind))
+    {
+        // SAFETY: where a word is listed, there is memory that can be written.
+        unsafe { settle(within(mutex, OF_MUTEX)) };
+    }
+}
+
 /// The kernel knows that the calling thread, or one that does not run yet, holds the robust mutex whose lock word is at `word`, which
 /// is what the kernel will look at.
 ///
@@ -444,6 +484,9 @@ fn waits(registers: &Registers) -> bool {
     !gives_back && is_in_call(registers)
 }
 
+/// Where a thread's block has that.
+const CONDITION: usize = offset_of!(ThreadLocal, condition);
+
 /// Defines functions that stand in front of libc's, and let it look at the locks that they are given.
 macro_rules! guarded {
     ($(
@@ -477,6 +520,9 @@ macro_rules! guarded {
                     look_up = sym look_up,
                     use_lock = sym $use,
                     LOCK = const guarded!(@$lock),
+                    CONDITION_MUTEX = const CONDITION + offset_of!(ConditionWait, mutex),
+                    CONDITION_STACK = const CONDITION + offset_of!(ConditionWait, stack),
+                    CONDITION_BEHIND = const CONDITION + offset_of!(ConditionWait, behind),
                 )
             }
         )*

@@ -337,8 +337,8 @@ impl Thread {
         }
     }
 
-    /// Has locks that the kernel looks at name their owners: those that the thread holds and the kernel would give back for it, and
-    /// the one that it waits for, whose owner the kernel looks up.
+    /// Has locks that nobody asks us about name their owners: those that the thread holds and the kernel would give back for it, the one
+    /// that it waits for, whose owner the kernel looks up, and the one that libc takes at the end of a wait for a condition.
     fn settle_locks(&self) {
         // SAFETY: what the kernel takes for a lock is one, and nobody runs.
         unsafe {
@@ -347,6 +347,9 @@ impl Thread {
             if let Some(mutex) = self.waits_for() {
                 locks::use_mutex(mutex);
             }
+        }
+        if let Some(mutex) = self.condition_mutex {
+            locks::use_mutex_of_condition(mutex);
         }
     }
 

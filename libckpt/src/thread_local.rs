@@ -7,7 +7,7 @@ use ckpt_sys::kernel::SignalStack;
 
 use crate::alternate::Slot;
 use crate::clocks::Deadline;
-use crate::locks::Late;
+use crate::locks::{ConditionWait, Late};
 use crate::put_off::PutOff;
 use ckpt_sys::in_progress::{CallNote, NoteInFrame};
 
@@ -47,6 +47,8 @@ pub struct ThreadLocal {
     pub settles: u32,
     /// A mutex that the thread takes, or has taken, under a former id.
     pub late: Late,
+    /// The wait for a condition that has begun last, and that may be over.
+    pub condition: ConditionWait,
     /// A struct timespec for a call that is made again with the time that is left.
     pub scratch: [u64; 2],
 }

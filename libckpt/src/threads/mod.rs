@@ -61,6 +61,8 @@ pub struct Thread {
     pub foreign_rseq: bool,
     /// What its alternate signal stack is from, if from us.
     slot: *const Slot,
+    /// The mutex that libc takes again by itself, if it waits for a condition.
+    pub condition_mutex: Option<u64>,
     /// Whether a restored thread begins with this record: a thread without a thread pointer may have parked twice.
     pub begins: bool,
     /// Whether a restored thread has to be given its attributes: a new one has others.
@@ -87,6 +89,7 @@ impl Thread {
         call: InProgress::NOTHING,
         foreign_rseq: false,
         slot: ptr::null(),
+        condition_mutex: None,
         begins: false,
         lacks_attributes: false,
         received: (0, 0),
@@ -112,12 +115,17 @@ impl Thread {
             call.ended_by_program();
         }
         let tid = calls::tid();
-        // SAFETY: the caller has a thread pointer.
-        let slot = (fs_base != 0).then(|| unsafe { (*thread_local::current()).slot });
+        // SAFETY: (1) the caller has a thread pointer; (2) it answers for the frame.
+        let noted = (fs_base != 0).then(|| unsafe {
+            let local = &*thread_local::current();
+            (local.slot, local.condition.mutex((*frame).registers.rsp))
+        });
+        let (slot, condition_mutex) = noted.unwrap_or((ptr::null(), None));
         Self {
             tid,
             former_tid: tid,
-            slot: slot.unwrap_or(ptr::null()),
+            slot,
+            condition_mutex,
             frame,
             fs_base,
             gs_base,
