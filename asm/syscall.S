@@ -20,6 +20,8 @@
     je      2f
     cmp     edi, {setns}
     je      2f
+    cmp     edi, {io_uring_setup}
+    je      2f
     cmp     dword ptr [rip + {clocks_differ}], 0
     jne     1f                              // times may have to be translated
 ckpt_syscall:                               // how those are made in the end

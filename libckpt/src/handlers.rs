@@ -102,11 +102,23 @@ pub fn in_front_of(handler: u64) -> u64 {
         .map_or(handler, |index| first() + index as u64 * SIZE)
 }
 
-/// Puts code in front of all handlers of the program. The first signal whose handler had none: it was installed without libc.
+/// Signals that end no call of the program's: those of libc's, and those that the processor raises, for which crash handlers are installed.
+const ENDS_NO_CALL: [i32; 7] = [
+    LIBCS[0],
+    LIBCS[1],
+    n::SIGILL as i32,
+    n::SIGTRAP as i32,
+    n::SIGBUS as i32,
+    n::SIGFPE as i32,
+    n::SIGSEGV as i32,
+];
+
+/// Puts code in front of all handlers of the program. The first signal whose handler had none, and may have ended a call: it was installed
+/// without libc.
 pub fn stand_in() -> Option<i32> {
     let mut first = None;
     for signal in (1..=SIGNALS as i32).filter(|&signal| signal != checkpoint_signal()) {
-        if stand_in_for(signal) && !LIBCS.contains(&signal) {
+        if stand_in_for(signal) && !ENDS_NO_CALL.contains(&signal) {
             first = first.or(Some(signal));
         }
     }

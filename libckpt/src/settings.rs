@@ -48,6 +48,15 @@ pub enum Compression {
     Lz4,
 }
 
+/// What the program learns of io_uring (`CKPT_IO_URING`), of which no process with one can be saved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IoUring {
+    /// syscall(3) says that the kernel has none: programs then do without, as they have to on many systems.
+    Hide,
+    /// What the kernel says.
+    Allow,
+}
+
 /// All settings.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
@@ -73,6 +82,8 @@ pub struct Settings {
     pub thin: bool,
     /// `CKPT_COMPRESS`.
     pub compression: Compression,
+    /// `CKPT_IO_URING`.
+    pub io_uring: IoUring,
 }
 
 /// `CKPT_DELETED` where it is not set: enough for what programs keep in temporary files, and too little to fill a disk.
@@ -145,6 +156,7 @@ impl Settings {
             deleted: DELETED,
             thin: false,
             compression: Compression::None,
+            io_uring: IoUring::Hide,
         }
     }
 
@@ -208,6 +220,16 @@ impl Settings {
                 b"none" => Ok(Compression::None),
                 b"lz4" => Ok(Compression::Lz4),
                 _ => Err("it is `none` or `lz4`"),
+            },
+        )?;
+        take(
+            environment,
+            c"CKPT_IO_URING",
+            &mut new.io_uring,
+            |value| match value {
+                b"hide" => Ok(IoUring::Hide),
+                b"allow" => Ok(IoUring::Allow),
+                _ => Err("it is `hide` or `allow`"),
             },
         )?;
         Ok(new)

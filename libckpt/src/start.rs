@@ -9,7 +9,7 @@ use linux_raw_sys::general as n;
 
 use crate::collect::namespaces;
 use crate::environment::{self, Environment};
-use crate::settings::{Settings, complain};
+use crate::settings::{IoUring, Settings, complain};
 use crate::signal::Owned;
 use crate::threads::role;
 use crate::{alternate, go, interpose, loaded, locks, report, resume, signal, vdso};
@@ -75,6 +75,9 @@ ctor::declarative::ctor! {
         role::settle_in();
         signal::set_stack(stack);
         interpose::take_over(settings.signal, alternate);
+        if settings.io_uring == IoUring::Hide {
+            interpose::hide_io_uring();
+        }
         locks::find_libc();
         signal::install(settings.signal);
         // Whatever the parent had blocked: from here on the signal comes through.

@@ -235,6 +235,7 @@ fn an_invalid_value_is_named_and_libckpt_is_off() {
         ("CKPT_SIGNAL", "NOSUCH"),
         ("CKPT_SIGNAL", "99999999999999999999"),
         ("CKPT_QUIET", "yes"),
+        ("CKPT_IO_URING", "0"),
         ("CKPT_AFTER", "sleep"),
         ("CKPT_CHILDREN", "kill"),
         ("CKPT_MODE", "quick"),

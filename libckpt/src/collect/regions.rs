@@ -435,7 +435,11 @@ fn refused(line: &MapsLine<'_>, what: &str) -> Failure {
 
 /// Mappings that look like those of files and are none.
 fn refuse_special(line: &MapsLine<'_>) -> Result<(), Failure> {
-    let kinds: [(&[u8], &str); 3] = [
+    let kinds: [(&[u8], &str); 4] = [
+        (
+            b"anon_inode:[io_uring]",
+            "io_uring has work in flight that nobody can see; have the program do without it",
+        ),
         (
             b"anon_inode:",
             "a mapping of a kernel object is not supported; unmap it first",

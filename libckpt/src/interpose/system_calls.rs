@@ -3,6 +3,7 @@
 use core::arch::naked_asm;
 use core::ffi::c_long;
 use core::ptr;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use ckpt_image::context::Registers;
 use ckpt_sys::calls;
@@ -32,6 +33,7 @@ pub unsafe extern "C" fn syscall(number: c_long) -> c_long {
         prctl = const n::__NR_prctl,
         unshare = const n::__NR_unshare,
         setns = const n::__NR_setns,
+        io_uring_setup = const n::__NR_io_uring_setup,
         futex = const n::__NR_futex,
         futex_wait = const n::__NR_futex_wait,
         futex_waitv = const n::__NR_futex_waitv,
@@ -46,6 +48,14 @@ pub unsafe extern "C" fn syscall(number: c_long) -> c_long {
 unsafe extern "C" {
     fn ckpt_syscall_behind();
     fn ckpt_syscall(number: c_long, ...) -> c_long;
+}
+
+/// Whether programs are told that the kernel has no io_uring.
+static HIDES_IO_URING: AtomicBool = AtomicBool::new(false);
+
+/// Has them told so. There is no function of libc's for io_uring, so most ask by syscall(3).
+pub fn hide_io_uring() {
+    HIDES_IO_URING.store(true, Ordering::Relaxed);
 }
 
 /// The number of the system call that the thread has made by syscall(3), if it is right behind that.
@@ -81,9 +91,14 @@ unsafe extern "C" fn in_place(
                     ckpt_syscall(number, a, b, c, d, e, f)
                 });
             }
+            n::__NR_io_uring_setup if HIDES_IO_URING.load(Ordering::Relaxed) => {
+                *libc::__errno_location() = libc::ENOSYS;
+                return -1;
+            }
             n::__NR_modify_ldt => segments::note(),
             n::__NR_unshare => namespaces::note(a as c_int),
             n::__NR_setns => namespaces::note(namespaces::ANY),
+            n::__NR_io_uring_setup => {}
             number => return deadlines::translated(number, [a, b, c, d, e, f], ckpt_syscall),
         }
         ckpt_syscall(number, a, b, c, d, e, f)
