@@ -32,7 +32,7 @@ use crate::start::{START, Start};
 use crate::target::{Published, Target};
 use crate::threads::stop::Stopped;
 use crate::threads::{Thread, park};
-use crate::{clocks, handlers, locks, tiles, write};
+use crate::{clocks, cpu_time, handlers, locks, tiles, write};
 
 /// Version of this program, for the header.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -492,6 +492,7 @@ fn prepare_restart(
     resume.main = main;
     resume.initiator = initiator;
     resume.group = calls::getpgid(0).unwrap_or(0) as i32;
+    cpu_time::save();
     Ok(contexts)
 }
 

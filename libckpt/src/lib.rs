@@ -12,6 +12,7 @@ mod api;
 mod checkpoint;
 mod clocks;
 mod collect;
+mod cpu_time;
 mod environment;
 mod failure;
 mod go;

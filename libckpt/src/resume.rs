@@ -18,7 +18,9 @@ use crate::collect::thread::Attributes;
 use crate::collect::{credentials, namespaces, process_settings};
 use crate::signal::Owned;
 use crate::threads::{ForeignRseq, Thread, park, role, unblock};
-use crate::{clocks, environment, interpose, lazy, locks, report, signal, snapshot, tiles, vdso};
+use crate::{
+    clocks, cpu_time, environment, interpose, lazy, locks, report, signal, snapshot, tiles, vdso,
+};
 
 /// What a restored process has to know. It is filled in at a checkpoint and reaches the restored process as part of its
 /// memory.
@@ -312,8 +314,11 @@ impl Thread {
     fn become_again(&self) {
         self.registered.restore();
         if self.has_thread_pointer() {
-            // SAFETY: it has one.
-            unsafe { locks::expect(self.waits_for(), self.former_tid as u32) };
+            // SAFETY: of both: it has one.
+            unsafe {
+                cpu_time::settle_in_thread(self.cpu_time);
+                locks::expect(self.waits_for(), self.former_tid as u32);
+            }
             if self.registered.id_is_apart(self.fs_base) && self.waits_for().is_some() {
                 let (former, tid) = (self.former_tid as u32, calls::tid() as u32);
                 // SAFETY: the frame is the thread's own.
@@ -406,6 +411,7 @@ pub extern "C" fn restored(handover: &Handover) -> ! {
     GENERATION.fetch_add(1, Ordering::Relaxed);
     role::settle_in();
     interpose::settle_in(resume.group);
+    cpu_time::settle_in();
     role::stay_owner();
     unblock::forget();
     snapshot::forget_writers();

@@ -7,6 +7,7 @@ use ckpt_sys::kernel::SignalStack;
 
 use crate::alternate::Slot;
 use crate::clocks::Deadline;
+use crate::cpu_time::Beyond;
 use crate::locks::{ConditionWait, Late};
 use crate::put_off::PutOff;
 use ckpt_sys::in_progress::{CallNote, NoteInFrame};
@@ -49,6 +50,8 @@ pub struct ThreadLocal {
     pub late: Late,
     /// The wait for a condition that has begun last, and that may be over.
     pub condition: ConditionWait,
+    /// What the thread has used of the processors beyond what the kernel says.
+    pub cpu_time: Beyond,
     /// A struct timespec for a call that is made again with the time that is left.
     pub scratch: [u64; 2],
 }

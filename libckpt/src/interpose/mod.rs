@@ -36,6 +36,7 @@ macro_rules! interposed {
 
 mod children;
 mod claimed;
+mod cpu_time;
 mod deadlines;
 mod dispositions;
 mod event_counters;

@@ -12,7 +12,9 @@ use ckpt_sys::posix_timers::{CpuClock, listed};
 use ckpt_sys::{MapVec, calls, files};
 use libc::{c_int, clockid_t, itimerspec};
 
+use super::cpu_time::kernels_start;
 use super::deadlines::translated_start;
+use crate::cpu_time;
 
 /// The version of libc's functions for timers: there are older ones, with ids of another size, and before glibc 2.36 those are what dlsym(3) finds behind
 /// a library.
@@ -33,7 +35,8 @@ interposed! {
     fn timer_settime(timer: *mut c_void, flags: c_int, new: *const itimerspec, old: *mut itimerspec) -> c_int as next of TIMERS {
         let is_time = flags & libc::TIMER_ABSTIME != 0;
         let clock = || clock_of_timer(kernels_id(timer));
-        let translated = translated_start(is_time, new, clock);
+        let translated = translated_start(is_time, new, clock)
+            .or_else(|| if is_time { kernels_start(cpu_clock_of_timer(kernels_id(timer))?, new) } else { None });
         // Before the call, so that one that is interrupted by a checkpoint is made with it.
         let was_time = note(kernels_id(timer), is_time);
         let result = next()(timer, flags, translated.as_ref().map_or(new, ptr::from_ref), old);
@@ -64,12 +67,26 @@ unsafe fn kernels_id(timer: *mut c_void) -> i32 {
     unsafe { *((value << 1) as *const i32) }
 }
 
-/// The clock of one of the kernel's timers, if it does not count CPU time.
-pub(super) fn clock_of_timer(id: i32) -> Option<u32> {
+/// The clock of one of the kernel's timers.
+fn any_clock_of_timer(id: i32) -> Option<clockid_t> {
     let mut text = MapVec::new();
     files::read_whole(c"/proc/self/timers", &mut text).ok()?;
     let timer = listed(&text).flatten().find(|timer| timer.id == id)?;
-    u32::try_from(timer.clock).ok()
+    Some(timer.clock)
+}
+
+/// The same, if it does not count CPU time.
+pub(super) fn clock_of_timer(id: i32) -> Option<u32> {
+    u32::try_from(any_clock_of_timer(id)?).ok()
+}
+
+/// The same, if it may count that, and what the kernel has counted is not all. Not asked before the first restart: looking takes a while.
+fn cpu_clock_of_timer(id: i32) -> Option<clockid_t> {
+    if cpu_time::has_begun_anew() {
+        any_clock_of_timer(id)
+    } else {
+        None
+    }
 }
 
 /// Timers that were set to a time of their clocks: their ids plus 1. A page of them; there are more where `next` is not

@@ -13,6 +13,7 @@ use libc::{
 };
 use linux_raw_sys::general as n;
 
+use super::cpu_time::kernels_time;
 use super::{WithoutOurs, deadlines, our_bit, peek, screens};
 use crate::{clocks, thread_local};
 use ckpt_image::clocks::MONOTONIC;
@@ -135,6 +136,8 @@ interposed! {
         remainder: *mut timespec
     ) -> c_int as next {
         if flags & libc::TIMER_ABSTIME != 0 && peek(request).is_some() {
+            let translated = kernels_time(clock, request);
+            let request = translated.as_ref().map_or(request, ptr::from_ref);
             return deadlines::until(clock, request, |request| next()(clock, flags, request, remainder));
         }
         let is_time = matches!(clock, libc::CLOCK_REALTIME | libc::CLOCK_MONOTONIC | libc::CLOCK_BOOTTIME);

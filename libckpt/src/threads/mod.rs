@@ -11,17 +11,18 @@ pub mod unblock;
 use core::ptr;
 
 use ckpt_image::context::Registers;
+use ckpt_sys::calls::{self, Usage};
 use ckpt_sys::in_progress::{InProgress, Since};
 use ckpt_sys::kernel::{SignalSet, UserContext, signal_bit};
+use ckpt_sys::posix_timers;
 use ckpt_sys::syscall::call;
-use ckpt_sys::{calls, posix_timers};
 use linux_raw_sys::general as n;
 
 use crate::alternate::Slot;
 use crate::collect::thread::{Attributes, Rights};
 use crate::resume::Registered;
 use crate::signal::checkpoint_signal;
-use crate::{clocks, interpose, signal, thread_local};
+use crate::{clocks, cpu_time, interpose, signal, thread_local};
 
 /// A thread has registered an rseq area that is not libc's, and could not be given it again.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +66,8 @@ pub struct Thread {
     pub condition_mutex: Option<u64>,
     /// Whether a restored thread begins with this record: a thread without a thread pointer may have parked twice.
     pub begins: bool,
+    /// What it had used of the processors.
+    pub cpu_time: Usage,
     /// Whether a restored thread has to be given its attributes: a new one has others.
     pub lacks_attributes: bool,
     /// Numbers, and how many in all, of signals of timers that it has received and a restored thread receives again.
@@ -91,6 +94,7 @@ impl Thread {
         slot: ptr::null(),
         condition_mutex: None,
         begins: false,
+        cpu_time: Usage { user: 0, system: 0 },
         lacks_attributes: false,
         received: (0, 0),
     };
@@ -132,6 +136,7 @@ impl Thread {
             registered: registered.unwrap_or(Registered::NOTHING),
             foreign_rseq: registered.is_err(),
             attributes: Attributes::of_caller(),
+            cpu_time: cpu_time::of_thread(fs_base != 0),
             rights: Rights::of_caller(),
             call,
             ..Self::EMPTY

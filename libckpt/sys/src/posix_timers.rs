@@ -273,6 +273,12 @@ impl CpuClock {
         })
     }
 
+    /// Whether it counts what the program has used, and what the kernel has for it (`CPUCLOCK_SCHED`).
+    #[must_use]
+    pub fn counts_all(&self) -> bool {
+        self.kind == 2
+    }
+
     /// The same time of another process or thread.
     #[must_use]
     pub fn with_id(self, id: i32) -> Self {

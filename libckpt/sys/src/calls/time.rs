@@ -80,3 +80,50 @@ pub fn set_interval_timer(which: u32, [interval, left]: [u64; 2]) -> Done {
         .map(drop)
     }
 }
+
+/// CPU time that was used, in microseconds.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// By the program's own code.
+    pub user: i64,
+    /// By the kernel for it.
+    pub system: i64,
+}
+
+impl core::ops::Add for Usage {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            user: self.user + other.user,
+            system: self.system + other.system,
+        }
+    }
+}
+
+impl core::ops::Sub for Usage {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self {
+            user: self.user - other.user,
+            system: self.system - other.system,
+        }
+    }
+}
+
+/// getrusage(2); nothing if there is no such `who`.
+#[must_use]
+pub fn usage(who: i32) -> Usage {
+    /// `struct rusage` (include/uapi/linux/resource.h): two times of two numbers, and 14 numbers.
+    const WORDS: usize = 18;
+    const SECOND: i64 = 1_000_000;
+    let mut raw = [0i64; WORDS];
+    // SAFETY: the kernel writes one struct.
+    let _ = unsafe { call(n::__NR_getrusage, [who as usize, raw.as_mut_ptr() as usize]) };
+    Usage {
+        user: raw[0] * SECOND + raw[1],
+        system: raw[2] * SECOND + raw[3],
+    }
+}
