@@ -25,6 +25,8 @@ pub struct Process {
     checkpoint_signal: i32,
     /// Whether it is a restorer that stands in for a program that runs in a process of its own (`--pid`).
     stands_in: bool,
+    /// When it was found to have ended, in clock ticks since the boot: from then on others may have its id.
+    ended: Option<u64>,
 }
 
 impl Process {
@@ -41,6 +43,7 @@ impl Process {
             place,
             checkpoint_signal,
             stands_in,
+            ended: None,
         }
     }
 
@@ -291,6 +294,7 @@ impl Process {
         let program = self.program();
         let _ = self.child.kill();
         let _ = self.child.wait();
+        self.ended.get_or_insert_with(ticks);
         if program != self.pid() {
             until("the end of the program", || is_gone(program).then_some(()));
         }
@@ -310,9 +314,16 @@ impl Process {
 
     /// Kills it with all its descendants, the writer of an image among them.
     pub fn kill_group(&mut self) {
-        // SAFETY: the call takes plain numbers. The child leads a process group of its own; as long as it is not
-        // reaped, no other group can have that number, and if it is reaped, at most its own descendants are left.
-        unsafe { libc::kill(-self.child.id().cast_signed(), libc::SIGKILL) };
+        let group = self.child.id().cast_signed();
+        let kill = |pid| {
+            // SAFETY: the call takes plain numbers.
+            unsafe { libc::kill(pid, libc::SIGKILL) };
+        };
+        match self.ended {
+            // It leads a process group of its own; as long as it is not reaped, no other group can have that number.
+            None => kill(-group),
+            Some(ended) => members_of(group, ended).for_each(kill),
+        }
         self.kill();
     }
 
@@ -322,7 +333,11 @@ impl Process {
     /// If the kernel does not tell.
     #[must_use]
     pub fn ended(&mut self) -> Option<ExitStatus> {
-        self.child.try_wait().expect("a child can be waited for")
+        let status = self.child.try_wait().expect("a child can be waited for");
+        if status.is_some() {
+            self.ended.get_or_insert_with(ticks);
+        }
+        status
     }
 
     /// Waits for its end.
@@ -391,6 +406,36 @@ impl Drop for Process {
 }
 
 /// Whether a process has ended; whoever has to reap it may not have done that.
+/// Clock ticks since the boot, as `/proc/PID/stat` counts them: a hundred in a second.
+fn ticks() -> u64 {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the call writes the time.
+    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
+    (time.tv_sec * 100 + time.tv_nsec / 10_000_000).cast_unsigned()
+}
+
+/// The processes of the group that began before its leader had `ended`: later ones are strangers, in a group of the same number.
+fn members_of(group: i32, ended: u64) -> impl Iterator<Item = i32> {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    pids.filter(move |pid| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // Behind the name, which may have blanks in it (proc_pid_stat(5)).
+        let fields: Vec<&str> = stat
+            .rsplit(')')
+            .next()
+            .unwrap_or_default()
+            .split_whitespace()
+            .collect();
+        let field = |index: usize| fields.get(index)?.parse::<u64>().ok();
+        field(2) == Some(u64::from(group.cast_unsigned()))
+            && field(19).is_some_and(|began| began <= ended)
+    })
+}
+
 fn is_gone(pid: u32) -> bool {
     fs::read_to_string(format!("/proc/{pid}/status"))
         .map_or(true, |status| status.contains("State:\tZ"))
