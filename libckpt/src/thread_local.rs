@@ -3,7 +3,7 @@
 
 use core::arch::global_asm;
 
-use ckpt_sys::kernel::SignalStack;
+use ckpt_sys::kernel::{SignalStack, UserContext};
 
 use crate::alternate::Slot;
 use crate::clocks::Deadline;
@@ -42,6 +42,8 @@ pub struct ThreadLocal {
     pub deadline: *const Deadline,
     /// That the thread has gone on although the signal had come.
     pub put_off: PutOff,
+    /// The frame of the last signal of ours that has found the thread in the program. It may have returned since.
+    pub frame: *const UserContext,
     /// Not 0: the thread waits in our handler for another's checkpoint.
     pub waits: u32,
     /// Not 0: the thread settles the words of a lock.

@@ -4,7 +4,7 @@ use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// A set of small numbers. Larger ones are not in it: the kernel gives out the lowest that are free.
 pub struct Numbers {
-    words: [AtomicU64; 1024],
+    words: [AtomicU64; 512],
     /// Behind the last word that was ever used: memory that nobody has touched stays untouched.
     end: AtomicUsize,
 }
@@ -13,7 +13,7 @@ impl Numbers {
     /// None of them.
     pub const fn none() -> Self {
         Self {
-            words: [const { AtomicU64::new(0) }; 1024],
+            words: [const { AtomicU64::new(0) }; 512],
             end: AtomicUsize::new(0),
         }
     }

@@ -58,7 +58,7 @@ fn bit(level: u32, name: u32) -> u64 {
 const BITS: u32 = 8;
 
 /// By the lower bits of the inode. If two sockets share a place, the last one has it.
-static NOTED: [AtomicU64; 1 << 14] = [const { AtomicU64::new(0) }; 1 << 14];
+static NOTED: [AtomicU64; 1 << 12] = [const { AtomicU64::new(0) }; 1 << 12];
 
 /// Whether there is anything. It takes a while to look at all of them.
 static HAS_NOTED: AtomicBool = AtomicBool::new(false);
