@@ -90,7 +90,7 @@ impl Attributes {
             new.personality = call(n::__NR_personality, [ASK]).unwrap_or(0);
             let signal = &raw mut new.parent_death_signal as usize;
             let _ = calls::prctl(p::PR_GET_PDEATHSIG, [signal, 0, 0, 0]);
-            new.io_priority = call(n::__NR_ioprio_get, [IOPRIO_WHO_PROCESS, 0]).unwrap_or(0);
+            new.io_priority = io_priority();
             new.scheduling = Scheduling::of_caller();
             let processors = new.processors.as_mut_ptr() as usize;
             let _ = call(n::__NR_sched_getaffinity, [0, SET_SIZE, processors]);
@@ -168,16 +168,25 @@ impl Attributes {
             if self.time_stamps != 0 {
                 let _ = calls::prctl(p::PR_SET_TSC, [self.time_stamps as usize, 0, 0, 0]);
             }
-            let now = call(n::__NR_ioprio_get, [IOPRIO_WHO_PROCESS, 0]).unwrap_or(0);
-            let io = now == self.io_priority
+            let io = io_priority() == self.io_priority
                 || call(
                     n::__NR_ioprio_set,
                     [IOPRIO_WHO_PROCESS, 0, self.io_priority],
                 )
                 .is_ok();
-            io && self.scheduling.restore()
+            self.scheduling.restore() && io
         }
     }
+}
+
+/// The I/O priority of the calling thread. Of one that nobody has set, the class says so, and older kernels name a level that it would have
+/// (seen with 5.10), which cannot be set.
+fn io_priority() -> usize {
+    /// `IOPRIO_CLASS_SHIFT`.
+    const CLASS: u32 = 13;
+    // SAFETY: the call takes numbers.
+    let priority = unsafe { call(n::__NR_ioprio_get, [IOPRIO_WHO_PROCESS, 0]) }.unwrap_or(0);
+    if priority >> CLASS == 0 { 0 } else { priority }
 }
 
 impl Scheduling {
