@@ -29,6 +29,14 @@ const XSAVE_ALIGNMENT: u64 = 64;
 /// Size of that area where the kernel says nothing of it, in bytes.
 const LEGACY: u64 = 512;
 
+/// What the functions take of the stack that libckpt stands in front of, in bytes: a handler may call them, on a stack that is just large enough without
+/// libckpt.
+const WRAPPERS: u64 = if cfg!(debug_assertions) {
+    16 << 10
+} else {
+    4 << 10
+};
+
 /// Whether `address` is on the stack. So is its upper end, from which it grows (`__on_sig_stack` in include/linux/sched/signal.h).
 pub fn is_on(stack: &SignalStack, address: u64) -> bool {
     address > stack.start && address - stack.start <= stack.size
@@ -61,13 +69,13 @@ pub unsafe fn move_frame(context: *mut UserContext, never: bool) -> Option<*mut 
             return None;
         } else {
             let asked = (*thread_local::current()).shown;
-            let most = xsave_size + XSAVE_ALIGNMENT + size_of::<Frame>() as u64 + 16;
+            let frame = xsave_size + XSAVE_ALIGNMENT + size_of::<Frame>() as u64 + 16;
             match asked.size {
                 0 => below,
                 _ if asked.flags != 0 => return None,
                 _ if is_on(&asked, below) => below,
-                // The kernel would have ended the program.
-                size if size < most => return None,
+                // There is more room on ours.
+                size if size < frame + WRAPPERS => return None,
                 size => asked.start + size,
             }
         };
