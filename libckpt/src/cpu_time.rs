@@ -11,50 +11,23 @@ use linux_raw_sys::general as n;
 
 use crate::thread_local;
 
-/// CPU time beyond what the kernel has counted.
+/// What a thread has used beyond what the kernel says.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Beyond {
-    /// Microseconds of the program's own, and of the kernel for it.
-    pub usage: Usage,
-    /// The process (or thread) that has been restored: its children begin at 0, as ever. 0 if none has.
+    usage: Usage,
+    /// The thread, which was restored: a child of fork(2) begins at 0, as ever. 0 if it was not.
     owner: i32,
 }
 
-impl Beyond {
-    /// What the process or thread `owner`, which had used `before` when it was saved, has beyond what the kernel says now.
-    fn new(before: Usage, now: Usage, owner: i32) -> Self {
-        Self {
-            usage: before - now,
-            owner,
-        }
-    }
-
-    /// Of the process or thread with the id that `asks` returns.
-    fn of(self, asks: impl FnOnce() -> i32) -> Usage {
-        if self.owner != 0 && self.owner == asks() {
-            self.usage
-        } else {
-            Usage::default()
-        }
-    }
-}
-
-/// The same for the process, of itself and of the children that it has waited for.
-struct Process {
-    owner: AtomicI32,
-    usages: [[AtomicI64; 2]; 2],
-}
-
-static PROCESS: Process = Process {
-    owner: AtomicI32::new(0),
-    usages: [const { [const { AtomicI64::new(0) }; 2] }; 2],
-};
+/// The same of the process, and of the children that it has waited for. 0 if it was not restored.
+static OWNER: AtomicI32 = AtomicI32::new(0);
+static BEYOND: [[AtomicI64; 2]; 2] = [const { [const { AtomicI64::new(0) }; 2] }; 2];
 
 /// What the program sees as used, at the last checkpoint: itself, and the children that it has waited for.
 static SAVED: [[AtomicI64; 2]; 2] = [const { [const { AtomicI64::new(0) }; 2] }; 2];
 
-/// Whose, and their places in [`SAVED`].
+/// Whose, by their places in [`SAVED`] and [`BEYOND`].
 const WHO: [i32; 2] = [n::RUSAGE_SELF as i32, n::RUSAGE_CHILDREN];
 
 fn load(place: &[AtomicI64; 2]) -> Usage {
@@ -69,25 +42,24 @@ fn store(place: &[AtomicI64; 2], usage: Usage) {
 
 /// Whether the process was restored.
 pub fn has_begun_anew() -> bool {
-    PROCESS.owner.load(Ordering::Relaxed) != 0
+    OWNER.load(Ordering::Relaxed) != 0
 }
 
 /// What `who` (`RUSAGE_*` in getrusage(2)) has used beyond what the kernel says. Zeros before the first restart, without a system call.
 pub fn beyond(who: i32) -> Usage {
-    let owner = PROCESS.owner.load(Ordering::Relaxed);
-    if owner == 0 {
+    if !has_begun_anew() {
         return Usage::default();
     }
-    if who == n::RUSAGE_THREAD as i32 {
+    let (usage, is_owners) = if who == n::RUSAGE_THREAD as i32 {
         // SAFETY: whoever calls functions of libc has a thread pointer.
-        let of_thread = unsafe { (*thread_local::current()).cpu_time };
-        return of_thread.of(calls::tid);
-    }
-    let usage = WHO
-        .iter()
-        .position(|&known| known == who)
-        .map_or(Usage::default(), |index| load(&PROCESS.usages[index]));
-    Beyond { usage, owner }.of(calls::pid)
+        let Beyond { usage, owner } = unsafe { (*thread_local::current()).cpu_time };
+        (usage, owner == calls::tid())
+    } else {
+        let place = WHO.iter().position(|&known| known == who);
+        let usage = place.map_or(Usage::default(), |place| load(&BEYOND[place]));
+        (usage, OWNER.load(Ordering::Relaxed) == calls::pid())
+    };
+    if is_owners { usage } else { Usage::default() }
 }
 
 /// The same of a clock that counts CPU time (clock_getres(2)), in nanoseconds: of the process, or of the calling thread.
@@ -142,10 +114,10 @@ pub fn save() {
 
 /// Called in a restored process, while no thread of the program runs.
 pub fn settle_in() {
-    for ((place, saved), who) in PROCESS.usages.iter().zip(&SAVED).zip(WHO) {
+    for ((place, saved), who) in BEYOND.iter().zip(&SAVED).zip(WHO) {
         store(place, load(saved) - calls::usage(who));
     }
-    PROCESS.owner.store(calls::pid(), Ordering::Relaxed);
+    OWNER.store(calls::pid(), Ordering::Relaxed);
 }
 
 /// The calling thread is one that had used `before` when it was saved.
@@ -153,7 +125,10 @@ pub fn settle_in() {
 /// # Safety
 /// It has a thread pointer.
 pub unsafe fn settle_in_thread(before: Usage) {
-    let beyond = Beyond::new(before, calls::usage(n::RUSAGE_THREAD as i32), calls::tid());
+    let beyond = Beyond {
+        usage: before - calls::usage(n::RUSAGE_THREAD as i32),
+        owner: calls::tid(),
+    };
     // SAFETY: the caller answers for the thread pointer.
     unsafe { (*thread_local::current()).cpu_time = beyond };
 }

@@ -32,12 +32,10 @@ pub const SIG_HOLD: usize = 2;
 /// Size of the code of one, in bytes.
 const SIZE: u64 = 16;
 
-/// Signals that libc has for itself, to cancel threads and to change the ids of all of them (nptl(7)): it installs their handlers by its own
-/// system calls.
-const LIBCS: [i32; 2] = [CANCEL, 33];
-
-/// The one that cancels a thread (`SIGCANCEL` in sysdeps/unix/sysv/linux/internal-signals.h).
+/// Signals that libc has for itself, to cancel threads and to change the ids of all of them (`SIGCANCEL` and `SIGSETXID` in
+/// sysdeps/unix/sysv/linux/internal-signals.h): it installs their handlers by its own system calls.
 const CANCEL: i32 = 32;
+const CHANGE_IDS: i32 = 33;
 
 /// The handlers, in the order of their stand-ins; 0 behind the last.
 static HANDLERS: [AtomicU64; COUNT] = [const { AtomicU64::new(0) }; COUNT];
@@ -104,8 +102,8 @@ pub fn in_front_of(handler: u64) -> u64 {
 
 /// Signals that end no call of the program's: those of libc's, and those that the processor raises, for which crash handlers are installed.
 const ENDS_NO_CALL: [i32; 7] = [
-    LIBCS[0],
-    LIBCS[1],
+    CANCEL,
+    CHANGE_IDS,
     n::SIGILL as i32,
     n::SIGTRAP as i32,
     n::SIGBUS as i32,

@@ -24,7 +24,7 @@ interposed! {
     fn times(buffer: *mut tms) -> clock_t as next {
         let now = next()(buffer);
         if let Some(times) = buffer.as_mut() {
-            let (own, children) = (beyond(n::RUSAGE_SELF as i32), beyond(n::RUSAGE_CHILDREN));
+            let [own, children] = [n::RUSAGE_SELF as i32, n::RUSAGE_CHILDREN].map(cpu_time::beyond);
             times.tms_utime += ticks(own.user);
             times.tms_stime += ticks(own.system);
             times.tms_cutime += ticks(children.user);
@@ -37,7 +37,7 @@ interposed! {
     fn getrusage(who: c_int, usage: *mut rusage) -> c_int as next {
         let result = next()(who, usage);
         if result == 0 {
-            let Usage { user, system } = beyond(who);
+            let Usage { user, system } = cpu_time::beyond(who);
             add(&mut (*usage).ru_utime, user);
             add(&mut (*usage).ru_stime, system);
         }
@@ -56,10 +56,6 @@ interposed! {
         }
         result
     }
-}
-
-fn beyond(who: c_int) -> Usage {
-    cpu_time::beyond(who)
 }
 
 fn is_of_cpu_time(clock: clockid_t) -> bool {

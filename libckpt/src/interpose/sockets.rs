@@ -26,17 +26,18 @@ interposed! {
 
 /// What may be lost, in the words of the line, by the bit that says so.
 const LOST: [(u64, &str); 3] = [
-    (1, "keys of TCP (TCP_MD5SIG, TCP_AO)"),
+    (KEYS, "keys of TCP (TCP_MD5SIG, TCP_AO)"),
     (
         CHOOSES,
         "a program that chooses among the sockets at its port (SO_ATTACH_REUSEPORT_CBPF, SO_ATTACH_REUSEPORT_EBPF)",
     ),
-    (4, "IPsec policies (IP_XFRM_POLICY)"),
+    (POLICIES, "IPsec policies (IP_XFRM_POLICY)"),
 ];
 
 /// See [`LOST`].
+const KEYS: u64 = 1;
 const CHOOSES: u64 = 2;
-
+const POLICIES: u64 = 4;
 /// The size of a buffer was set.
 const SEND_BUFFER: u64 = 8;
 const RECEIVE_BUFFER: u64 = 16;
@@ -44,10 +45,10 @@ const RECEIVE_BUFFER: u64 = 16;
 /// What the option sets; 0 if the kernel tells.
 fn bit(level: u32, name: u32) -> u64 {
     match (level, name) {
-        (n::SOL_TCP, n::TCP_MD5SIG | n::TCP_MD5SIG_EXT | n::TCP_AO_ADD_KEY) => LOST[0].0,
+        (n::SOL_TCP, n::TCP_MD5SIG | n::TCP_MD5SIG_EXT | n::TCP_AO_ADD_KEY) => KEYS,
         (n::SOL_SOCKET, n::SO_ATTACH_REUSEPORT_CBPF | n::SO_ATTACH_REUSEPORT_EBPF) => CHOOSES,
         (n::SOL_IP, n::IP_XFRM_POLICY | n::IP_IPSEC_POLICY)
-        | (n::SOL_IPV6, n::IPV6_XFRM_POLICY | n::IPV6_IPSEC_POLICY) => LOST[2].0,
+        | (n::SOL_IPV6, n::IPV6_XFRM_POLICY | n::IPV6_IPSEC_POLICY) => POLICIES,
         (n::SOL_SOCKET, n::SO_SNDBUF | n::SO_SNDBUFFORCE) => SEND_BUFFER,
         (n::SOL_SOCKET, n::SO_RCVBUF | n::SO_RCVBUFFORCE) => RECEIVE_BUFFER,
         _ => 0,
