@@ -11,15 +11,32 @@ pub struct Info {
 }
 
 impl Info {
-    /// Reads them.
+    /// Those about no descriptor.
+    pub const fn none() -> Self {
+        Self {
+            text: MapVec::new(),
+        }
+    }
+
+    /// Reads those about the descriptor `number`.
     ///
     /// # Errors
     /// [`Failure`] if they cannot be read.
     pub fn read(number: u32) -> Result<Self, Failure> {
+        let mut new = Self::none();
+        new.read_next(number)?;
+        Ok(new)
+    }
+
+    /// Likewise, in place of what was read before, and in its memory: less than half of the time, which counts where there are many.
+    ///
+    /// # Errors
+    /// As for [`Self::read`].
+    pub fn read_next(&mut self, number: u32) -> Result<(), Failure> {
         let path = Line::<64>::format(format_args!("/proc/thread-self/fdinfo/{number}"));
-        let mut text = MapVec::new();
-        files::read_whole(path.as_c_str(), &mut text).doing(format_args!("descriptor {number}"))?;
-        Ok(Self { text })
+        self.text.truncate(0);
+        files::read_whole(path.as_c_str(), &mut self.text)
+            .doing(format_args!("descriptor {number}"))
     }
 
     /// What stands behind `prefix` in all lines that begin with it.

@@ -14,6 +14,7 @@ pub fn find<'d>(
     descriptors: impl Iterator<Item = Descriptor<'d>>,
 ) -> Result<MapVec<Lock>, Failure> {
     let mut locks = MapVec::new();
+    let mut info = Info::none();
     for descriptor in descriptors {
         let has_locks = matches!(
             descriptor.kind(),
@@ -22,7 +23,8 @@ pub fn find<'d>(
         if !has_locks || descriptor.is_duplicate() {
             continue;
         }
-        for line in Info::read(descriptor.number)?.all(b"lock:") {
+        info.read_next(descriptor.number)?;
+        for line in info.all(b"lock:") {
             locks
                 .push(parse(descriptor.number, line)?)
                 .doing(format_args!("memory for the list of locks"))?;
