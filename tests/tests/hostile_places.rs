@@ -5,8 +5,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use ckpt_tests::{
-    CHECKPOINT_SIGNAL, Launch, Mount, Output, Place, Process, Program, Restart, libckpt, not_run,
-    tool, until,
+    CHECKPOINT_SIGNAL, Launch, Missing, Mount, Output, Place, Process, Program, Restart, libckpt,
+    not_run, restorer, tool, until,
 };
 
 /// Asserts that the checkpoint is refused with a word in the line, and that nothing is left of it.
@@ -48,6 +48,38 @@ fn a_read_only_directory() {
     assert_refused(&mut process, &place, "EACCES");
     fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).expect("it is ours");
     assert_unharmed(process, &place);
+}
+
+/// As under Docker's usual filter, on kernels before 6.10.
+#[test]
+fn where_descriptors_cannot_be_compared() {
+    let program = Program::compile("descriptors_alike.c");
+    let (without_kcmp, kcmp) = Missing {
+        call: libc::SYS_kcmp,
+        argument: (2, 0),
+        error: libc::EPERM,
+    }
+    .runner();
+    let (without_query, query) = Missing {
+        call: libc::SYS_fcntl,
+        argument: (1, 1027), // F_DUPFD_QUERY (include/uapi/linux/fcntl.h)
+        error: libc::EINVAL,
+    }
+    .runner();
+    let place = Place::new("not-compared");
+    let filtered = |launch: Launch| {
+        let launch = launch.args(&kcmp).arg(without_query.path());
+        launch.args(&query)
+    };
+    let launch = filtered(Launch::under_libckpt(without_kcmp.path()));
+    let mut process = launch.arg(program.path()).start(&place);
+    process.wait_until_ready();
+    process.checkpoint();
+    process.kill();
+    let launch = filtered(Launch::plain(without_kcmp.path()));
+    let mut restored = launch.arg(restorer()).arg("myckpt").start(&place);
+    restored.wait_for_a_sign_of_life();
+    assert_unharmed(restored, &place);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use core::cmp::Ordering;
 
 use ckpt_image::descriptors::Descriptor;
-use ckpt_sys::{Errno, MapVec, calls};
+use ckpt_sys::{MapVec, calls};
 use linux_raw_sys::general as n;
 
 use super::Found;
@@ -128,15 +128,31 @@ fn kcmp(tid: i32, first: u32, second: u32) -> Option<Ordering> {
 
 /// Whether two descriptors are one open file description, where kcmp(2) is forbidden, as sandboxes like to do.
 fn is_same(first: &Descriptor<'_>, second: &Descriptor<'_>) -> bool {
+    let (one, other) = (first.number as i32, second.number);
     // Since Linux 6.10 fcntl(2) can tell.
     looks(first, false) == looks(second, false)
-        && match calls::fcntl(
-            first.number as i32,
-            n::F_DUPFD_QUERY,
-            second.number as usize,
-        ) {
+        && match calls::fcntl(one, n::F_DUPFD_QUERY, other as usize) {
             Ok(answer) => answer == 1,
-            // Same file, same flags, same offset: `>out 2>&1` is far more common than two openings.
-            Err(errno) => errno == Errno::EINVAL,
+            Err(_) => shows_on(one, other as i32),
         }
+}
+
+/// Whether what is set on one descriptor shows on the other: the signal for when something can be done with it (`F_SETSIG`), which every
+/// open file description has, and hardly any uses. While it is another one, it is one that is ignored without a handler.
+fn shows_on(one: i32, other: i32) -> bool {
+    let signal_of = |number| calls::fcntl(number, n::F_GETSIG, 0);
+    let give = |signal| calls::fcntl(one, n::F_SETSIG, signal);
+    // One that is there for its path alone (`O_PATH`) has none, and nothing that could be shared.
+    let Ok(before) = signal_of(one) else {
+        return false;
+    };
+    let mark = if before == n::SIGURG as usize {
+        n::SIGCHLD as usize
+    } else {
+        n::SIGURG as usize
+    };
+    let shows =
+        signal_of(other) == Ok(before) && give(mark).is_ok() && signal_of(other) == Ok(mark);
+    let _ = give(before);
+    shows
 }
