@@ -429,11 +429,11 @@ fn prepare_restart(
     initiator: &mut Thread,
     stopped: &mut Stopped,
 ) -> Result<MapVec<Context>, Failure> {
-    let online = Processors::online();
-    initiator.attributes.forget_processors_if_all(&online);
-    initiator.begins = true;
-    for thread in stopped.threads_mut() {
-        thread.attributes.forget_processors_if_all(&online);
+    let mut processors = Processors::online();
+    for thread in stopped.threads_mut().chain([&mut *initiator]) {
+        if processors.are_all_of(&thread.attributes) {
+            thread.attributes.forget_processors();
+        }
         thread.begins = true;
     }
     initiator.enter_epoch();

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 
 use ckpt_tests::{
     CHECKPOINT_SIGNAL, Launch, Missing, Mount, Output, Place, Process, Program, Restart, libckpt,
@@ -48,6 +49,84 @@ fn a_read_only_directory() {
     assert_refused(&mut process, &place, "EACCES");
     fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).expect("it is ours");
     assert_unharmed(process, &place);
+}
+
+/// A cpuset with nothing but the first processor, until it is dropped.
+struct Cpuset(PathBuf);
+
+impl Cpuset {
+    /// `None` where there are none to be made, or only one processor.
+    fn make() -> Option<Self> {
+        let tree = ["/sys/fs/cgroup/cpuset", "/sys/fs/cgroup"].map(Path::new);
+        let tree = tree
+            .iter()
+            .find(|tree| tree.join("cgroup.procs").exists())?;
+        let path = tree.join(["ckpt-test", &std::process::id().to_string()].join("-"));
+        fs::create_dir(&path).ok()?;
+        let new = Self(path);
+        fs::write(new.0.join("cpuset.mems"), "0").ok()?;
+        fs::write(new.0.join("cpuset.cpus"), "0").ok()?;
+        let several = std::thread::available_parallelism().is_ok_and(|count| count.get() > 1);
+        several.then_some(new)
+    }
+
+    fn put(&self, process: &Process) {
+        fs::write(self.0.join("cgroup.procs"), process.pid().to_string()).expect("it is ours");
+    }
+}
+
+impl Drop for Cpuset {
+    fn drop(&mut self) {
+        until("the cpuset to be empty", || fs::remove_dir(&self.0).ok());
+    }
+}
+
+/// As a batch system has them: the next allocation may have other processors.
+#[test]
+fn in_a_cpuset() {
+    let Some(cpuset) = Cpuset::make() else {
+        return not_run(
+            "in_a_cpuset",
+            "there is no cpuset to be made, or one processor",
+        );
+    };
+    let taskset = tool("in_a_cpuset", "taskset");
+    let ours = allowed_processors(std::process::id());
+    for by_itself in [None, taskset] {
+        let place = Place::new("cpuset");
+        let program = Program::compile("plain.c");
+        let launch = match &by_itself {
+            None => program.launch(),
+            Some(taskset) => Launch::under_libckpt(taskset)
+                .args(["-c", "0"])
+                .arg(program.path()),
+        };
+        let mut process = launch.start(&place);
+        process.wait_until_ready();
+        if by_itself.is_none() {
+            cpuset.put(&process);
+        }
+        let before = allowed_processors(process.pid());
+        assert_ne!(before, ours);
+        process.checkpoint();
+        process.kill();
+        let mut restored = Launch::restorer(Restart::Eager.options())
+            .arg("myckpt")
+            .start(&place);
+        restored.wait_for_a_sign_of_life();
+        let expected = if by_itself.is_none() { &ours } else { &before };
+        assert_eq!(allowed_processors(restored.pid()), *expected);
+        assert_unharmed(restored, &place);
+    }
+}
+
+/// The processors that a process may use, as a list.
+fn allowed_processors(pid: u32) -> String {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process is there");
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+    line.expect("every process has some").trim().to_owned()
 }
 
 /// As under Docker's usual filter, on kernels before 6.10.

@@ -6,6 +6,8 @@ use ckpt_sys::{calls, files};
 use linux_raw_sys::general as n;
 use linux_raw_sys::prctl as p;
 
+use crate::apart;
+
 /// `IOPRIO_WHO_PROCESS` (include/uapi/linux/ioprio.h): with id 0 the calling thread.
 const IOPRIO_WHO_PROCESS: usize = 1;
 
@@ -107,17 +109,9 @@ impl Attributes {
         new
     }
 
-    /// Forgets which processors the thread may use if those are all that are `online`: on a machine with more of them it
-    /// may use more.
-    pub fn forget_processors_if_all(&mut self, online: &Processors) {
-        let all = self
-            .processors
-            .iter()
-            .zip(&online.0)
-            .all(|(may, online)| online & !may == 0);
-        if all {
-            self.processors = [0; SET];
-        }
+    /// Forgets which processors the thread may use: those of the process that is restored are as good.
+    pub fn forget_processors(&mut self) {
+        self.processors = [0; SET];
     }
 
     /// Whether [`Self::restore`] would change anything of a thread that has just been created by one whose attributes are
@@ -211,16 +205,55 @@ impl Scheduling {
     }
 }
 
-/// The processors that are online.
+/// The processors that are a thread's without its asking. Who has these may have others on another machine, or in another allocation of a
+/// batch system.
 #[derive(Debug)]
-pub struct Processors([u64; SET]);
+pub struct Processors {
+    online: [u64; SET],
+    /// What the kernel gives to who asks for all, which is what a cpuset(7) leaves; none as long as that was not found out.
+    given: [u64; SET],
+}
 
 impl Processors {
-    /// Reads them; all that can be if the kernel does not tell.
+    /// Reads which are online; all that can be if the kernel does not tell.
     pub fn online() -> Self {
         let text = files::read_small::<512>(c"/sys/devices/system/cpu/online").unwrap_or_default();
-        Self(parse_list(text.as_bytes()).unwrap_or([u64::MAX; SET]))
+        Self {
+            online: parse_list(text.as_bytes()).unwrap_or([u64::MAX; SET]),
+            given: [0; SET],
+        }
     }
+
+    /// Whether `thread` may use all of them.
+    pub fn are_all_of(&mut self, thread: &Attributes) -> bool {
+        let may = &thread.processors;
+        let has_all = may
+            .iter()
+            .zip(&self.online)
+            .all(|(may, all)| all & !may == 0);
+        if !has_all && self.given == [0; SET] {
+            // Another process asks, since the kernel remembers what is asked for.
+            self.given = apart::call(ask_for_all).unwrap_or_default();
+        }
+        has_all || *may == self.given
+    }
+}
+
+/// Asks for all processors; those that the caller has then.
+fn ask_for_all() -> [u64; SET] {
+    let (all, mut given) = ([u64::MAX; SET], [0; SET]);
+    // SAFETY: the kernel reads one set and writes the other, whose size it is told.
+    unsafe {
+        let _ = call(
+            n::__NR_sched_setaffinity,
+            [0, SET_SIZE, all.as_ptr() as usize],
+        );
+        let _ = call(
+            n::__NR_sched_getaffinity,
+            [0, SET_SIZE, given.as_mut_ptr() as usize],
+        );
+    }
+    given
 }
 
 /// A list such as `0-3,8`.
