@@ -131,8 +131,8 @@ fn announce(written: &Written, pause: u64, total: u64) {
         remark = Line::format(format_args!(
             "; {wanted} belongs to the live process {owner}"
         ));
-    } else if published.replaced_foreign {
-        remark = Line::format(format_args!("; it replaced an image of another machine"));
+    } else if let Some(place) = published.replaced_foreign {
+        remark = Line::format(format_args!("; it replaced an image of {place}"));
     }
     if let Some(errno) = published.unsynced {
         let unsynced = Line::<256>::format(format_args!(

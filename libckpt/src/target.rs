@@ -46,8 +46,8 @@ pub struct Published {
     pub path: Path,
     /// The live process that already has an image under the wanted name, which is what is in the first field.
     pub taken: Option<(Name, i32)>,
-    /// Whether the image that was replaced came from another machine.
-    pub replaced_foreign: bool,
+    /// Where the image that was replaced came from, if its process cannot be seen from here.
+    pub replaced_foreign: Option<&'static str>,
     /// Why the name may be lost if the machine goes down now.
     pub unsynced: Option<Errno>,
 }
@@ -134,12 +134,12 @@ impl Target {
         let mut published = Published {
             path,
             taken: None,
-            replaced_foreign: false,
+            replaced_foreign: None,
             unsynced: None,
         };
         match owner_of(&self.directory, &self.name, &path)? {
             Owner::Nobody => {}
-            Owner::OtherMachine => published.replaced_foreign = true,
+            Owner::Elsewhere(place) => published.replaced_foreign = Some(place),
             Owner::Alive(owner) if owner == pid => {}
             Owner::Alive(owner) => {
                 let wanted = self.name;
@@ -263,8 +263,8 @@ fn owner_of_temporary(entry: &[u8], template: &[u8]) -> Option<i32> {
 enum Owner {
     /// There is none, or its process is dead.
     Nobody,
-    /// It comes from another machine, where its process may well live.
-    OtherMachine,
+    /// It comes from another place, where its process may well live.
+    Elsewhere(&'static str),
     /// This process lives.
     Alive(i32),
 }
@@ -304,12 +304,12 @@ fn owner_of(directory: &Fd, name: &Name, path: &Path) -> Result<Owner, Failure> 
         return Ok(if same_machine {
             Owner::Nobody
         } else {
-            Owner::OtherMachine
+            Owner::Elsewhere("another machine")
         });
     }
-    let alive = header.pid_namespace == proc::pid_namespace()
-        && proc::is_alive(header.pid, header.start_time);
-    Ok(if alive {
+    Ok(if header.pid_namespace != proc::pid_namespace() {
+        Owner::Elsewhere("another PID namespace")
+    } else if proc::is_alive(header.pid, header.start_time) {
         Owner::Alive(header.pid)
     } else {
         Owner::Nobody

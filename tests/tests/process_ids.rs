@@ -150,6 +150,23 @@ fn system_v_memory_that_is_still_there_is_found() {
     assert_survives("system_v_memory", "sysv_memory_key.c");
 }
 
+/// Who is in another namespace cannot be seen.
+#[test]
+fn an_image_from_another_namespace_is_replaced_with_a_word() {
+    let test = "replaced";
+    for way in ways(test) {
+        let (place, _) = way.image(test, "plain.c");
+        let mut process = restored(way, &place);
+        process.checkpoint();
+        let said = until("the line", || {
+            let said = place.text("err");
+            (said.lines().count() == 2).then_some(said)
+        });
+        let is_told = said.contains("it replaced an image of another PID namespace");
+        assert_eq!(is_told, matches!(way, Way::Namespace), "{way:?}: {said}");
+    }
+}
+
 #[test]
 fn the_program_is_its_own_executable() {
     assert_survives("own_executable", "executable.c");
