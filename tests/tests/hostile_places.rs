@@ -162,6 +162,23 @@ fn where_descriptors_cannot_be_compared() {
 }
 
 #[test]
+fn a_main_thread_that_ends_when_it_is_to_stop() {
+    let place = Place::new("main-ends");
+    let program = Program::workload("main_ends_meanwhile.c");
+    let mut process = Launch::under_libckpt(program.path()).start(&place);
+    process.wait_until_ready();
+    for _ in 0..3 {
+        process.checkpoint();
+        process.kill();
+        process = Launch::restorer(Restart::Eager.options())
+            .arg("myckpt")
+            .start(&place);
+        process.wait_until_armed();
+    }
+    assert_unharmed(process, &place);
+}
+
+#[test]
 fn under_valgrind() {
     let Some(valgrind) = tool("under-valgrind", "valgrind") else {
         return;

@@ -63,8 +63,6 @@ impl Entry {
 #[derive(Debug)]
 pub struct Stopped {
     entries: MapVec<Entry>,
-    /// Whether the main thread has ended.
-    main_ended: bool,
     /// How long it took until all were parked, in nanoseconds.
     took: u64,
 }
@@ -77,7 +75,6 @@ impl Stopped {
     pub fn all_others(limit: u64) -> Result<Self, Failure> {
         let mut stopped = Self {
             entries: MapVec::new(),
-            main_ended: false,
             took: 0,
         };
         park::open();
@@ -149,7 +146,6 @@ impl Stopped {
                 return true;
             }
             let ended = tid == pid && has_ended(tid);
-            self.main_ended |= ended;
             let mut entry = Entry {
                 tid,
                 place: if ended { Where::Gone } else { Where::Signalled },
@@ -295,7 +291,9 @@ impl Stopped {
 
     /// Whether the main thread has ended.
     pub fn main_ended(&self) -> bool {
-        self.main_ended
+        let main = calls::pid();
+        let has_ended = |entry: &Entry| entry.tid == main && entry.place == Where::Gone;
+        self.entries.iter().any(has_ended)
     }
 
     /// Memory of ours that is not the program's.
