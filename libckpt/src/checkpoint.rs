@@ -260,7 +260,6 @@ fn attempt(
     relatives::check_threads(initiator, &stopped)?;
     namespaces::check(initiator, stopped.threads())?;
     process::check_segments()?;
-    let status = proc::Status::read().doing(format_args!("/proc/thread-self/status"))?;
     // Regions come first, and descriptors before the target, so that no memory and no descriptor of ours is taken for
     // the program's: from the regions on, memory may be mapped, and from the descriptors on, files may be opened.
     let mut regions = Regions::collect(stopped.span(), start.settings.thin)?;
@@ -274,6 +273,7 @@ fn attempt(
     let mut groups = MapVec::new();
     process_settings::collect();
     tiles::note();
+    let status = proc::Status::read().doing(format_args!("/proc/thread-self/status"))?;
     let credentials = credentials::collect(&status, start.seccomp_filters, &mut groups)?;
     let process = process::collect(&strings, &start.program, status.umask(), dumpable, limits)?;
 

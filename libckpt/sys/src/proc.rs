@@ -1,16 +1,19 @@
 //! What `/proc` says about this process.
 
+use core::ffi::CStr;
+
 use ckpt_image::clocks::CLOCKS;
 use ckpt_image::credentials::{NAMESPACE_NAMES, NAMESPACES};
 use linux_raw_sys::general as n;
 
 use crate::bytes::{decimal, fields, hex, number, value_of};
-use crate::{Errno, Line, calls, files};
+use crate::{Errno, Line, MapVec, calls, files};
 
 /// `/proc/thread-self/status`: what it says about memory and descriptors of the process is true even when its main thread
-/// has ended, of which `/proc/self` then knows nothing. It is a good kilobyte long, more on machines with many processors.
+/// has ended, of which `/proc/self` then knows nothing. It is a good kilobyte long, more on machines with many processors, and up to
+/// 700 KiB with as many groups as there can be.
 #[derive(Debug)]
-pub struct Status(Line<8192>);
+pub struct Status(MapVec<u8>);
 
 impl Status {
     /// Reads it.
@@ -18,7 +21,7 @@ impl Status {
     /// # Errors
     /// Those of open(2) and read(2).
     pub fn read() -> Result<Self, Errno> {
-        files::read_small(c"/proc/thread-self/status").map(Self)
+        Self::of_file(c"/proc/thread-self/status")
     }
 
     /// Reads that of thread `tid` of this process.
@@ -27,7 +30,7 @@ impl Status {
     /// `ENOENT` if there is no such thread.
     pub fn of_thread(tid: i32) -> Result<Self, Errno> {
         let path = Line::<64>::format(format_args!("/proc/self/task/{tid}/status"));
-        files::read_small(path.as_c_str()).map(Self)
+        Self::of_file(path.as_c_str())
     }
 
     /// Reads that of a thread of any process.
@@ -37,13 +40,19 @@ impl Status {
     pub fn of_other(tid: i32) -> Result<Self, Errno> {
         // A thread has a directory of its own there, although it is not listed (proc(5)).
         let path = Line::<64>::format(format_args!("/proc/{tid}/status"));
-        files::read_small(path.as_c_str()).map(Self)
+        Self::of_file(path.as_c_str())
+    }
+
+    fn of_file(path: &CStr) -> Result<Self, Errno> {
+        let mut text = MapVec::new();
+        files::read_whole(path, &mut text)?;
+        Ok(Self(text))
     }
 
     /// The raw value behind `key`.
     #[must_use]
     pub fn value(&self, key: &str) -> &[u8] {
-        value_of(self.0.as_bytes(), key).unwrap_or_default()
+        value_of(&self.0, key).unwrap_or_default()
     }
 
     /// A decimal value, 0 if this kernel has no such line.
