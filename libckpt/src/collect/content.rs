@@ -7,7 +7,7 @@ use ckpt_image::guards::Guard;
 use ckpt_image::page_up;
 use ckpt_image::regions::{Backing, Region, vm_flags};
 use ckpt_image::segments::Span;
-use ckpt_sys::{Errno, Fd, MapVec, calls, files, pagemap};
+use ckpt_sys::{Errno, Fd, MapVec, calls, files, pagemap, proc};
 use linux_raw_sys::general as n;
 
 use crate::collect::regions::{Mapped, Regions};
@@ -39,6 +39,9 @@ const MINCORE_BATCH: usize = 4096;
 /// Pages that one read of pagemap covers.
 const PAGEMAP_BATCH: usize = 512;
 
+/// As much memory as is looked through in pagemap because it might be in swap space, in bytes: some 50 ms.
+const LOOKED_THROUGH: u64 = 32 << 30;
+
 /// Bits of an entry of `/proc/PID/pagemap` (Documentation/admin-guide/mm/pagemap.rst).
 const PRESENT: u64 = 1 << 63;
 const SWAPPED: u64 = 1 << 62;
@@ -51,6 +54,8 @@ pub struct PageTables<'r> {
     has_scan: bool,
     /// Whether the kernel says where guard pages are (Linux 6.16). Those that have neither (before 6.13) have no such pages.
     tells_guards: bool,
+    /// Whether the machine has swap space.
+    has_swap: bool,
     /// See [`Regions::of_image`].
     of_image: &'r [Span],
 }
@@ -88,6 +93,7 @@ impl<'r> PageTables<'r> {
             pagemap,
             has_scan: true,
             tells_guards: true,
+            has_swap: proc::memory_info("SwapTotal") != Some(0),
             of_image: regions.of_image(),
         })
     }
@@ -202,7 +208,8 @@ impl<'r> PageTables<'r> {
             }
         }
         let mut each = |span| each(Own::Content(span));
-        if swapped {
+        // That there was nothing in swap space may not be true any more.
+        if swapped || self.has_swap && whole.len() <= LOOKED_THROUGH {
             return self.read_pagemap(whole, each);
         }
         // pagemap has eight bytes for every page that does not exist, which takes minutes for terabytes. mincore(2) has
