@@ -8,13 +8,15 @@ use core::ffi::{CStr, c_void};
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
-use ckpt_sys::posix_timers::{CpuClock, listed};
+use ckpt_sys::bytes::decimal;
+use ckpt_sys::posix_timers::{CpuClock, Listed, listed};
 use ckpt_sys::{MapVec, calls, files};
 use libc::{c_int, clockid_t, itimerspec};
 
 use super::cpu_time::kernels_start;
 use super::deadlines::translated_start;
 use crate::cpu_time;
+use crate::resume::tid_of;
 
 /// The version of libc's functions for timers: there are older ones, with ids of another size, and before glibc 2.36 those are what dlsym(3) finds behind
 /// a library.
@@ -34,37 +36,62 @@ interposed! {
     /// timer_settime(2)
     fn timer_settime(timer: *mut c_void, flags: c_int, new: *const itimerspec, old: *mut itimerspec) -> c_int as next of TIMERS {
         let is_time = flags & libc::TIMER_ABSTIME != 0;
-        let clock = || clock_of_timer(kernels_id(timer));
-        let translated = translated_start(is_time, new, clock)
-            .or_else(|| if is_time { kernels_start(cpu_clock_of_timer(kernels_id(timer))?, new) } else { None });
+        let id = kernels_id(timer);
+        let translated = translated_start(is_time, new, || clock_of_timer(id?))
+            .or_else(|| if is_time { kernels_start(cpu_clock_of_timer(id?)?, new) } else { None });
         // Before the call, so that one that is interrupted by a checkpoint is made with it.
-        let was_time = note(kernels_id(timer), is_time);
+        let was_time = id.map(|id| note(id, is_time));
         let result = next()(timer, flags, translated.as_ref().map_or(new, ptr::from_ref), old);
-        if result != 0 {
-            note(kernels_id(timer), was_time);
+        if result != 0 && let Some((id, was_time)) = id.zip(was_time) {
+            note(id, was_time);
         }
         result
     }
 
     /// timer_delete(2)
     fn timer_delete(timer: *mut c_void) -> c_int as next of TIMERS {
-        note(kernels_id(timer), false);
+        if let Some(id) = kernels_id(timer) {
+            note(id, false);
+        }
         next()(timer)
     }
 }
 
-/// The kernel's id of one of libc's timers: glibc gives the address of its own record, with the highest bit set and shifted
-/// to the right, where it runs a thread for the timer (sysdeps/unix/sysv/linux/kernel-posix-timers.h).
+/// The kernel's id of one of libc's timers (sysdeps/unix/sysv/linux/kernel-posix-timers.h of glibc).
 ///
 /// # Safety
 /// It is a timer.
-unsafe fn kernels_id(timer: *mut c_void) -> i32 {
+unsafe fn kernels_id(timer: *mut c_void) -> Option<i32> {
     let value = timer as i64;
-    if value >= 0 {
-        return value as i32;
+    if value < 0 {
+        return id_of_thread_timer(value << 1);
     }
-    // SAFETY: the record begins with the kernel's id.
-    unsafe { *((value << 1) as *const i32) }
+    if minor_version() >= 33 {
+        return i32::try_from(value).ok();
+    }
+    // SAFETY: it is the address of a record, which begins with how it tells of itself, and the id.
+    Some(unsafe { (*timer.cast::<[i32; 2]>())[1] })
+}
+
+/// The kernel's id of the timer for which libc runs a thread, and has a record at the address `record`. That is what the kernel's timer passes on, in glibc before 2.44 or so; later
+/// the record is that of the thread, which gets the kernel's signal.
+fn id_of_thread_timer(record: i64) -> Option<i32> {
+    let mut text = MapVec::new();
+    files::read_whole(c"/proc/self/timers", &mut text).ok()?;
+    let of_record = |timer: &Listed| timer.event.value == record as u64;
+    let thread = tid_of(record as u64);
+    let of_thread = |timer: &Listed| thread == Some(timer.event.thread);
+    let all = || listed(&text).flatten();
+    let timer = all().find(of_record).or_else(|| all().find(of_thread))?;
+    Some(timer.id)
+}
+
+/// That of glibc, the 36 of 2.36.
+fn minor_version() -> u64 {
+    // SAFETY: it is a string that stays.
+    let version = unsafe { CStr::from_ptr(libc::gnu_get_libc_version()) };
+    let mut parts = version.to_bytes().split(|&byte| byte == b'.');
+    parts.nth(1).and_then(decimal).unwrap_or(u64::MAX)
 }
 
 /// The clock of one of the kernel's timers.
