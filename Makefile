@@ -10,7 +10,7 @@ target := $(or $(CARGO_TARGET_DIR),target)
 # Debian packages that the tests need beside Rust.
 test_packages := gcc g++ make gdb binutils elfutils lua5.4 gawk bc sqlite3 perl python3 tmux strace \
 	xz-utils zstd libsqlite3-dev python3-numpy libopenblas0-pthread nodejs default-jdk-headless \
-	redis-server memcached nginx-light lighttpd gzip tar openssl vim less sbcl valgrind
+	redis-server memcached nginx-light lighttpd gzip tar openssl vim less sbcl valgrind bindfs
 
 artefacts := --package libckpt --package restorer
 unit_tested := --package ckpt-image --package ckpt-sys --package restorer

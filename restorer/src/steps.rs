@@ -3,6 +3,7 @@
 use core::slice;
 
 use ckpt_image::memory_settings::MemoryPolicy;
+use ckpt_image::page_up;
 use ckpt_image::regions::{Backing, FileIdentity};
 use ckpt_image::segments::Span;
 use ckpt_sys::{Errno, Fd, Line, calls, files, protection_keys, system_v};
@@ -105,7 +106,10 @@ impl<'f> Executor<'f> {
                         Some(file) => (self.open(&file)?, file.offset),
                         None => (-1, 0),
                     };
-                    let map = |flags| map_new(span, protection, flags, fd, offset);
+                    let map = |flags| match file {
+                        Some(_) => map_new(span, protection, flags, fd, offset),
+                        None => map_memory(span, protection, flags),
+                    };
                     match map(flags) {
                         // A kernel before 6.11 keeps its content, which is empty.
                         Err(Errno::EINVAL | Errno::EOPNOTSUPP) if flags & n::MAP_DROPPABLE != 0 => {
@@ -332,6 +336,22 @@ fn copy_of_file(
     files::read_at(fd, bytes, offset)?;
     // SAFETY: as above.
     unsafe { calls::protect(start, length, protection) }
+}
+
+/// Maps memory without a file at `span`, where nothing is mapped yet: in pieces, which become one, if that is more than the kernel gives
+/// at one time. It has at least what the machine has (`__vm_enough_memory` in mm/util.c), and the program has come by it piece by piece.
+fn map_memory(span: Span, protection: u32, flags: u32) -> core::result::Result<(), Errno> {
+    /// What every machine gives at one time, in bytes.
+    const LITTLE: u64 = 256 << 20;
+    let becomes_one = flags & (n::MAP_SHARED | n::MAP_GROWSDOWN | n::MAP_HUGETLB) == 0;
+    match map_new(span, protection, flags, -1, 0) {
+        Err(Errno::ENOMEM) if span.len() > LITTLE && becomes_one => {
+            let middle = page_up(span.start + span.len() / 2);
+            map_memory(Span::new(span.start, middle), protection, flags)?;
+            map_memory(Span::new(middle, span.end), protection, flags)
+        }
+        result => result,
+    }
 }
 
 /// Maps `span`, where nothing is mapped yet.

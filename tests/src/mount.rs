@@ -1,20 +1,20 @@
 //! A file system for a test.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::place::Place;
 use crate::requirements::is_root;
 
-/// A file system in memory, which goes away with this.
+/// A file system that goes away with this.
 #[derive(Debug)]
 pub struct Mount {
     path: PathBuf,
 }
 
 impl Mount {
-    /// Mounts one with these options on a new directory of `place`; `None` where that is not permitted.
+    /// Mounts one in memory with these options on a new directory of `place`; `None` where that is not permitted.
     ///
     /// # Panics
     /// If the directory cannot be made.
@@ -27,6 +27,23 @@ impl Mount {
             .args(["-t", "tmpfs", "-o", options, "tmpfs"])
             .arg(&path);
         (is_root() && mount.status().is_ok_and(|status| status.success())).then_some(Self { path })
+    }
+
+    /// Mounts, by `bindfs`, a directory of `place` on another new one: as on a network, its server knows nothing of open files. `None` where
+    /// that is not permitted.
+    ///
+    /// # Panics
+    /// If the directories cannot be made.
+    #[must_use]
+    pub fn by(bindfs: &Path, place: &Place, directory: &str) -> Option<Self> {
+        let (path, source) = (place.file(directory), place.file("source"));
+        for directory in [&path, &source] {
+            fs::create_dir(directory).expect("a place is writable");
+        }
+        let status = Command::new(bindfs).args([&source, &path]).status();
+        status
+            .is_ok_and(|status| status.success())
+            .then_some(Self { path })
     }
 
     /// Gives it other options.

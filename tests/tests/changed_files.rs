@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 
-use ckpt_tests::{Launch, Mount, Place, Program, is_root, not_run};
+use ckpt_tests::{Launch, Mount, Place, Program, is_root, not_run, tool};
 
 /// A resource is missing or refused, as the README lists the exit codes.
 const RESOURCE: Option<i32> = Some(123);
@@ -413,4 +413,34 @@ fn a_directory_that_the_program_is_notified_of_is_told_of() {
     let mut process = Program::compile("directory_notified.c").start(&place);
     process.checkpoint();
     process.assert_told("F_NOTIFY", 1);
+}
+
+/// As on a network file system: the file has another name until the program has ended.
+#[test]
+fn files_that_were_deleted_in_use_where_the_client_hides_them() {
+    const TEST: &str = "files_that_were_deleted_in_use_where_the_client_hides_them";
+    let Some(bindfs) = tool(TEST, "bindfs") else {
+        return;
+    };
+    let outside = Place::new("hidden");
+    let Some(_mount) = Mount::by(&bindfs, &outside, "mounted") else {
+        return not_run(TEST, "nothing can be mounted here");
+    };
+    let program = Program::workload("deleted_in_use.c");
+    for thin in ["0", "1"] {
+        let place = Place::below(&outside.file("mounted"), "hidden");
+        let mut process = Launch::under_libckpt(program.path())
+            .env("CKPT_THIN", thin)
+            .start(&place);
+        process.wait_until_ready();
+        for _ in 0..3 {
+            process.checkpoint();
+            process.kill();
+            process = Launch::restorer([""; 0]).arg("myckpt").start(&place);
+            process.wait_for_a_sign_of_life();
+        }
+        place.release();
+        let status = process.wait();
+        assert_eq!(status.code(), SURVIVED, "{}", place.text("err"));
+    }
 }

@@ -22,7 +22,7 @@ use ckpt_sys::{Fd, Line, MapVec, calls, files, protection_keys};
 use linux_raw_sys::general as n;
 
 use crate::collect::descriptors::objects::Objects;
-use crate::collect::descriptors::unnamed_files;
+use crate::collect::descriptors::{hidden_files, unnamed_files};
 use crate::collect::process_settings;
 use crate::failure::{Doing, Failure, failure};
 use crate::{interpose, lazy, snapshot};
@@ -368,7 +368,8 @@ fn describe<'t>(line: &MapsLine<'t>, last_file: &mut LastFile<'t>) -> Result<Reg
         Backing::SharedAnonymous
     } else {
         refuse_special(line)?;
-        let stat = last_file.stat(line.name);
+        let is_hidden = hidden_files::is_one(line.name);
+        let stat = last_file.stat(line.name).filter(|_| !is_hidden);
         match stat.filter(|stat| is_shown_as(stat, line.device_number(), line.inode)) {
             Some(stat) if files::is_kind(&stat, n::S_IFREG) => file = files::identity(&stat),
             Some(_) if line.name == b"/dev/zero" && !line.shared => {}
@@ -381,7 +382,7 @@ fn describe<'t>(line: &MapsLine<'t>, last_file: &mut LastFile<'t>) -> Result<Reg
             None => {}
         }
         match (line.shared, file.is_unknown()) {
-            (true, true) if unnamed_files::is_one(line.name) => {
+            (true, true) if is_hidden || unnamed_files::is_one(line.name) => {
                 file = line_identity(line);
                 if unnamed_files::is_system_v(line.name) {
                     file.device = system_v::DEVICE;
@@ -415,9 +416,9 @@ fn describe<'t>(line: &MapsLine<'t>, last_file: &mut LastFile<'t>) -> Result<Reg
 
 /// Whether maps shows the file that `stat` describes as one with this device and inode.
 fn is_shown_as(stat: &calls::Stat, device: u64, inode: u64) -> bool {
-    // btrfs has a device number for each subvolume, which stat(2) shows and maps does not; both have major 0.
-    let nameless = calls::major(device) == 0 && calls::major(stat.st_dev) == 0;
-    stat.st_ino == inode && (stat.st_dev == device || nameless)
+    // btrfs has a device number for each subvolume, and overlayfs before Linux 6.6 one for all of its files, which stat(2) shows and maps
+    // does not. Such numbers have major 0.
+    stat.st_ino == inode && (stat.st_dev == device || calls::major(stat.st_dev) == 0)
 }
 
 /// What a line says about the file, or the memory, that it shows.

@@ -7,7 +7,7 @@ use ckpt_sys::{Errno, calls, files};
 use linux_raw_sys::general as n;
 
 use super::info::Info;
-use super::{kernel_files, message_queues, unnamed_files};
+use super::{hidden_files, kernel_files, message_queues, unnamed_files};
 use crate::collect::other_names;
 use crate::failure::{Failure, failure};
 
@@ -147,6 +147,7 @@ pub fn classify(number: i32, flags: u32, stat: &calls::Stat, path: &Path) -> Res
         n::S_IFREG if message_queues::is_one(number) => Ok(Kind::MessageQueue),
         n::S_IFREG | n::S_IFDIR if kernel_files::is_one(number) => Ok(Kind::KernelFile),
         n::S_IFREG | n::S_IFDIR if stat.st_nlink == 0 => Ok(Kind::DeletedFile),
+        n::S_IFREG if hidden_files::is_one(path.as_bytes()) => Ok(Kind::DeletedFile),
         n::S_IFREG => lost().map_or(Ok(Kind::File), refuse),
         n::S_IFDIR => lost().map_or(Ok(Kind::Directory), refuse),
         n::S_IFCHR => match (calls::major(stat.st_rdev), calls::minor(stat.st_rdev)) {

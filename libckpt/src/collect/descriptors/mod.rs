@@ -3,6 +3,7 @@
 
 mod epoll;
 mod event_counters;
+pub mod hidden_files;
 mod info;
 mod ipc;
 mod kernel_files;

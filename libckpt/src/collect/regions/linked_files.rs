@@ -7,6 +7,7 @@ use ckpt_sys::maps::path_of;
 use ckpt_sys::{Errno, Line, MapVec, calls, files};
 
 use super::{Mapped, is_shown_as};
+use crate::collect::descriptors::hidden_files;
 use crate::collect::descriptors::unnamed_files::{self, PREFIX};
 use crate::collect::other_names;
 use crate::failure::{Doing, Failure, failure};
@@ -51,6 +52,7 @@ pub fn find(list: &mut [Mapped<'static>]) -> Result<MapVec<u8>, Failure> {
                 region.start
             ));
         }
+        let found = found.filter(|(path, _)| !hidden_files::is_one(path.as_bytes()));
         let name_at = names.len();
         if let Some((path, _)) = &found {
             add_name(path.as_bytes(), &mut names).doing(no_memory)?;
@@ -90,10 +92,12 @@ fn is_shown(region: &Region<'_>, stat: &calls::Stat) -> bool {
     is_shown_as(stat, region.file.device, region.file.inode)
 }
 
-/// Whether `region` may be one of them: not memory that never had a name.
+/// Whether `region` may be one of them: not memory that never had a name, or has one only until it is not used any more.
 fn may_be_linked(region: &Region<'_>) -> bool {
     let never_had = unnamed_files::is_system_v(region.name) || region.name.starts_with(PREFIX);
-    region.backing() == Backing::SharedUnnamedFile && !never_had
+    region.backing() == Backing::SharedUnnamedFile
+        && !never_had
+        && !hidden_files::is_one(region.name)
 }
 
 /// How many names the file has, where we may know: this takes `CAP_CHECKPOINT_RESTORE` or `CAP_SYS_ADMIN`
