@@ -100,8 +100,8 @@ pub fn take(interrupted: &Interrupted<'_>) {
 /// An image that is complete.
 struct Written {
     published: Published,
-    /// Its size in bytes, without holes.
-    size: u64,
+    /// How large it is.
+    image: write::Written,
     /// How long writing it took, in nanoseconds.
     writing: u64,
     /// How long the disk took, likewise.
@@ -124,6 +124,9 @@ fn since(began: u64) -> u64 {
     calls::clock(n::CLOCK_MONOTONIC).saturating_sub(began)
 }
 
+/// How much in an image is worth a hint if files hold it as well, in bytes.
+const MUCH: u64 = 256 << 20;
+
 fn announce(written: &Written, pause: u64, total: u64) {
     let (published, threads) = (&written.published, &written.threads);
     let mut remark = Line::<512>::new();
@@ -140,7 +143,18 @@ fn announce(written: &Written, pause: u64, total: u64) {
         ));
         remark.push(unsynced.as_bytes());
     }
-    let (path, size) = (&published.path, Size(written.size));
+    let write::Written {
+        size,
+        held_by_files,
+    } = written.image;
+    if held_by_files > MUCH.max(size / 2) {
+        let held = Line::<128>::format(format_args!(
+            "; {} are what unchanged files hold: CKPT_THIN=1 leaves that out",
+            Size(held_by_files)
+        ));
+        remark.push(held.as_bytes());
+    }
+    let (path, size) = (&published.path, Size(size));
     let [pause, writing, sync, total] =
         [pause, written.writing, written.sync, total].map(Milliseconds);
     report::line(format_args!(
@@ -344,13 +358,13 @@ fn attempt(
         let limit = limits[n::RLIMIT_FSIZE as usize][0];
         let (file, path, compression) = (target.file(), target.path(), start.settings.compression);
         let output = write::Output::new(file, limit, &path, compression)?;
-        let size = write::image(&state, regions, kept, output)?;
+        let image = write::image(&state, regions, kept, output)?;
         let writing = since(started);
         target.sync()?;
         let sync = since(started) - writing;
         Ok(Written {
             published: target.publish()?,
-            size,
+            image,
             writing,
             sync,
             threads: stop_time,

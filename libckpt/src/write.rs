@@ -32,7 +32,15 @@ use notes::{Found, Notes};
 pub use output::Output;
 use owner_search::OwnerSearch;
 
-/// Writes the image of the process to `output`; the number of bytes written.
+/// How large an image is.
+pub struct Written {
+    /// Bytes, without holes.
+    pub size: u64,
+    /// Bytes of memory in it that files hold as well.
+    pub held_by_files: u64,
+}
+
+/// Writes the image of the process to `output`.
 ///
 /// # Errors
 /// [`Failure`] if something cannot be read or written.
@@ -41,7 +49,7 @@ pub fn image(
     regions: &Regions,
     kept: &Kept,
     mut output: Output<'_>,
-) -> Result<u64, Failure> {
+) -> Result<Written, Failure> {
     let mut layout = Layout::plan(regions, kept)?;
     output.begin(layout.data_start, layout.data_end)?;
     let mut notes = Notes::begin(state, regions.list())?;
@@ -67,7 +75,11 @@ pub fn image(
     found.sort_owners(&layout.pages.guards);
     found.sort_lock_words(state.lock_words)?;
     notes.add_found(state, regions.objects(), &layout.pages.guards, &found)?;
-    layout.write_notes_and_head(notes, output)
+    let held = layout.pages.runs.iter().filter(|run| run.same_as_file);
+    Ok(Written {
+        held_by_files: held.map(|run| run.span.len()).sum(),
+        size: layout.write_notes_and_head(notes, output)?,
+    })
 }
 
 /// Whether a restart may change what is at `address` in one of `regions`, which ascend: not where the program has made it

@@ -129,6 +129,12 @@ impl Terminal {
         self.tmux(["send-keys"]).args(keys).run();
     }
 
+    /// What tmux says of the terminal: its answer to a format such as `#{alternate_on}`.
+    #[must_use]
+    pub fn state(&self, format: &str) -> String {
+        self.tmux(["display-message", "-p", format]).run()
+    }
+
     /// What is on the screen.
     #[must_use]
     pub fn screen(&self) -> String {

@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 
-use ckpt_tests::{Launch, Mount, Place, Program, is_root, not_run, tool};
+use ckpt_tests::{Launch, Mount, Place, Program, is_root, not_run, tool, until};
 
 /// A resource is missing or refused, as the README lists the exit codes.
 const RESOURCE: Option<i32> = Some(123);
@@ -413,6 +413,32 @@ fn a_directory_that_the_program_is_notified_of_is_told_of() {
     let mut process = Program::compile("directory_notified.c").start(&place);
     process.checkpoint();
     process.assert_told("F_NOTIFY", 1);
+}
+
+#[test]
+fn a_large_file_that_makes_the_image_large_is_worth_a_hint() {
+    let program = Program::workload("large_library.c");
+    for thin in ["0", "1"] {
+        let place = Place::new("hint");
+        let mut process = Launch::under_libckpt(program.path())
+            .env("CKPT_THIN", thin)
+            .start(&place);
+        process.wait_until_ready();
+        process.checkpoint();
+        let said = until("the line", || {
+            let said = place.text("err");
+            said.ends_with('\n').then_some(said)
+        });
+        assert_eq!(
+            said.contains("CKPT_THIN=1 leaves that out"),
+            thin == "0",
+            "{said}"
+        );
+        process.kill();
+        place.release();
+        let (code, said) = restore(&place, &[]);
+        assert_eq!(code, SURVIVED, "{said}");
+    }
 }
 
 /// As on a network file system: the file has another name until the program has ended.

@@ -106,11 +106,46 @@ fn less() {
         terminal.wait_until_it_shows("the same lines", |screen| {
             screen.starts_with("this is line 300\n") && screen.contains("this is line 322\n")
         });
+        // The keys are as it has asked for, and what the shell has shown is on the other screen.
+        terminal.press(&["Down"]);
+        terminal.wait_until_it_shows("the next line", |screen| {
+            screen.starts_with("this is line 301\n")
+        });
+        terminal.press(&["Up"]);
+        terminal.wait_until_it_shows("the line before", |screen| {
+            screen.starts_with("this is line 300\n")
+        });
+        let state = terminal.state("#{alternate_on} #{keypad_cursor_flag} #{keypad_flag}");
+        assert_eq!(state, "1 1 1\n");
     });
     terminal.press(&["/line 777", "Enter"]);
     terminal.wait_for("this is line 777\n");
     terminal.press(&["q"]);
     terminal.wait_for(PROMPT);
+    shell_goes_on(&terminal);
+    let state = terminal.state("#{alternate_on} #{keypad_cursor_flag} #{keypad_flag}");
+    assert_eq!(state, "0 0 0\n");
+}
+
+/// What it is told of the screen does not come between the characters of a key.
+#[test]
+fn a_program_that_reads_keys_in_pieces() {
+    if tool("keys", "tmux").is_none() {
+        return;
+    }
+    let place = Place::new("keys");
+    let program = Program::workload("keys.c");
+    let program = program.path().to_str().expect("a path of ours is text");
+    let terminal = Terminal::under_libckpt(&place, HERE, [program]);
+    terminal.wait_for("keys please");
+    let terminal = move_on(&place, terminal, |terminal| {
+        terminal.wait_for("it has looked");
+        terminal.press(&["Left", "Right", "x"]);
+        terminal.wait_until_it_shows("whole keys", |screen| {
+            screen.contains("sends [D\na key that sends [C\na key that sends 120\n")
+        });
+    });
+    terminal.press(&["q"]);
     shell_goes_on(&terminal);
 }
 
@@ -140,9 +175,8 @@ fn bash_with_job_control() {
         terminal.press(&["C-z"]);
         terminal.wait_for("Stopped");
         terminal.press(&["bg; jobs; kill %1; wait; clear", "Enter"]);
-        terminal.wait_until_it_shows("an empty screen", |screen| {
-            screen.trim_end().starts_with(PROMPT)
-        });
+        // What is typed before would be in the terminal, which does not come along.
+        terminal.wait_until_it_shows("an empty screen", |screen| screen.trim_end() == PROMPT);
         terminal.press(&["echo half-"]);
         terminal.wait_for("echo half-");
     });

@@ -52,6 +52,7 @@ mod segments;
 mod sockets;
 mod stacks;
 mod system_calls;
+mod terminal_modes;
 mod threads;
 mod timers;
 mod user_dispatch;
@@ -75,6 +76,7 @@ pub use screens::note as note_screen;
 pub use segments::has_local as has_local_segments;
 pub use sockets::{buffers_set, lost_of as lost_of_socket};
 pub use system_calls::{hide_io_uring, number_of_call};
+pub use terminal_modes::note as note_terminal;
 pub use timers::is_set_to_a_time;
 pub use user_dispatch::is_on as dispatches_calls;
 pub use watches::paths as watched_paths;
@@ -104,6 +106,7 @@ pub fn settle_in(group: i32) {
     groups::note_former(group);
     sockets::settle_in();
     event_counters::settle_in();
+    terminal_modes::settle_in();
     screens::settle_in();
 }
 

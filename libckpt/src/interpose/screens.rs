@@ -7,7 +7,7 @@ use core::ffi::c_void;
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 
 use ckpt_sys::calls;
-use ckpt_sys::terminal::Size;
+use ckpt_sys::terminal::{self, Size};
 use libc::{c_int, c_ulong};
 use linux_raw_sys::general as n;
 use linux_raw_sys::ioctl::TIOCGWINSZ;
@@ -17,7 +17,7 @@ interposed! {
     fn ioctl(fd: c_int, request: c_ulong, argument: *mut c_void) -> c_int as next {
         let result = next()(fd, request, argument);
         if request == c_ulong::from(TIOCGWINSZ) && result == 0 && STAGE.load(Ordering::Relaxed) != DONE {
-            show_another(&mut *argument.cast::<Size>());
+            show_another(fd, &mut *argument.cast::<Size>());
         }
         result
     }
@@ -38,8 +38,9 @@ const TOLD: u32 = 2;
 /// It is shown one row less until it waits again.
 const SMALLER: u32 = 3;
 
-/// The thread that has looked.
+/// The thread that has looked, and by which descriptor.
 static LOOKS: AtomicI32 = AtomicI32::new(0);
+static SCREEN: AtomicI32 = AtomicI32::new(-1);
 
 /// Notes the size at a checkpoint.
 pub fn note(size: Option<Size>) {
@@ -62,12 +63,13 @@ fn word(size: Size) -> u64 {
     u64::from(size.rows) << 16 | u64::from(size.columns)
 }
 
-fn show_another(size: &mut Size) {
+fn show_another(fd: i32, size: &mut Size) {
     let is_same = LAST.load(Ordering::Relaxed) == word(*size) && size.rows > 1;
     match STAGE.load(Ordering::Relaxed) {
         FIRST if is_same => {
             size.rows -= 1;
             LOOKS.store(calls::tid(), Ordering::Relaxed);
+            SCREEN.store(fd, Ordering::Relaxed);
             STAGE.store(TOLD, Ordering::Relaxed);
             tell();
         }
@@ -86,6 +88,10 @@ fn tell() {
 pub fn is_told_instead_of_waiting() -> bool {
     let stage = STAGE.load(Ordering::Relaxed);
     if !matches!(stage, TOLD | SMALLER) || LOOKS.load(Ordering::Relaxed) != calls::tid() {
+        return false;
+    }
+    // It does not wait if there is something to read, such as the rest of what a key sends, which is not to be torn apart.
+    if terminal::unread(SCREEN.load(Ordering::Relaxed)).is_ok_and(|bytes| bytes != 0) {
         return false;
     }
     STAGE.store(

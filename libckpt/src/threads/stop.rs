@@ -212,7 +212,7 @@ impl Stopped {
             if is_kernel_worker(&stat) {
                 return Err(failure!(
                     "thread {} ({}): the kernel works in it for the program (io_uring, vhost): that is not supported; \
-                     start the program without",
+                     have its settings turn that off",
                     entry.tid,
                     Name::of(entry.tid)
                 ));

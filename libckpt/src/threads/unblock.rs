@@ -12,7 +12,7 @@ use ckpt_sys::{Errno, MapVec, calls, proc};
 use linux_raw_sys::prctl::PR_SET_PTRACER;
 use linux_raw_sys::{general as n, ptrace as p};
 
-use crate::failure::{Doing, Failure};
+use crate::failure::{Doing, Failure, failure};
 use crate::signal;
 
 /// The threads that the tracer has let the signal through to: they are to block it again. The kernel hands each its mask, less
@@ -112,6 +112,11 @@ fn trace(tids: &[i32], ours: SignalSet, deadline: u64) -> Result<bool, Failure> 
     let flags = n::CLONE_VM | n::CLONE_FILES | n::CLONE_FS | n::CLONE_UNTRACED;
     // SAFETY: (1) stack and job stay until the child has ended; (2) it uses nothing else that is not shared by design.
     let pid = unsafe { signal::clone_child(flags, stack.span().end, tracer, &job) };
+    if pid == Err(Errno::EINVAL) {
+        return Err(failure!(
+            "an emulator runs the program (qemu-user), and does not make the processes that a checkpoint takes; run it without"
+        ));
+    }
     let pid = pid.doing(format_args!("a process that lets the signal through"))? as i32;
     while job.done.load(Ordering::Acquire) == 0 {
         let now = calls::clock(n::CLOCK_MONOTONIC);

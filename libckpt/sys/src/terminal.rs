@@ -100,6 +100,17 @@ pub fn size(fd: i32) -> Result<Size, Errno> {
     Ok(size)
 }
 
+/// How many bytes can be read from the terminal `fd`.
+///
+/// # Errors
+/// `ENOTTY` if it is none.
+pub fn unread(fd: i32) -> Result<usize, Errno> {
+    let mut bytes = 0i32;
+    // SAFETY: the kernel writes one number.
+    unsafe { calls::ioctl(fd, i::FIONREAD, &raw mut bytes as usize)? };
+    Ok(bytes as usize)
+}
+
 /// Gives the terminal `fd` another size.
 ///
 /// # Errors

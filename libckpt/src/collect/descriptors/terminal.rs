@@ -21,6 +21,7 @@ pub fn collect(all: &Descriptors, objects: &mut Objects) -> Result<(), Failure> 
         .filter(|one| !one.is_duplicate() && may_be(one.kind()))
         .map(|one| one.number as i32)
         .find(|&fd| terminal::foreground(fd) == Ok(group));
+    interpose::note_terminal(terminal);
     interpose::note_screen(terminal.and_then(|fd| terminal::size(fd).ok()));
     match terminal.and_then(|fd| terminal::settings(fd).ok()) {
         Some(settings) => objects.add(&Terminal {

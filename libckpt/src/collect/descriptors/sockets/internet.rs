@@ -159,15 +159,12 @@ pub fn are_ends(one: &Seen, other: &Seen) -> bool {
 
 /// Whether two sockets have one address that they cannot have by `SO_REUSEADDR` alone (socket(7)).
 pub fn share_port(one: &Seen, other: &Seen) -> bool {
-    let number = |seen: &Seen, level, name| sockets::number_option(seen.fd(), level, name);
     let may_share = |seen: &Seen| match seen.state {
         State::Listening => seen.is_tcp(),
         State::Unconnected => seen.is_udp(),
         _ => false,
     };
-    let reused =
-        |seen: &Seen| seen.is_udp() && number(seen, net::SOL_SOCKET, net::SO_REUSEADDR) == Ok(1);
-    let is_ipv6_only = |seen: &Seen| number(seen, net::SOL_IPV6, net::IPV6_V6ONLY) == Ok(1);
+    let reused = |seen: &Seen| seen.is_udp() && seen.reuses_address;
     if !may_share(one) || !may_share(other) || one.kind != other.kind {
         return false;
     }
@@ -175,7 +172,7 @@ pub fn share_port(one: &Seen, other: &Seen) -> bool {
         (one.name.host_and_port(), other.name.host_and_port());
     let takes_in = |seen: &Seen, host: &[u8; 16], other: &[u8; 16]| {
         host == other
-            || *host == ANY && !(is_ipv6_only(seen) && is_ipv4(other))
+            || *host == ANY && !(seen.is_ipv6_only && is_ipv4(other))
             || *host == ANY_IPV4 && is_ipv4(other)
     };
     port != 0

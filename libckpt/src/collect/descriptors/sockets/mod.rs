@@ -52,6 +52,9 @@ struct Seen {
     place: u32,
     /// What poll(2) says of it.
     ready: u32,
+    /// `SO_REUSEADDR` and `IPV6_V6ONLY`, which say who else can be at its port.
+    reuses_address: bool,
+    is_ipv6_only: bool,
 }
 
 impl Seen {
@@ -432,6 +435,7 @@ fn look_at(
     let option = |name| {
         sockets::number_option(fd, net::SOL_SOCKET, name).doing(format_args!("descriptor {number}"))
     };
+    let is_set = |level, name| sockets::number_option(fd, level, name) == Ok(1);
     let mut seen = Seen {
         number,
         inode,
@@ -449,6 +453,8 @@ fn look_at(
         file: [0; 3],
         place: 0,
         ready: calls::poll_now(fd, n::POLLIN | n::POLLRDHUP).unwrap_or(0),
+        reuses_address: is_set(net::SOL_SOCKET, net::SO_REUSEADDR),
+        is_ipv6_only: is_set(net::SOL_IPV6, net::IPV6_V6ONLY),
     };
     check_kind(&seen)?;
     filters::check(&seen)?;
