@@ -32,7 +32,7 @@ use crate::start::{START, Start};
 use crate::target::{Published, Target};
 use crate::threads::stop::Stopped;
 use crate::threads::{Thread, park};
-use crate::{clocks, cpu_time, handlers, locks, tiles, write};
+use crate::{clocks, cpu_time, handlers, interpose, locks, tiles, write};
 
 /// Version of this program, for the header.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -82,6 +82,7 @@ pub fn take(interrupted: &Interrupted<'_>) {
             let pause = since(began);
             if start.settings.after == After::Exit {
                 // Nothing that the image does not have may happen any more, so the others stay where they are.
+                interpose::leave_terminal();
                 announce(&written, pause, pause);
                 calls::exit(EXIT_STATUS);
             }

@@ -127,6 +127,30 @@ fn less() {
     assert_eq!(state, "0 0 0\n");
 }
 
+/// Who ends with a checkpoint leaves the terminal as it was, and the shell on its own screen.
+#[test]
+fn less_that_ends_with_its_checkpoint() {
+    if !has("less_that_ends", "less") {
+        return;
+    }
+    let place = Place::new("less_that_ends");
+    write_lines(&place);
+    let command = ["env", "CKPT_AFTER=exit", "less", "lines"];
+    let terminal = Terminal::under_libckpt(&place, HERE, command);
+    terminal.wait_for("this is line 20");
+    terminal.freeze(terminal.pid());
+    drop(terminal);
+    let terminal = Terminal::restoring(&place, "shell", HERE);
+    terminal.wait_for("this is line 20");
+    terminal.freeze(terminal.foreground());
+    terminal.wait_until_it_shows("the shell's screen", |screen| {
+        screen.contains(PROMPT) && !screen.contains("this is line 20")
+    });
+    let state = terminal.state("#{alternate_on} #{keypad_cursor_flag} #{keypad_flag}");
+    assert_eq!(state, "0 0 0\n");
+    shell_goes_on(&terminal);
+}
+
 /// What it is told of the screen does not come between the characters of a key.
 #[test]
 fn a_program_that_reads_keys_in_pieces() {

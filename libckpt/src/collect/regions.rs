@@ -363,7 +363,7 @@ fn describe<'t>(line: &MapsLine<'t>, last_file: &mut LastFile<'t>) -> Result<Reg
         Backing::Vdso
     } else if line.inode == 0 && !line.shared {
         Backing::Anonymous
-    } else if line.name == b"/dev/zero (deleted)" && line.shared {
+    } else if line.shared && is_shared_memory(line.name) {
         file = line_identity(line);
         Backing::SharedAnonymous
     } else {
@@ -412,6 +412,12 @@ fn describe<'t>(line: &MapsLine<'t>, last_file: &mut LastFile<'t>) -> Result<Reg
         file,
         name,
     })
+}
+
+/// Whether what maps shows by this name, and as shared, is memory without a file: with a name, if the program has given it one
+/// (`PR_SET_VMA_ANON_NAME`).
+fn is_shared_memory(name: &[u8]) -> bool {
+    name == b"/dev/zero (deleted)" || name.starts_with(b"[anon_shmem:")
 }
 
 /// Whether maps shows the file that `stat` describes as one with this device and inode.

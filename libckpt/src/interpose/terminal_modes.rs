@@ -160,24 +160,40 @@ pub fn note(terminal: Option<i32>) {
 
 /// Called in a restored process, before the program is told to draw its screen.
 pub fn settle_in() {
-    let (fd, changed) = (
-        TERMINAL.load(Ordering::Relaxed),
-        CHANGED.load(Ordering::Relaxed),
-    );
+    ask_for_changed(true);
+}
+
+/// Called when the program ends with its checkpoint: whoever has the terminal next has asked for nothing.
+pub fn leave() {
+    ask_for_changed(false);
+}
+
+/// Has the terminal change its modes as the program did, or change them back, in the opposite order.
+fn ask_for_changed(on: bool) {
+    let fd = TERMINAL.load(Ordering::Relaxed);
+    let changed = CHANGED.load(Ordering::Relaxed);
     let is_ours = || terminal::foreground(fd) == calls::getpgid(0).map(|group| group as i32);
-    // One that has been stopped takes nothing, and keeps nobody from going on.
+    // One that has been stopped takes nothing, and keeps nobody waiting.
     let takes_it = || calls::poll_now(fd, n::POLLOUT).is_ok_and(|events| events & n::POLLOUT != 0);
     if changed == 0 || fd < 0 || !is_ours() || !takes_it() {
         return;
     }
+    // It has room for all of them.
     let mut text = Line::<256>::new();
-    for mode in MODES.iter().filter(|&&mode| changed & bit_of(mode) != 0) {
-        let end = if *mode == HIDDEN_CURSOR { 'l' } else { 'h' };
-        // It has room for all of them.
-        let _ = write!(text, "\x1b[?{mode}{end}");
+    for turn in 0..MODES.len() {
+        let at = if on { turn } else { MODES.len() - 1 - turn };
+        let mode = MODES[at];
+        let end = if on == (mode == HIDDEN_CURSOR) {
+            'l'
+        } else {
+            'h'
+        };
+        if changed & 1 << at != 0 {
+            let _ = write!(text, "\x1b[?{mode}{end}");
+        }
     }
     if changed & KEYPAD != 0 {
-        text.push(b"\x1b=");
+        text.push(if on { b"\x1b=" } else { b"\x1b>" });
     }
     let _ = calls::write(fd, text.as_bytes());
 }
