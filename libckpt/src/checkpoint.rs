@@ -82,7 +82,8 @@ pub fn take(interrupted: &Interrupted<'_>) {
             let pause = since(began);
             if start.settings.after == After::Exit {
                 // Nothing that the image does not have may happen any more, so the others stay where they are.
-                interpose::leave_terminal();
+                // SAFETY: this is libckpt's stack.
+                unsafe { interpose::leave_terminal() };
                 announce(&written, pause, pause);
                 calls::exit(EXIT_STATUS);
             }

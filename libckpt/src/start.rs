@@ -71,6 +71,7 @@ ctor::declarative::ctor! {
         resume::find_tid_offset();
         go::look_for();
         environment::find();
+        interpose::note_terminal_settings();
         vdso::find();
         role::settle_in();
         signal::set_stack(stack);

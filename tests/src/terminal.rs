@@ -168,13 +168,18 @@ impl Terminal {
 
     /// Has the process `pid` take a checkpoint, and kills it.
     pub fn freeze(&self, pid: i32) {
+        self.checkpoint(pid);
+        // SAFETY: the call takes plain numbers.
+        unsafe { libc::kill(pid, libc::SIGKILL) };
+    }
+
+    /// Has the process `pid` take a checkpoint.
+    pub fn checkpoint(&self, pid: i32) {
         let inode = || fs::metadata(&self.image).map(|image| image.ino()).ok();
         let before = inode();
         // SAFETY: the call takes plain numbers.
         unsafe { libc::kill(pid, CHECKPOINT_SIGNAL) };
         until("an image", || (inode() != before).then_some(()));
-        // SAFETY: as above.
-        unsafe { libc::kill(pid, libc::SIGKILL) };
     }
 
     /// The process in the foreground.

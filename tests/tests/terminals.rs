@@ -138,11 +138,11 @@ fn less_that_ends_with_its_checkpoint() {
     let command = ["env", "CKPT_AFTER=exit", "less", "lines"];
     let terminal = Terminal::under_libckpt(&place, HERE, command);
     terminal.wait_for("this is line 20");
-    terminal.freeze(terminal.pid());
+    terminal.checkpoint(terminal.pid());
     drop(terminal);
     let terminal = Terminal::restoring(&place, "shell", HERE);
     terminal.wait_for("this is line 20");
-    terminal.freeze(terminal.foreground());
+    terminal.checkpoint(terminal.foreground());
     terminal.wait_until_it_shows("the shell's screen", |screen| {
         screen.contains(PROMPT) && !screen.contains("this is line 20")
     });

@@ -76,7 +76,9 @@ pub use screens::note as note_screen;
 pub use segments::has_local as has_local_segments;
 pub use sockets::{buffers_set, lost_of as lost_of_socket};
 pub use system_calls::{hide_io_uring, number_of_call};
-pub use terminal_modes::{leave as leave_terminal, note as note_terminal};
+pub use terminal_modes::{
+    leave as leave_terminal, note as note_terminal, note_settings as note_terminal_settings,
+};
 pub use timers::is_set_to_a_time;
 pub use user_dispatch::is_on as dispatches_calls;
 pub use watches::paths as watched_paths;

@@ -8,11 +8,13 @@ use core::ffi::{c_int, c_void};
 use core::fmt::Write;
 use core::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
-use ckpt_sys::{Line, calls, terminal};
+use ckpt_sys::terminal::{self, Settings};
+use ckpt_sys::{Line, calls};
 use libc::{size_t, ssize_t};
 use linux_raw_sys::general as n;
 
 use super::our_bit;
+use crate::signal::Owned;
 
 interposed! {
     /// write(2)
@@ -66,6 +68,9 @@ const BRACKET: u32 = 2;
 const PRIVATE: u32 = 3;
 
 const ESCAPE: u8 = 0x1b;
+
+/// The settings of the terminal when the program began.
+static AT_START: Owned<Option<Settings>> = Owned::new(None);
 
 /// The terminal at the checkpoint, if the program was in its foreground.
 static TERMINAL: AtomicI32 = AtomicI32::new(-1);
@@ -153,6 +158,13 @@ fn change(fd: i32, bits: u32, on: bool) {
     CHANGED.fetch_and(!clear, Ordering::Relaxed);
 }
 
+/// Notes the settings that the terminal has. Called at start.
+pub fn note_settings() {
+    let found = (0..=HIGHEST).find_map(|fd| terminal::settings(fd).ok());
+    // SAFETY: the caller is the constructor.
+    unsafe { *AT_START.get() = found };
+}
+
 /// Notes the terminal at a checkpoint.
 pub fn note(terminal: Option<i32>) {
     TERMINAL.store(terminal.unwrap_or(-1), Ordering::Relaxed);
@@ -163,19 +175,36 @@ pub fn settle_in() {
     ask_for_changed(true);
 }
 
-/// Called when the program ends with its checkpoint: whoever has the terminal next has asked for nothing.
-pub fn leave() {
+/// Called when the program ends with its checkpoint: whoever has the terminal next finds the settings that were there before, and has asked
+/// for no modes.
+///
+/// # Safety
+/// The caller runs on libckpt's stack.
+pub unsafe fn leave() {
+    if !has_terminal() {
+        return;
+    }
     ask_for_changed(false);
+    let fd = TERMINAL.load(Ordering::Relaxed);
+    // SAFETY: the caller answers for it.
+    if let (Some(before), Ok(now)) = (unsafe { *AT_START.get() }, terminal::settings(fd)) {
+        let _ = terminal::set_settings(fd, &now.as_asked_for(&before));
+    }
+}
+
+/// Whether the program is in the foreground of the terminal that it had at the checkpoint.
+fn has_terminal() -> bool {
+    let group = calls::getpgid(0).map(|group| group as i32);
+    terminal::foreground(TERMINAL.load(Ordering::Relaxed)) == group
 }
 
 /// Has the terminal change its modes as the program did, or change them back, in the opposite order.
 fn ask_for_changed(on: bool) {
     let fd = TERMINAL.load(Ordering::Relaxed);
     let changed = CHANGED.load(Ordering::Relaxed);
-    let is_ours = || terminal::foreground(fd) == calls::getpgid(0).map(|group| group as i32);
     // One that has been stopped takes nothing, and keeps nobody waiting.
     let takes_it = || calls::poll_now(fd, n::POLLOUT).is_ok_and(|events| events & n::POLLOUT != 0);
-    if changed == 0 || fd < 0 || !is_ours() || !takes_it() {
+    if changed == 0 || !has_terminal() || !takes_it() {
         return;
     }
     // It has room for all of them.
