@@ -7,6 +7,7 @@ fn main() {
     println!("cargo:rustc-cdylib-link-arg=-Wl,-z,initfirst");
     // Where the list of libc's functions begins and ends.
     println!("cargo:rustc-cdylib-link-arg=-Wl,-z,start-stop-visibility=hidden");
-    // Where dlsym(3) is before glibc 2.34; since then that library is empty, and nothing refers to it.
-    println!("cargo:rustc-cdylib-link-arg=-ldl");
+    // Where dlsym(3) is before glibc 2.34, and functions that we stand in front of: the program may load these libraries later, where we
+    // would not find them. Since then they are empty, and nothing refers to them.
+    println!("cargo:rustc-cdylib-link-arg=-Wl,--no-as-needed,-lpthread,-lrt,-ldl,--as-needed");
 }

@@ -2,6 +2,7 @@
 
 use ckpt_image::header::Header;
 use ckpt_image::regions::FileIdentity;
+use ckpt_sys::calls;
 use linux_raw_sys::general as n;
 
 use crate::moves::Moves;
@@ -41,11 +42,18 @@ impl Place {
 
     fn is_other_file(self, saved: &FileIdentity, now: &FileIdentity) -> bool {
         match self {
-            Self::SameBoot => !saved.same_file(now),
+            Self::SameBoot => saved.inode != now.inode || !may_be_one_device(saved, now),
             Self::SameMachine => saved.inode != now.inode,
             Self::Elsewhere => false,
         }
     }
+}
+
+/// Whether two files may be on one device. File systems without one of their own (overlayfs, NFS, btrfs, tmpfs) get another number, with
+/// major 0, each time they are mounted.
+fn may_be_one_device(saved: &FileIdentity, now: &FileIdentity) -> bool {
+    let has_number = |file: &FileIdentity| calls::major(file.device) != 0;
+    saved.device == now.device || !has_number(saved) && !has_number(now)
 }
 
 /// How the program can use a file.
@@ -115,7 +123,7 @@ mod tests {
     use super::*;
 
     const SAVED: FileIdentity = FileIdentity {
-        device: 1,
+        device: 0x801,
         inode: 2,
         size: 100,
         modified: 5,
@@ -146,6 +154,19 @@ mod tests {
             judge(&SAVED, &grown, beyond_its_end, Place::SameBoot),
             Verdict::Fine
         );
+    }
+
+    #[test]
+    fn a_file_on_what_was_mounted_again_is_the_same() {
+        let judge_between = |before: u64, after: u64| {
+            let (saved, now) = [before, after]
+                .map(|device| with(|file| file.device = device))
+                .into();
+            judge(&saved, &now, Access::InPlace, Place::SameBoot)
+        };
+        assert_eq!(judge_between(0x33, 0x34), Verdict::Fine);
+        assert!(matches!(judge_between(0x801, 0x802), Verdict::Refuse(_)));
+        assert!(matches!(judge_between(0x801, 0x34), Verdict::Refuse(_)));
     }
 
     #[test]

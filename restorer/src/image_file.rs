@@ -74,6 +74,9 @@ impl ImageFile {
     /// with that the lease: better no program than one whose memory changes under it.
     fn lease(&self) -> Result<()> {
         let fd = self.fd.number();
+        if calls::file_system(fd).is_ok_and(|kind| NETWORK.contains(&kind)) {
+            return Ok(());
+        }
         let lease = calls::fcntl(fd, n::F_SETSIG, n::SIGKILL as usize)
             .and_then(|_| calls::fcntl(fd, n::F_SETLEASE, n::F_RDLCK as usize));
         match lease {
@@ -82,7 +85,14 @@ impl ImageFile {
                 "wait until it is complete, or do without --lazy",
             )),
             // A file of somebody else's, or a file system without leases: there it is up to the user.
-            _ => Ok(()),
+            Err(_) => Ok(()),
+            Ok(_) => {
+                if files::read_at(&self.fd, &mut [0], 0).is_err() {
+                    // overlayfs of Linux 5.10 reads nothing by an open file that has a lease (`ovl_real_fdget_meta` in fs/overlayfs/file.c).
+                    let _ = calls::fcntl(fd, n::F_SETLEASE, n::F_UNLCK as usize);
+                }
+                Ok(())
+            }
         }
     }
 
@@ -119,6 +129,17 @@ impl ImageFile {
         error(self.path, cause, remedy)
     }
 }
+
+/// File systems where a lease can be the server's to break (statfs(2)): with NFS, a new image in the place of the old one, or a change of its permissions, would
+/// end whoever has mapped that one.
+const NETWORK: [u32; 6] = [
+    n::NFS_SUPER_MAGIC,
+    n::SMB_SUPER_MAGIC,
+    n::CIFS_SUPER_MAGIC,
+    n::SMB2_SUPER_MAGIC,
+    n::CEPH_SUPER_MAGIC,
+    n::AFS_SUPER_MAGIC,
+];
 
 /// Moves `fd` off the numbers 0 to 2: which of them are closed matters later.
 fn above_standard(fd: Fd) -> core::result::Result<Fd, Errno> {

@@ -392,7 +392,9 @@ fn describe<'t>(line: &MapsLine<'t>, last_file: &mut LastFile<'t>) -> Result<Reg
             (true, _) => Backing::SharedFile,
             (false, false) => Backing::PrivateFile,
             (false, true) if line.name == b"/dev/zero" => Backing::Anonymous,
-            (false, true) if unnamed_files::is_one(line.name) && line.name != HUGE_PAGES => {
+            (false, true)
+                if is_hidden || unnamed_files::is_one(line.name) && line.name != HUGE_PAGES =>
+            {
                 file = line_identity(line);
                 Backing::PrivateUnnamedFile
             }
