@@ -15,6 +15,18 @@ fn has(test: &str, program: &str) -> bool {
     tool(test, program).is_some() && tool(test, "tmux").is_some()
 }
 
+/// A terminal with a program of `workloads/`.
+fn with_workload(place: &Place, name: &str) -> Terminal {
+    let program = Program::workload(name);
+    let program = program.path().to_str().expect("a path of ours is text");
+    Terminal::under_libckpt(place, HERE, [program])
+}
+
+/// Whether the terminal is on its other screen, and has its cursor keys and its keypad send what programs ask for.
+fn modes(terminal: &Terminal) -> String {
+    terminal.state("#{alternate_on} #{keypad_cursor_flag} #{keypad_flag}")
+}
+
 /// The shell has its terminal back, in its usual mode.
 fn shell_goes_on(terminal: &Terminal) {
     terminal.press(&["stty -a | grep -o ' icanon'; echo as ev''er", "Enter"]);
@@ -78,9 +90,7 @@ fn a_program_that_draws_before_it_waits() {
         return;
     }
     let place = Place::new("draws");
-    let program = Program::workload("screen.c");
-    let program = program.path().to_str().expect("a path of ours is text");
-    let terminal = Terminal::under_libckpt(&place, HERE, [program]);
+    let terminal = with_workload(&place, "screen.c");
     terminal.wait_for("24 rows were drawn");
     let terminal = move_on(&place, terminal, |terminal| {
         terminal.wait_until_it_shows("the rows that there are", |screen| {
@@ -115,16 +125,14 @@ fn less() {
         terminal.wait_until_it_shows("the line before", |screen| {
             screen.starts_with("this is line 300\n")
         });
-        let state = terminal.state("#{alternate_on} #{keypad_cursor_flag} #{keypad_flag}");
-        assert_eq!(state, "1 1 1\n");
+        assert_eq!(modes(terminal), "1 1 1\n");
     });
     terminal.press(&["/line 777", "Enter"]);
     terminal.wait_for("this is line 777\n");
     terminal.press(&["q"]);
     terminal.wait_for(PROMPT);
     shell_goes_on(&terminal);
-    let state = terminal.state("#{alternate_on} #{keypad_cursor_flag} #{keypad_flag}");
-    assert_eq!(state, "0 0 0\n");
+    assert_eq!(modes(&terminal), "0 0 0\n");
 }
 
 /// Who ends with a checkpoint leaves the terminal as it was, and the shell on its own screen.
@@ -146,8 +154,7 @@ fn less_that_ends_with_its_checkpoint() {
     terminal.wait_until_it_shows("the shell's screen", |screen| {
         screen.contains(PROMPT) && !screen.contains("this is line 20")
     });
-    let state = terminal.state("#{alternate_on} #{keypad_cursor_flag} #{keypad_flag}");
-    assert_eq!(state, "0 0 0\n");
+    assert_eq!(modes(&terminal), "0 0 0\n");
     shell_goes_on(&terminal);
 }
 
@@ -158,9 +165,7 @@ fn a_program_that_reads_keys_in_pieces() {
         return;
     }
     let place = Place::new("keys");
-    let program = Program::workload("keys.c");
-    let program = program.path().to_str().expect("a path of ours is text");
-    let terminal = Terminal::under_libckpt(&place, HERE, [program]);
+    let terminal = with_workload(&place, "keys.c");
     terminal.wait_for("keys please");
     let terminal = move_on(&place, terminal, |terminal| {
         terminal.wait_for("it has looked");

@@ -39,7 +39,7 @@ const MINCORE_BATCH: usize = 4096;
 /// Pages that one read of pagemap covers.
 const PAGEMAP_BATCH: usize = 512;
 
-/// As much memory as is looked through in pagemap because it might be in swap space, in bytes: some 50 ms.
+/// As much memory as is looked through in pagemap because it might be in swap space, in bytes: a larger region is hardly used, and would take long.
 const LOOKED_THROUGH: u64 = 32 << 30;
 
 /// Bits of an entry of `/proc/PID/pagemap` (Documentation/admin-guide/mm/pagemap.rst).

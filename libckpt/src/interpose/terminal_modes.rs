@@ -188,7 +188,13 @@ pub unsafe fn leave() {
     let fd = TERMINAL.load(Ordering::Relaxed);
     // SAFETY: the caller answers for it.
     if let (Some(before), Ok(now)) = (unsafe { *AT_START.get() }, terminal::settings(fd)) {
-        let _ = terminal::set_settings(fd, &now.as_asked_for(&before));
+        // Speed and other properties of the line are the terminal's own.
+        let settings = Settings {
+            control: now.control,
+            line: now.line,
+            ..before
+        };
+        let _ = terminal::set_settings(fd, &settings);
     }
 }
 

@@ -23,20 +23,6 @@ pub struct Settings {
     pub characters: [u8; CHARACTERS],
 }
 
-impl Settings {
-    /// These, with what programs set as in `asked`; speed and other properties of the line are the terminal's own.
-    #[must_use]
-    pub fn as_asked_for(self, asked: &Self) -> Self {
-        Self {
-            input: asked.input,
-            output: asked.output,
-            local: asked.local,
-            characters: asked.characters,
-            ..self
-        }
-    }
-}
-
 /// Number of control characters (`NCCS`).
 pub const CHARACTERS: usize = 19;
 

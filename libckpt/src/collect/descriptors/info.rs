@@ -28,7 +28,7 @@ impl Info {
         Ok(new)
     }
 
-    /// Likewise, in place of what was read before, and in its memory: less than half of the time, which counts where there are many.
+    /// Likewise, in place of what was read before, and in its memory, which counts where there are many.
     ///
     /// # Errors
     /// As for [`Self::read`].
